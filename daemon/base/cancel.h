@@ -1,0 +1,28 @@
+/*
+ * A request to stop that any thread can raise and any loop can wait for: a
+ * flag for code that computes and a descriptor for code that polls.
+ */
+#ifndef SPECMAN_BASE_CANCEL_H
+#define SPECMAN_BASE_CANCEL_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+
+struct cancel;
+
+MUST_CHECK struct cancel *cancel_new(struct err *err);
+void cancel_free(struct cancel *cancel);
+
+/* Raise it, for good. Safe from any thread and from a signal handler. */
+void cancel_raise(struct cancel *cancel);
+
+bool cancel_is_raised(const struct cancel *cancel);
+
+/* Readable once it is raised; owned by cancel. */
+int cancel_fd(const struct cancel *cancel);
+
+/* 0, or -1 with ERR_CANCELLED once it is raised. */
+MUST_CHECK int cancel_check(const struct cancel *cancel, struct err *err);
+
+#endif

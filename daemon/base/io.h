@@ -1,0 +1,32 @@
+/* Whole reads and writes, which system calls don't promise. */
+#ifndef SPECMAN_BASE_IO_H
+#define SPECMAN_BASE_IO_H
+
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+/* Write all bytes to fd. `name` is for the error's text. */
+MUST_CHECK int io_write_all(int fd, const void *bytes, size_t size, const char *name,
+                            struct err *err);
+
+/* Read `size` bytes at `offset`. A shorter file is ERR_FORMAT. */
+MUST_CHECK int io_read_at(int fd, void *bytes, size_t size, unsigned long long offset,
+                          const char *name, struct err *err);
+
+/*
+ * Append a whole file to buf. dir_fd as in openat(2), or AT_FDCWD.
+ * ERR_NOT_FOUND when there is none, ERR_LIMIT past buf's limit, else ERR_IO.
+ */
+MUST_CHECK int io_read_file(int dir_fd, const char *path, struct buf *buf, struct err *err);
+
+/*
+ * Make a file with this content appear as a whole: written beside its place
+ * under a name of its own, made durable, renamed, its folder made durable.
+ * An existing file is replaced. mode as in open(2).
+ */
+MUST_CHECK int io_replace_file(int dir_fd, const char *path, const void *bytes, size_t size,
+                               unsigned mode, struct err *err);
+
+#endif

@@ -1,0 +1,174 @@
+/*
+ * oci: the client of one repository in one OCI registry.
+ *
+ * It is given a reference, credentials and a place for bytes, and gives back
+ * tags, descriptors and verified bytes. Everything that a registry answers is
+ * taken as hostile: sizes, counts and times are bounded (limits.h), digests are
+ * computed here and never believed.
+ *
+ *	struct oci_client *client = oci_client_new(&settings, cancel, &err);
+ *	oci_tags(client, &tags, &err);                      the tags that are releases
+ *	oci_resolve(client, tags.names, tags.count, out);   tag → manifest digest, side by side
+ *	oci_manifest(client, tag, &digest, &artifact, &err); verified manifest → its one layer
+ *	oci_blob(client, &artifact.layer, &sink, &err);     bytes, then the verdict
+ *
+ * A client is used by one thread at a time. Every call ends within a second
+ * once `cancel` is raised (ERR_CANCELLED). Nothing here logs.
+ *
+ * Sources: OCI distribution-spec 1.1, OCI image-spec 1.1, distribution's token
+ * authentication, RFC 6750, 7235, 8288, 9110.
+ */
+#ifndef SPECMAN_OCI_H
+#define SPECMAN_OCI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cancel.h"
+#include "base/digest.h"
+#include "base/err.h"
+
+enum {
+	OCI_HOST_SIZE = 300,    /* HOST[:PORT] with NUL */
+	OCI_NAME_SIZE = 256,    /* distribution-spec, "Pulling manifests": 255 and less */
+	OCI_TAG_SIZE = 128 + 1, /* [a-zA-Z0-9_][a-zA-Z0-9._-]{0,127} */
+	OCI_TITLE_SIZE = 256,
+	OCI_CREATED_SIZE = 40, /* RFC 3339 */
+};
+
+/* A repository: what --repository names. */
+struct oci_reference {
+	char host[OCI_HOST_SIZE]; /* "harbor.example.com:5000", "[::1]:5000": lower case */
+	char name[OCI_NAME_SIZE]; /* "spectro-packs/spectro-manifests/manifest" */
+};
+
+/*
+ * Parse "[https://]HOST[:PORT]/NAME[/]". The grammar of the distribution-spec is
+ * checked, so that neither can break a URL or a header. A tag or digest at the
+ * end is refused. ERR_CONFIG says what is wrong.
+ */
+MUST_CHECK int oci_reference_parse(const char *text, struct oci_reference *out_reference,
+                                   struct err *err);
+
+/* Whether tag follows the grammar: only then is it a name for a path or a URL. */
+bool oci_tag_is_valid(const char *tag);
+
+/* Strings are heap strings of the struct or NULL; oci_credentials_release frees and wipes. */
+struct oci_credentials {
+	char *username;
+	char *password;
+	char *identity_token; /* a refresh token for the token server */
+	char *registry_token; /* a Bearer token as it is */
+};
+
+void oci_credentials_release(struct oci_credentials *credentials);
+
+/*
+ * Find the credentials for a reference in the text of a docker config.json or
+ * .dockerconfigjson (`what` names it in errors). Keys: host, host:port,
+ * https://host, https://host/v1/, host/path; the longest path that is a prefix
+ * of the name wins. ERR_NOT_FOUND without an entry, ERR_FORMAT for a broken
+ * text, ERR_CONFIG for a credential helper, which can't be run here.
+ */
+MUST_CHECK int oci_docker_config_find(const char *text, size_t size, const char *what,
+                                      const struct oci_reference *reference,
+                                      struct oci_credentials *out_credentials, struct err *err);
+
+/* Borrowed during oci_client_new only. */
+struct oci_settings {
+	struct oci_reference reference;
+	bool plain_http;                    /* http instead of https */
+	bool insecure;                      /* don't verify the registry's certificate */
+	const char *ca_pem;                 /* CAs to trust besides the system's, or NULL */
+	struct oci_credentials credentials; /* all NULL: anonymous */
+	const char *user_agent;
+};
+
+struct oci_client;
+
+MUST_CHECK struct oci_client *oci_client_new(const struct oci_settings *settings,
+                                             const struct cancel *cancel, struct err *err);
+void oci_client_free(struct oci_client *client);
+
+struct oci_tags {
+	char **names; /* unique, valid, in the registry's order */
+	size_t count;
+};
+
+void oci_tags_release(struct oci_tags *tags);
+
+/*
+ * The repository's tags, all pages of them (distribution-spec, "Listing tags";
+ * RFC 8288). Tags of signatures and attachments and tags outside the grammar
+ * are left out. Either the whole list or an error: a partial list proves
+ * nothing. Errors: ERR_NETWORK, ERR_AUTH, ERR_NOT_FOUND (no such repository),
+ * ERR_FORMAT, ERR_LIMIT (over 10,000 tags, or pages in a loop).
+ */
+MUST_CHECK int oci_tags(struct oci_client *client, struct oci_tags *out_tags, struct err *err);
+
+/* What became of one tag. */
+struct oci_resolved {
+	int failed; /* 0: digest is set; -1: err says why */
+	struct digest digest;
+	struct err err;
+};
+
+/*
+ * Ask which manifest each tag names now: one HEAD a tag, up to 16 side by side
+ * (GET where HEAD gives no Docker-Content-Digest or fails with anything but 401
+ * and 404; the digest is computed then). out_resolved has `count` places, all
+ * of which are filled. One tag's failure does not stop the others.
+ */
+void oci_resolve(struct oci_client *client, char *const *tags, size_t count,
+                 struct oci_resolved *out_resolved);
+
+struct oci_descriptor {
+	struct digest digest;
+	int64_t size; /* bytes; never negative */
+};
+
+/* A manifest, verified and understood. */
+struct oci_artifact {
+	struct digest manifest;         /* of the manifest that names the layer */
+	struct oci_descriptor layer;    /* the archive */
+	char title[OCI_TITLE_SIZE];     /* base name of the layer's title, or "" */
+	char created[OCI_CREATED_SIZE]; /* org.opencontainers.image.created, or "" */
+};
+
+/*
+ * Fetch the manifest with this digest (distribution-spec, "Pulling manifests"),
+ * verify it, and choose its layer: the one whose title's base name is
+ * manifests.tgz, else the only one. Understood are OCI image manifests, OCI
+ * artifact manifests, Docker schema 2, and indexes of these with one entry or
+ * one for this platform; `tag` is for the errors' text. out_artifact->manifest
+ * is `digest` also when an index stood in front. Errors: as oci_tags, and
+ * ERR_DIGEST when the bytes are not those of the digest, ERR_LIMIT beyond 4 MiB.
+ */
+MUST_CHECK int oci_manifest(struct oci_client *client, const char *tag, const struct digest *digest,
+                            struct oci_artifact *out_artifact, struct err *err);
+
+/* Where bytes go as they come. write returns 0, or -1 with err filled: then the transfer ends. */
+struct oci_sink {
+	int (*write)(void *ctx, const void *bytes, size_t size, struct err *err);
+	void *ctx;
+};
+
+/*
+ * Stream a blob into sink, hashing on the way (distribution-spec, "Pulling
+ * blobs"). Only a return of 0 says that the bytes are those of the descriptor;
+ * until then nothing of them may be used. Errors: as oci_tags, ERR_DIGEST when
+ * size or digest differ, and what the sink reports.
+ */
+MUST_CHECK int oci_blob(struct oci_client *client, const struct oci_descriptor *blob,
+                        const struct oci_sink *sink, struct err *err);
+
+/* What was asked of registries and token servers since the client was made. */
+struct oci_counters {
+	uint64_t requests;
+	uint64_t received_bytes; /* of answers' bodies */
+};
+
+struct oci_counters oci_client_counters(const struct oci_client *client);
+
+#endif

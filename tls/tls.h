@@ -1,0 +1,109 @@
+/*
+ * tls: carries connections. It ends TLS with OpenSSL and hands the plain bytes
+ * of each connection to a backend (libmicrohttpd, in practice) over a local
+ * socket pair. It has never heard of HTTP.
+ *
+ *	client ══TLS══ [worker: OpenSSL, relay] ──socket pair── backend
+ *
+ * Each worker is one thread with its own listening sockets (SO_REUSEPORT), its
+ * own epoll loop and its own instance of the backend, all of whose functions
+ * are called on that thread; a connection never changes its worker. Nothing
+ * here logs: what happens is told to the observer.
+ */
+#ifndef SPECMAN_TLS_H
+#define SPECMAN_TLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/listen.h"
+
+/* The reader of the plain bytes. One instance a worker. */
+struct tls_backend {
+	/* Make the instance of worker `index` (from 0). NULL with err filled on failure. */
+	void *(*open)(void *ctx, unsigned index, struct err *err);
+	/* A descriptor that polls readable when run() has work; constant for an instance. */
+	int (*fd)(void *instance);
+	/*
+	 * Take the far end of a connection's socket pair. The instance owns fd
+	 * from here on, also on failure (-1), and closes it when it is done.
+	 */
+	int (*add)(void *instance, int fd);
+	/* Read, answer and write what can be done without waiting. */
+	void (*run)(void *instance);
+	/* Milliseconds until run() is due without any event; -1 for never. */
+	int (*timeout_ms)(void *instance);
+	/* Requests that were read and whose answer is not written yet. */
+	unsigned (*busy)(void *instance);
+	void (*close)(void *instance);
+	void *ctx; /* for open */
+};
+
+/* Told from worker threads: must be thread-safe and quick. Any of them may be NULL. */
+struct tls_observer {
+	/* A handshake that failed for a reason worth knowing; peer is "ADDRESS:PORT". */
+	void (*handshake_failed)(void *ctx, const char *peer, const char *reason);
+	/* Connections are turned away: the cap that was met ("connections", "per address"). */
+	void (*refused)(void *ctx, const char *peer, const char *cap);
+	void *ctx;
+};
+
+/* Borrowed during tls_server_start, but for backend.ctx and observer.ctx. */
+struct tls_settings {
+	const char *cert_file; /* PEM chain; NULL: self-made, kept in state_dir */
+	const char *key_file;  /* PEM, unencrypted */
+	const char *state_dir; /* an existing folder for the self-made CA and certificate */
+	const struct listen_address *listen;
+	size_t listen_count;
+	unsigned workers;         /* at least 1 */
+	unsigned max_connections; /* in all */
+	unsigned max_per_address; /* from one address; an IPv6 /64 counts as one */
+	int handshake_ms;         /* from accept to the end of the handshake */
+	int stall_ms;             /* a client that takes no byte of what is owed to it */
+	int idle_ms;              /* neither side has sent anything */
+	struct tls_backend backend;
+	struct tls_observer observer;
+};
+
+struct tls_server;
+
+/*
+ * Load or make the certificate, open the sockets, start the workers.
+ * ERR_CONFIG or ERR_FORMAT for certificate and key (names the file and what is
+ * wrong: can't be read, no PEM, key is not the certificate's, …), ERR_IO for
+ * sockets and threads. TLS 1.2 and 1.3 only, ECDHE with AEAD ciphers, ALPN
+ * "http/1.1" (RFC 7301), no renegotiation, no compression; session tickets with
+ * keys shared by the workers.
+ */
+MUST_CHECK struct tls_server *tls_server_start(const struct tls_settings *settings,
+                                               struct err *err);
+
+/* The address that listener `index` of settings.listen is bound to. */
+MUST_CHECK int tls_server_address(const struct tls_server *server, size_t index,
+                                  struct listen_address *out_address, struct err *err);
+
+/* Whether every worker went round within the last within_ms milliseconds. */
+bool tls_server_is_turning(const struct tls_server *server, int64_t within_ms);
+
+/*
+ * Accept nothing more and end: at once for connections that are idle or still
+ * in their handshake, after their last byte for those whose answer is under
+ * way, but within grace_ms. Returns when all threads have ended. NULL is fine.
+ */
+void tls_server_stop(struct tls_server *server, int grace_ms);
+
+/*
+ * The self-made CA, for ca.crt consumers: the PEM as a heap string, made on
+ * first use together with the server's certificate (ECDSA P-256; CA 10 years,
+ * server 397 days, renewed by the same CA when less than a third is left) in
+ * state_dir, files of mode 0600: ca.crt ca.key tls.crt tls.key. The server's names
+ * are localhost, 127.0.0.1, ::1, the host's name, and all forms of
+ * specman-service[.hubble-system[.svc[.cluster.local]]] and
+ * specman-0.specman[.hubble-system.svc.cluster.local]. Errors: ERR_IO,
+ * ERR_FORMAT for a broken file in state_dir.
+ */
+MUST_CHECK char *tls_selfsigned_ca(const char *state_dir, struct err *err);
+
+#endif
