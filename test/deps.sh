@@ -1,0 +1,77 @@
+#!/bin/sh
+# Installs what the build and the tests need from Debian's archive, and only
+# what is missing: a second run touches neither apt nor the network.
+#
+#   test/deps.sh            build and tests
+#   test/deps.sh analyze    the static analysers as well
+set -eu
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C
+
+packages="gcc make pkg-config libc6-dev
+	libmicrohttpd-dev libcurl4-openssl-dev libjansson-dev libarchive-dev
+	libssl-dev libcmocka-dev
+	python3 docker-registry skopeo curl openssl apache2-utils
+	libarchive-tools ca-certificates git"
+
+case "${1-}" in
+'') ;;
+analyze)
+	packages="$packages clang clang-tidy clang-format cppcheck shellcheck
+		libclang-rt-14-dev valgrind"
+	;;
+*)
+	echo "usage: ${0##*/} [analyze]" >&2
+	exit 2
+	;;
+esac
+command -v kubectl >/dev/null 2>&1 || packages="$packages kubernetes-client"
+
+# A package that another one provides (pkgconf for pkg-config) counts as there.
+is_installed() {
+	dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null |
+		grep -qx installed && return 0
+	dpkg-query -W -f '${db:Status-Status} ${Provides}\n' 2>/dev/null |
+		grep '^installed ' | grep -Eq "[ ,]$1([ ,]|\$)"
+}
+
+missing=
+for package in $packages; do
+	is_installed "$package" || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+as_root=
+if [ "$(id -u)" -ne 0 ]; then
+	if ! command -v sudo >/dev/null 2>&1; then
+		echo "${0##*/}: missing:$missing; run as root, or install sudo" >&2
+		exit 1
+	fi
+	as_root='sudo -E'
+fi
+
+# docker-registry starts a service on installation; only its program is wanted.
+policy=/usr/sbin/policy-rc.d
+made_policy=
+clean_up() {
+	[ -z "$made_policy" ] || $as_root rm -f "$policy"
+	made_policy=
+}
+trap clean_up EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+if [ ! -e "$policy" ]; then
+	made_policy=yes
+	printf '#!/bin/sh\nexit 101\n' | $as_root tee "$policy" >/dev/null
+	$as_root chmod 755 "$policy"
+fi
+
+apt() {
+	$as_root apt-get -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 \
+		-qq -y "$@"
+}
+
+echo "Installing:$missing"
+apt update
+# shellcheck disable=SC2086 # a list of names
+apt install --no-install-recommends $missing
