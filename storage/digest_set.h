@@ -1,0 +1,26 @@
+/* A set of SHA-256 digests: which objects are named, damaged or verified. */
+#ifndef SPECMAN_STORAGE_DIGEST_SET_H
+#define SPECMAN_STORAGE_DIGEST_SET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/digest.h"
+#include "base/err.h"
+
+enum { SET_KEY_BYTES = 32 };
+
+struct digest_set {
+	unsigned char (*keys)[SET_KEY_BYTES]; /* open addressing; an all-zero key is a free place */
+	size_t places;                        /* a power of two, or 0 */
+	size_t count;
+};
+
+void digest_set_release(struct digest_set *set);
+
+/* ERR_IO without memory. Adding what is there is fine. */
+MUST_CHECK int digest_set_add(struct digest_set *set, const struct digest *digest, struct err *err);
+bool digest_set_has(const struct digest_set *set, const struct digest *digest);
+void digest_set_remove(struct digest_set *set, const struct digest *digest);
+
+#endif

@@ -1,0 +1,48 @@
+/*
+ * Objects: one file's content each, named by its SHA-256. Written to tmp/,
+ * then renamed; durable once the caller has called syncfs.
+ */
+#ifndef SPECMAN_STORAGE_OBJECT_H
+#define SPECMAN_STORAGE_OBJECT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/digest.h"
+#include "base/err.h"
+#include "layout.h"
+
+struct object_writer;
+
+/* A writer for one object after the other. layout must outlive it. */
+MUST_CHECK struct object_writer *object_writer_new(const struct layout *layout, struct err *err);
+void object_writer_free(struct object_writer *writer);
+
+MUST_CHECK int object_writer_add(struct object_writer *writer, const void *bytes, size_t size,
+                                 struct err *err);
+
+/*
+ * End the object: its digest and size. It is in objects/ then (written nowhere
+ * when it was there with this size). The writer is ready for the next one.
+ */
+MUST_CHECK int object_writer_end(struct object_writer *writer, struct digest *out_digest,
+                                 uint64_t *out_size, struct err *err);
+
+/* Whether the object is there and has this size. Reads no content. */
+bool object_is_there(const struct layout *layout, const struct digest *digest, uint64_t size);
+
+/* Open for reading. ERR_NOT_FOUND when it is not there. */
+MUST_CHECK int object_open(const struct layout *layout, const struct digest *digest,
+                           struct err *err);
+
+/*
+ * Read `size` bytes of an open object, hash them and compare. With bytes not
+ * NULL they are kept there. ERR_DIGEST (also when it is shorter), or ERR_IO.
+ */
+MUST_CHECK int object_verify(int fd, const struct digest *digest, uint64_t size, void *bytes,
+                             struct err *err);
+
+/* Move a damaged object out of the way, into tmp/. Whether it worked shows at the next look. */
+void object_put_aside(const struct layout *layout, const struct digest *digest);
+
+#endif

@@ -1,0 +1,207 @@
+/*
+ * storage: keeps files. A content-addressed store on one folder; it is given a
+ * verified archive and gives back releases and views. It has never heard of
+ * registries or of HTTP.
+ *
+ *	object   one file's content, named by its SHA-256, never changed in place
+ *	release  one tag's content: a sorted list of paths and objects; the rename
+ *	         of its file into releases/ is the commit
+ *	view     what is served: all releases laid over one another, newest on top;
+ *	         immutable, counted, swapped whole
+ *
+ * Threads: store_open, store_publish, store_republish, store_collect and
+ * store_close belong to one writing thread at a time. Everything about views
+ * and contents may be called from any thread.
+ *
+ * Nothing here logs: what an operator should know is told to the observer.
+ */
+#ifndef SPECMAN_STORAGE_H
+#define SPECMAN_STORAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cancel.h"
+#include "base/digest.h"
+#include "base/err.h"
+
+enum {
+	STORE_TAG_SIZE = 128 + 1,
+	STORE_CREATED_SIZE = 40, /* RFC 3339, or "" */
+};
+
+/* What an archive may cost. All are upper bounds, each is checked while unpacking. */
+struct store_limits {
+	uint64_t entries;     /* files and folders of one archive */
+	uint64_t file_bytes;  /* one file, unpacked */
+	uint64_t total_bytes; /* all files, unpacked */
+	uint64_t ratio;       /* unpacked : packed, checked past ratio_from bytes */
+	uint64_t ratio_from;
+	size_t path_bytes; /* one path */
+	unsigned depth;    /* components of one path */
+};
+
+/* The defaults of the design: 1,000,000; 4 GiB; 8 GiB; 200 past 100 MiB; 4,096; 64. */
+extern const struct store_limits store_default_limits;
+
+enum store_event_kind {
+	STORE_RELEASE_BROKEN, /* a release's file is damaged: left out of the view. subject: tag */
+	STORE_OBJECT_DAMAGED, /* an object is not what its name says. subject: path or object */
+	STORE_OVERLAY_CONFLICT, /* a file lies where an older release has a folder. subject: path */
+	STORE_RESERVED_NAME,    /* an archive's own .specman is not served. subject: tag */
+};
+
+/* Told from any thread; must be quick. detail is a sentence, or "". */
+typedef void store_observer(void *ctx, enum store_event_kind kind, const char *subject,
+                            const char *detail);
+
+/* Borrowed during store_open, but for observer_ctx. */
+struct store_settings {
+	const char *dir; /* made when it is not there, its parent must be */
+	struct store_limits limits;
+	uint64_t reserve_bytes;   /* free space that no download may use */
+	store_observer *observer; /* or NULL */
+	void *observer_ctx;
+};
+
+struct store;
+
+/*
+ * Take the folder: lock it, check its format, throw away what was under way
+ * when the last writer ended, load the releases, publish the view. No network,
+ * and no content is read. Errors: ERR_CONFIG when another process has the lock
+ * (says which) or the format is of a newer specman, else ERR_IO with the path.
+ */
+MUST_CHECK struct store *store_open(const struct store_settings *settings, struct err *err);
+
+/* No view may be held and no content be open any more. NULL is fine. */
+void store_close(struct store *store);
+
+/*
+ * Order of tags, as strcmp: tags that are no versions first, in byte order;
+ * then versions by SemVer 2.0 precedence (section 11; a leading v is allowed,
+ * and so are missing minor and patch numbers); versions of equal precedence in
+ * byte order.
+ */
+int store_tag_compare(const char *a, const char *b);
+
+/* What a release says of itself. */
+struct store_release {
+	char tag[STORE_TAG_SIZE];
+	struct digest manifest;
+	struct digest layer;
+	char created[STORE_CREATED_SIZE];
+	uint64_t files;
+	uint64_t bytes; /* of all files, shared or not */
+};
+
+/*
+ * The committed release of this tag. ERR_NOT_FOUND without one; also when it
+ * is damaged or names an object that is missing or damaged: it is to be
+ * fetched again then.
+ */
+MUST_CHECK int store_release_find(struct store *store, const char *tag,
+                                  struct store_release *out_release, struct err *err);
+
+/* A download under way: a file in the store's tmp/ that vanishes when it is freed. */
+struct store_download;
+
+/*
+ * Make room for `size` bytes. ERR_NO_SPACE with the numbers (needed, free,
+ * reserve) when the disk has not enough.
+ */
+MUST_CHECK struct store_download *store_download_new(struct store *store, uint64_t size,
+                                                     struct err *err);
+MUST_CHECK int store_download_write(struct store_download *download, const void *bytes, size_t size,
+                                    struct err *err);
+void store_download_free(struct store_download *download);
+
+/* Borrowed names and digests of a release to be made. */
+struct store_source {
+	const char *tag;
+	const char *created; /* RFC 3339, or "" */
+	const struct digest *manifest;
+	const struct digest *layer;
+};
+
+/*
+ * Unpack a verified download into a release, commit it and publish a view with
+ * it; the tag's earlier release is replaced. On any error the store and the
+ * view are as before. Errors: ERR_FORMAT (names the entry) and ERR_LIMIT for
+ * the archive, ERR_NO_SPACE, ERR_IO, ERR_CANCELLED.
+ */
+MUST_CHECK int store_publish(struct store *store, const struct store_source *source,
+                             struct store_download *download, const struct cancel *cancel,
+                             struct store_release *out_release, struct err *err);
+
+/*
+ * The same when a release of any tag was made from source->layer already:
+ * nothing is downloaded or unpacked. ERR_NOT_FOUND when there is none.
+ */
+MUST_CHECK int store_republish(struct store *store, const struct store_source *source,
+                               struct store_release *out_release, struct err *err);
+
+/*
+ * Sweep objects that neither a release nor a held view names. Does nothing
+ * while a release's file is damaged, since what it named is not known.
+ */
+MUST_CHECK int store_collect(struct store *store, uint64_t *out_swept, struct err *err);
+
+/* An immutable overlay of releases. */
+struct store_view;
+
+/* Take a reference to the newest view; never NULL. Any thread. */
+struct store_view *store_view_get(struct store *store);
+void store_view_put(struct store_view *view);
+
+/* Releases in the view, in overlay order (the last one is on top). */
+size_t store_view_release_count(const struct store_view *view);
+const struct store_release *store_view_release(const struct store_view *view, size_t index);
+
+/* 64 hex digits that name this set of releases; the same on every replica. */
+const char *store_view_id(const struct store_view *view);
+
+/* A file or folder of a view; lives as long as the view is held. */
+struct store_entry {
+	const char *name;      /* one component, NUL-terminated bytes, "" for the root */
+	uint64_t size;         /* of a file */
+	int64_t mtime;         /* seconds since 1970 */
+	struct digest content; /* SHA-256 of a file */
+	uint32_t release;      /* index of the release that it came from */
+	uint32_t first_child;  /* of a folder */
+	uint32_t child_count;
+	bool is_folder;
+};
+
+/*
+ * Look up a path of `length` bytes: components separated by single slashes,
+ * none at either end, "" for the root. NULL when there is none. Never touches
+ * the file system.
+ */
+const struct store_entry *store_view_find(const struct store_view *view, const char *path,
+                                          size_t length);
+
+/* The child with this number (0 to child_count - 1) of a folder, sorted by name in byte order. */
+const struct store_entry *store_view_child(const struct store_view *view,
+                                           const struct store_entry *folder, size_t number);
+
+/* A file's content, ready to be sent: in memory or as a descriptor to read from. */
+struct store_content {
+	void *bytes; /* heap; NULL for a large file or an empty one */
+	int fd;      /* -1 unless it is a large file */
+};
+
+enum { STORE_IN_MEMORY_BYTES = 1024 * 1024 };
+
+/*
+ * Open a file of a held view. Up to 1 MiB it is read into memory and hashed
+ * each time; a larger one is hashed once by each process before its first
+ * byte is given out. A mismatch puts the object aside, tells the observer and
+ * returns ERR_DIGEST: the release is fetched again by the next sync.
+ */
+MUST_CHECK int store_content_open(struct store *store, const struct store_entry *file,
+                                  struct store_content *out_content, struct err *err);
+void store_content_release(struct store_content *content);
+
+#endif

@@ -1,0 +1,477 @@
+/*
+ * A tree under construction. Nodes lie in one array and are found through one
+ * hash table of (parent, name), so a folder of a million entries costs no more
+ * than a million folders of one. A replaced node keeps its number and loses its
+ * place in the table; what was below it can't be reached any more.
+ */
+#include "tree.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+struct node {
+	struct tree_item item;
+	char *name;
+	uint32_t parent;
+	uint32_t first; /* of a folder's children, newest first */
+	uint32_t next;  /* sibling */
+	bool visiting;  /* a link on the way being resolved */
+};
+
+struct tree {
+	struct node *nodes;
+	size_t count;
+	size_t room;
+	uint64_t max_nodes;
+	uint32_t *table; /* node numbers, TREE_NONE where free */
+	size_t places;   /* a power of two */
+};
+
+enum { LINK_HOPS_MAX = 40 };
+
+static uint64_t hash_of(uint32_t parent, const char *name, size_t length)
+{
+	uint64_t hash = 14695981039346656037ULL ^ parent; /* FNV-1a */
+
+	for (size_t i = 0; i < length; i++)
+		hash = (hash ^ (unsigned char)name[i]) * 1099511628211ULL;
+	return hash ^ hash >> 29;
+}
+
+static size_t place_of(const struct tree *tree, uint32_t parent, const char *name, size_t length)
+{
+	size_t place = (size_t)hash_of(parent, name, length) & (tree->places - 1);
+
+	for (; tree->table[place] != TREE_NONE; place = (place + 1) & (tree->places - 1)) {
+		const struct node *node = &tree->nodes[tree->table[place]];
+
+		if (node->parent == parent && !strncmp(node->name, name, length) &&
+		    !node->name[length])
+			break;
+	}
+	return place;
+}
+
+static int grow_table(struct tree *tree, struct err *err)
+{
+	size_t places = tree->places ? tree->places * 2 : 256;
+	uint32_t *old = tree->table;
+	size_t old_places = tree->places;
+
+	tree->table = malloc(places * sizeof(*tree->table));
+	if (!tree->table) {
+		tree->table = old;
+		return err_set_sys(err, ENOMEM, "tree of %zu places", places);
+	}
+	memset(tree->table, 0xff, places * sizeof(*tree->table));
+	tree->places = places;
+	for (size_t i = 0; i < old_places; i++) {
+		const struct node *node;
+
+		if (old[i] == TREE_NONE)
+			continue;
+		node = &tree->nodes[old[i]];
+		tree->table[place_of(tree, node->parent, node->name, strlen(node->name))] = old[i];
+	}
+	free(old);
+	return 0;
+}
+
+static int new_node(struct tree *tree, uint32_t parent, const char *name, size_t length,
+                    uint32_t *out_node, struct err *err)
+{
+	struct node *node;
+
+	if (tree->count >= tree->max_nodes)
+		return err_set(err, ERR_LIMIT, "more than %llu entries",
+		               (unsigned long long)tree->max_nodes);
+	if (tree->count == tree->room) {
+		size_t room = tree->room ? tree->room * 2 : 128;
+		struct node *nodes = realloc(tree->nodes, room * sizeof(*nodes));
+
+		if (!nodes)
+			return err_set_sys(err, ENOMEM, "tree of %zu nodes", room);
+		tree->nodes = nodes;
+		tree->room = room;
+	}
+	node = &tree->nodes[tree->count];
+	*node = (struct node){ .parent = parent, .first = TREE_NONE, .next = TREE_NONE };
+	node->name = strndup(name, length);
+	if (!node->name)
+		return err_set_sys(err, ENOMEM, "tree");
+	*out_node = (uint32_t)tree->count++;
+	return 0;
+}
+
+struct tree *tree_new(uint64_t max_nodes, struct err *err)
+{
+	struct tree *tree = calloc(1, sizeof(*tree));
+	uint32_t root;
+
+	if (!tree) {
+		(void)err_set_sys(err, ENOMEM, "tree");
+		return NULL;
+	}
+	tree->max_nodes = max_nodes < TREE_NONE - 1 ? max_nodes + 1 : TREE_NONE;
+	if (grow_table(tree, err) || new_node(tree, TREE_NONE, "", 0, &root, err)) {
+		tree_free(tree);
+		return NULL;
+	}
+	tree->nodes[root].item = (struct tree_item){ .kind = TREE_FOLDER, .mode = 0755 };
+	return tree;
+}
+
+void tree_free(struct tree *tree)
+{
+	if (!tree)
+		return;
+	for (size_t i = 0; i < tree->count; i++) {
+		free(tree->nodes[i].name);
+		free((void *)(uintptr_t)tree->nodes[i].item.target);
+	}
+	free(tree->nodes);
+	free(tree->table);
+	free(tree);
+}
+
+static uint32_t child_of(const struct tree *tree, uint32_t parent, const char *name, size_t length)
+{
+	return tree->table[place_of(tree, parent, name, length)];
+}
+
+static void unlink_child(struct tree *tree, uint32_t parent, uint32_t child)
+{
+	uint32_t *link = &tree->nodes[parent].first;
+
+	while (*link != child)
+		link = &tree->nodes[*link].next;
+	*link = tree->nodes[child].next;
+}
+
+/* Add a child, or put a new node in the place of the one with this name. */
+static int place_child(struct tree *tree, uint32_t parent, const char *name, size_t length,
+                       uint32_t *out_node, struct err *err)
+{
+	uint32_t node;
+	size_t place;
+
+	if (tree->count * 2 >= tree->places && grow_table(tree, err))
+		return -1;
+	if (new_node(tree, parent, name, length, &node, err))
+		return -1;
+	place = place_of(tree, parent, name, length);
+	if (tree->table[place] != TREE_NONE)
+		unlink_child(tree, parent, tree->table[place]);
+	tree->table[place] = node;
+	tree->nodes[node].next = tree->nodes[parent].first;
+	tree->nodes[parent].first = node;
+	*out_node = node;
+	return 0;
+}
+
+/* Go down to, or make, the folder `name` of parent. */
+static int enter(struct tree *tree, uint32_t *node, const char *path, size_t start, size_t length,
+                 const struct tree_item *item, enum tree_policy policy, bool *replaced,
+                 struct err *err)
+{
+	uint32_t child = child_of(tree, *node, path + start, length);
+
+	if (child != TREE_NONE && tree->nodes[child].item.kind != TREE_FOLDER) {
+		if (policy == TREE_STRICT)
+			return err_set(err, ERR_FORMAT,
+			               "entry \"%.200s\" lies below \"%.*s\", a %s", path,
+			               (int)(start + length < 200 ? start + length : 200), path,
+			               tree->nodes[child].item.kind == TREE_LINK ? "link" : "file");
+		*replaced = true;
+		child = TREE_NONE;
+	}
+	if (child == TREE_NONE) {
+		if (place_child(tree, *node, path + start, length, &child, err))
+			return -1;
+		tree->nodes[child].item = (struct tree_item){ .kind = TREE_FOLDER,
+			                                      .mode = 0755,
+			                                      .mtime = item->mtime,
+			                                      .release = item->release };
+	}
+	*node = child;
+	return 0;
+}
+
+static int set_item(struct tree *tree, uint32_t node, const struct tree_item *item, struct err *err)
+{
+	struct tree_item copy = *item;
+
+	if (item->kind == TREE_LINK) {
+		copy.target = strdup(item->target);
+		if (!copy.target)
+			return err_set_sys(err, ENOMEM, "tree");
+	} else {
+		copy.target = NULL;
+	}
+	free((void *)(uintptr_t)tree->nodes[node].item.target);
+	tree->nodes[node].item = copy;
+	return 0;
+}
+
+int tree_put(struct tree *tree, const char *path, const struct tree_item *item,
+             enum tree_policy policy, bool *out_replaced_kind, struct err *err)
+{
+	uint32_t node = TREE_ROOT, child;
+	size_t start = 0, length;
+	bool replaced = false;
+
+	for (; length = strcspn(path + start, "/"), path[start + length]; start += length + 1)
+		if (enter(tree, &node, path, start, length, item, policy, &replaced, err))
+			return -1;
+	if (!length) { /* the root itself */
+		if (item->kind != TREE_FOLDER)
+			return err_set(err, ERR_FORMAT, "the archive's root is no folder");
+		return set_item(tree, TREE_ROOT, item, err);
+	}
+	child = child_of(tree, node, path + start, length);
+	if (child != TREE_NONE &&
+	    (tree->nodes[child].item.kind == TREE_FOLDER) != (item->kind == TREE_FOLDER)) {
+		if (policy == TREE_STRICT && tree->nodes[child].first != TREE_NONE)
+			return err_set(err, ERR_FORMAT, "entry \"%.200s\" is a file and a folder",
+			               path);
+		replaced = true;
+		child = TREE_NONE;
+	}
+	if (child == TREE_NONE && place_child(tree, node, path + start, length, &child, err))
+		return -1;
+	if (set_item(tree, child, item, err))
+		return -1;
+	*out_replaced_kind = replaced;
+	return 0;
+}
+
+uint32_t tree_find(const struct tree *tree, const char *path)
+{
+	uint32_t node = TREE_ROOT;
+
+	while (*path && node != TREE_NONE) {
+		size_t length = strcspn(path, "/");
+
+		node = child_of(tree, node, path, length);
+		path += length + (path[length] == '/');
+	}
+	return node;
+}
+
+size_t tree_count(const struct tree *tree)
+{
+	return tree->count;
+}
+
+const struct tree_item *tree_item(const struct tree *tree, uint32_t node)
+{
+	return &tree->nodes[node].item;
+}
+
+const char *tree_name(const struct tree *tree, uint32_t node)
+{
+	return tree->nodes[node].name;
+}
+
+static int compare_names(const void *a, const void *b, void *ctx)
+{
+	const struct tree *tree = ctx;
+
+	return strcmp(tree->nodes[*(const uint32_t *)a].name,
+	              tree->nodes[*(const uint32_t *)b].name);
+}
+
+int tree_children(const struct tree *tree, uint32_t folder, uint32_t **out_children,
+                  size_t *out_count, struct err *err)
+{
+	uint32_t *children = NULL;
+	size_t count = 0;
+
+	for (uint32_t n = tree->nodes[folder].first; n != TREE_NONE; n = tree->nodes[n].next)
+		count++;
+	if (count) {
+		children = malloc(count * sizeof(*children));
+		if (!children)
+			return err_set_sys(err, ENOMEM, "folder of %zu entries", count);
+		count = 0;
+		for (uint32_t n = tree->nodes[folder].first; n != TREE_NONE;
+		     n = tree->nodes[n].next)
+			children[count++] = n;
+		qsort_r(children, count, sizeof(*children), compare_names, (void *)(uintptr_t)tree);
+	}
+	*out_children = children;
+	*out_count = count;
+	return 0;
+}
+
+bool tree_drop(struct tree *tree, const char *name)
+{
+	uint32_t child = child_of(tree, TREE_ROOT, name, strlen(name));
+
+	if (child == TREE_NONE)
+		return false;
+	unlink_child(tree, TREE_ROOT, child);
+	/* The table keeps its entry, so that probing goes on past it; the node is just out of
+	 * reach. */
+	tree->nodes[child].parent = TREE_NONE;
+	return true;
+}
+
+/* The path of a node, for errors: the last 200 bytes or so. */
+static void describe(const struct tree *tree, uint32_t node, char text[static 256])
+{
+	size_t at = 255;
+
+	text[at] = '\0';
+	for (; node != TREE_ROOT && node != TREE_NONE; node = tree->nodes[node].parent) {
+		size_t length = strlen(tree->nodes[node].name);
+
+		if (length + 1 > at)
+			break;
+		at -= length;
+		memcpy(text + at, tree->nodes[node].name, length);
+		text[--at] = '/';
+	}
+	memmove(text, text + at + (text[at] == '/'), 256 - at - (text[at] == '/'));
+}
+
+static int bad_link(const struct tree *tree, uint32_t link, const char *why, struct err *err)
+{
+	char path[256];
+
+	describe(tree, link, path);
+	return err_set(err, ERR_FORMAT, "link \"%s\" to \"%.160s\" %s", path,
+	               tree->nodes[link].item.target, why);
+}
+
+/* Follow a link's target to a file or folder. `hops` bounds the links on the way. */
+static int follow(struct tree *tree, uint32_t link, unsigned hops, uint32_t *out_node,
+                  struct err *err)
+{
+	const char *path = tree->nodes[link].item.target;
+	uint32_t node = tree->nodes[link].parent;
+
+	if (hops > LINK_HOPS_MAX)
+		return bad_link(tree, link, "goes round in a circle", err);
+	if (*path == '/')
+		return bad_link(tree, link, "leaves the archive", err);
+	while (*path) {
+		size_t length = strcspn(path, "/");
+
+		if (length == 2 && !memcmp(path, "..", 2)) {
+			if (node == TREE_ROOT)
+				return bad_link(tree, link, "leaves the archive", err);
+			node = tree->nodes[node].parent;
+		} else if (length && !(length == 1 && *path == '.')) {
+			if (tree->nodes[node].item.kind != TREE_FOLDER)
+				return bad_link(tree, link, "points below a file", err);
+			node = child_of(tree, node, path, length);
+			if (node == TREE_NONE)
+				return bad_link(tree, link, "points at nothing in the archive",
+				                err);
+			if (tree->nodes[node].item.kind == TREE_LINK &&
+			    follow(tree, node, hops + 1, &node, err))
+				return -1;
+		}
+		path += length + (path[length] == '/');
+	}
+	*out_node = node;
+	return 0;
+}
+
+static int copy_into(struct tree *tree, uint32_t from, uint32_t to, unsigned depth,
+                     const struct store_limits *limits, struct err *err);
+
+/* Make node, a link, what it points at. */
+static int become_target(struct tree *tree, uint32_t node, unsigned depth,
+                         const struct store_limits *limits, struct err *err)
+{
+	struct tree_item item;
+	uint32_t target;
+
+	if (follow(tree, node, 0, &target, err))
+		return -1;
+	for (uint32_t above = node; above != TREE_NONE; above = tree->nodes[above].parent)
+		if (above == target)
+			return bad_link(tree, node, "points at a folder that it is in", err);
+	item = tree->nodes[target].item;
+	if (tree->nodes[target].visiting)
+		return bad_link(tree, node, "goes round in a circle", err);
+	if (item.kind == TREE_FOLDER) {
+		int failed;
+
+		tree->nodes[target].visiting = true;
+		free((void *)(uintptr_t)tree->nodes[node].item.target);
+		tree->nodes[node].item = item;
+		failed = copy_into(tree, target, node, depth, limits, err);
+		tree->nodes[target].visiting = false;
+		return failed;
+	}
+	return set_item(tree, node, &item, err);
+}
+
+static int copy_into(struct tree *tree, uint32_t from, uint32_t to, unsigned depth,
+                     const struct store_limits *limits, struct err *err)
+{
+	CLEANUP(cleanup_free) uint32_t *children = NULL;
+	size_t count;
+
+	if (depth >= limits->depth)
+		return err_set(err, ERR_LIMIT, "links make folders over %u deep", limits->depth);
+	if (tree_children(tree, from, &children, &count, err))
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		const char *name = tree->nodes[children[i]].name;
+		uint32_t source = children[i];
+		struct tree_item item;
+		uint32_t copy;
+
+		if (tree->nodes[source].item.kind == TREE_LINK &&
+		    become_target(tree, source, depth + 1, limits, err))
+			return -1;
+		item = tree->nodes[source].item;
+		if (place_child(tree, to, name, strlen(name), &copy, err))
+			return -1;
+		tree->nodes[copy].item = item;
+		if (item.kind == TREE_FOLDER &&
+		    copy_into(tree, source, copy, depth + 1, limits, err))
+			return -1;
+	}
+	return 0;
+}
+
+static unsigned depth_of(const struct tree *tree, uint32_t node)
+{
+	unsigned depth = 0;
+
+	for (; node != TREE_ROOT && node != TREE_NONE; node = tree->nodes[node].parent)
+		depth++;
+	return depth;
+}
+
+/* Whether the node can still be reached from the root. */
+static bool is_placed(const struct tree *tree, uint32_t node)
+{
+	for (; node != TREE_ROOT; node = tree->nodes[node].parent) {
+		const struct node *n = &tree->nodes[node];
+
+		if (n->parent == TREE_NONE ||
+		    child_of(tree, n->parent, n->name, strlen(n->name)) != node)
+			return false;
+	}
+	return true;
+}
+
+int tree_resolve_links(struct tree *tree, const struct store_limits *limits, struct err *err)
+{
+	size_t count = tree->count; /* copies hold no links */
+
+	for (uint32_t node = 1; node < count; node++)
+		if (tree->nodes[node].item.kind == TREE_LINK && is_placed(tree, node) &&
+		    become_target(tree, node, depth_of(tree, node), limits, err))
+			return -1;
+	return 0;
+}
