@@ -404,10 +404,12 @@ static int become_target(struct tree *tree, uint32_t node, unsigned depth,
 		int failed;
 
 		tree->nodes[target].visiting = true;
+		tree->nodes[node].visiting = true;
 		free((void *)(uintptr_t)tree->nodes[node].item.target);
 		tree->nodes[node].item = item;
 		failed = copy_into(tree, target, node, depth, limits, err);
 		tree->nodes[target].visiting = false;
+		tree->nodes[node].visiting = false;
 		return failed;
 	}
 	return set_item(tree, node, &item, err);
@@ -429,6 +431,9 @@ static int copy_into(struct tree *tree, uint32_t from, uint32_t to, unsigned dep
 		struct tree_item item;
 		uint32_t copy;
 
+		if (tree->nodes[source].visiting)
+			return err_set(err, ERR_FORMAT,
+			               "links through \"%.200s\" go round in a circle", name);
 		if (tree->nodes[source].item.kind == TREE_LINK &&
 		    become_target(tree, source, depth + 1, limits, err))
 			return -1;
