@@ -130,7 +130,7 @@ struct oci_descriptor {
 
 /* A manifest, verified and understood. */
 struct oci_artifact {
-	struct digest manifest;         /* of the manifest that names the layer */
+	struct digest manifest;         /* that was asked for */
 	struct oci_descriptor layer;    /* the archive */
 	char title[OCI_TITLE_SIZE];     /* base name of the layer's title, or "" */
 	char created[OCI_CREATED_SIZE]; /* org.opencontainers.image.created, or "" */

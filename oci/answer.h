@@ -1,0 +1,24 @@
+/* What an answer means that isn't the one asked for. */
+#ifndef SPECMAN_OCI_ANSWER_H
+#define SPECMAN_OCI_ANSWER_H
+
+#include "base/err.h"
+#include "oci/exchange.h"
+
+/*
+ * Fill err from an answer's status and body: "401 from <who>: UNAUTHORIZED:
+ * authentication required; <hint>". The hint is given with 401 and 403 alone;
+ * who is replaced by the host that a redirect led to. Always -1.
+ *
+ *	401, 403, 412 (Harbor's policies)   ERR_AUTH
+ *	404                                 ERR_NOT_FOUND
+ *	408, 425, 429, 5xx                  ERR_NETWORK: worth another try
+ *	any other                           ERR_FORMAT
+ *
+ * 401 and 403 of a storage that a redirect led to are ERR_NETWORK: its URL was
+ * signed by the registry, which signs another the next time.
+ */
+int answer_refuse(const struct exchange *exchange, const char *who, const char *hint,
+                  struct err *err);
+
+#endif

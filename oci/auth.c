@@ -1,0 +1,312 @@
+/* Authentication; see auth.h. */
+#include "oci/auth.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/evp.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "oci/answer.h"
+#include "oci/limits.h"
+#include "oci/token.h"
+#include "oci/url.h"
+
+struct auth {
+	struct oci_credentials credentials;
+	struct transport *transport;
+	struct place registry;
+	char *scope;                /* for a challenge that names none */
+	char *header;               /* the cached value, or NULL */
+	bool is_token;              /* header is a Bearer that a token server gave */
+	int64_t renew_ms;           /* of a token: when to get another */
+	struct challenge challenge; /* that the token answers */
+};
+
+DEFINE_CLEANUP(cleanup_auth, struct auth, auth_free);
+
+static void wipe(char **secret)
+{
+	if (*secret)
+		explicit_bzero(*secret, strlen(*secret));
+	free(*secret);
+	*secret = NULL;
+}
+
+static int copy(const char *text, char **out, struct err *err)
+{
+	if (!text)
+		return 0;
+	*out = strdup(text);
+	return *out ? 0 : err_set_sys(err, ENOMEM, "credentials");
+}
+
+static int copy_credentials(const struct oci_credentials *from, struct oci_credentials *to,
+                            struct err *err)
+{
+	if (from->username && strchr(from->username, ':')) /* RFC 7617, section 2 */
+		return err_set(err, ERR_CONFIG, "the username has a colon");
+	if (copy(from->username, &to->username, err) || copy(from->password, &to->password, err) ||
+	    copy(from->identity_token, &to->identity_token, err) ||
+	    copy(from->registry_token, &to->registry_token, err))
+		return -1;
+	return 0;
+}
+
+/* Set the header; text is wiped. */
+static int set_header(struct auth *auth, const char *scheme, char *text, struct err *err)
+{
+	char *header = NULL;
+	int size = asprintf(&header, "%s %s", scheme, text);
+
+	explicit_bzero(text, strlen(text));
+	if (size < 0)
+		return err_set_sys(err, ENOMEM, "credentials");
+	wipe(&auth->header);
+	auth->header = header;
+	auth->is_token = false;
+	return 0;
+}
+
+static int use_registry_token(struct auth *auth, struct err *err)
+{
+	CLEANUP(wipe) char *token = NULL;
+
+	if (!auth->credentials.registry_token)
+		return 0;
+	for (const char *c = auth->credentials.registry_token; *c; c++) {
+		if (*c <= ' ' || *c > '~')
+			return err_set(err, ERR_CONFIG,
+			               "the registry token has characters it may not have");
+	}
+	if (copy(auth->credentials.registry_token, &token, err))
+		return -1;
+	return set_header(auth, "Bearer", token, err);
+}
+
+struct auth *auth_new(const struct oci_settings *settings, const char *registry_url,
+                      struct transport *transport, struct err *err)
+{
+	CLEANUP(cleanup_auth) struct auth *auth = calloc(1, sizeof(*auth));
+
+	if (!auth) {
+		(void)err_set_sys(err, ENOMEM, "credentials");
+		return NULL;
+	}
+	auth->transport = transport;
+	if (url_place(registry_url, &auth->registry, err) ||
+	    copy_credentials(&settings->credentials, &auth->credentials, err) ||
+	    use_registry_token(auth, err))
+		return NULL;
+	if (asprintf(&auth->scope, "repository:%s:pull", settings->reference.name) < 0) {
+		auth->scope = NULL;
+		(void)err_set_sys(err, ENOMEM, "credentials");
+		return NULL;
+	}
+	return STEAL(auth);
+}
+
+void auth_free(struct auth *auth)
+{
+	if (!auth)
+		return;
+	oci_credentials_release(&auth->credentials);
+	wipe(&auth->header);
+	free(auth->scope);
+	free(auth);
+}
+
+const char *auth_hint(const struct auth *auth)
+{
+	if (auth->credentials.registry_token)
+		return "check the registry token";
+	if (auth->credentials.identity_token)
+		return "check the identity token";
+	if (auth->credentials.username)
+		return "check username and password";
+	return "no credentials are given";
+}
+
+/* RFC 7617, section 2: a heap string, or NULL without memory. */
+static char *basic_text(const struct oci_credentials *credentials)
+{
+	CLEANUP(wipe) char *pair = NULL;
+	char *text;
+	int size = asprintf(&pair, "%s:%s", credentials->username,
+	                    credentials->password ? credentials->password : "");
+
+	if (size < 0) {
+		pair = NULL;
+		return NULL;
+	}
+	text = malloc(4 * ((size_t)size + 2) / 3 + 4);
+	if (text)
+		(void)EVP_EncodeBlock((unsigned char *)text, (const unsigned char *)pair, size);
+	return text;
+}
+
+static int use_basic(struct auth *auth, struct err *err)
+{
+	CLEANUP(wipe) char *text = basic_text(&auth->credentials);
+
+	if (!text)
+		return err_set_sys(err, ENOMEM, "credentials");
+	return set_header(auth, "Basic", text, err);
+}
+
+static int read_token(struct auth *auth, const struct exchange *exchange, const char *server,
+                      struct err *err)
+{
+	CLEANUP(wipe) char *token = NULL;
+	int64_t now_ms = clock_now_ms();
+	int64_t seconds = 0;
+
+	if (token_read(buf_text(&exchange->body), exchange->body.size, &token, &seconds, err))
+		return err_context(err, "token server %s", server);
+	if (set_header(auth, "Bearer", token, err))
+		return -1;
+	auth->is_token = true;
+	/* A tenth of its life is for questions that are under way when it ends. */
+	auth->renew_ms = now_ms + 900 * seconds;
+	return 0;
+}
+
+static int ask_token(struct auth *auth, struct exchange *exchange, struct err *err)
+{
+	char who[sizeof("token server ") + URL_PLACE_SIZE];
+	int failed;
+
+	transport_ask(auth->transport, exchange);
+	(void)snprintf(who, sizeof(who), "token server %s", exchange->host);
+	if (exchange->failed) {
+		*err = exchange->err;
+		failed = err_context(err, "token server");
+	} else if (exchange->status != 200) {
+		failed = answer_refuse(exchange, who, auth_hint(auth), err);
+		/* RFC 6749, section 5.2: a refresh token that is refused is a 400. */
+		if (exchange->status == 400)
+			err->kind = ERR_AUTH;
+	} else {
+		failed = read_token(auth, exchange, exchange->host, err);
+	}
+	if (exchange->body.data)
+		explicit_bzero(exchange->body.data, exchange->body.size);
+	return failed;
+}
+
+/* Get a token for auth->challenge: with a refresh token by POST, else by GET, if need be as nobody.
+ */
+static int login_with_token(struct auth *auth, struct err *err)
+{
+	const struct oci_credentials *credentials = &auth->credentials;
+	CLEANUP(exchange_release)
+	struct exchange exchange = {
+		.size = EXCHANGE_ANY_SIZE,
+		.max_bytes = LIMIT_TOKEN_BYTES,
+		.accept = "application/json",
+	};
+	CLEANUP(cleanup_free) char *url = NULL;
+	CLEANUP(wipe) char *form = NULL;
+	CLEANUP(wipe) char *basic = NULL;
+	CLEANUP(wipe) char *authorization = NULL;
+
+	if (token_check_realm(auth->challenge.realm, &auth->registry, err))
+		return -1;
+	if (credentials->identity_token) {
+		form = token_form(&auth->challenge, credentials->identity_token, err);
+		if (!form)
+			return -1;
+		exchange.method = EXCHANGE_POST;
+		exchange.url = auth->challenge.realm;
+		exchange.form = form;
+		return ask_token(auth, &exchange, err);
+	}
+	url = token_url(&auth->challenge, err);
+	if (!url)
+		return -1;
+	if (credentials->username) {
+		basic = basic_text(credentials);
+		if (!basic || asprintf(&authorization, "Basic %s", basic) < 0) {
+			authorization = NULL;
+			return err_set_sys(err, ENOMEM, "credentials");
+		}
+	}
+	exchange.method = EXCHANGE_GET;
+	exchange.url = url;
+	exchange.authorization = authorization;
+	return ask_token(auth, &exchange, err);
+}
+
+int auth_header(struct auth *auth, const char **out_value, struct err *err)
+{
+	if (auth->header && auth->is_token && clock_now_ms() >= auth->renew_ms) {
+		wipe(&auth->header);
+		if (login_with_token(auth, err))
+			return -1;
+	}
+	*out_value = auth->header;
+	return 0;
+}
+
+bool auth_rejects(const struct auth *auth, const struct exchange *exchange,
+                  struct auth_rejection *out_rejection)
+{
+	struct auth_rejection rejection = { .with_header = exchange->authorization };
+	const char *line;
+	long status = exchange->status;
+
+	if (exchange->failed || exchange->foreign)
+		return false;
+	rejection.denied = status == 401;
+	if (status != 401 &&
+	    !((status == 400 || status == 403) && rejection.with_header && auth->is_token))
+		return false;
+	for (size_t i = 0; (line = exchange_header(exchange, "WWW-Authenticate", i)); i++)
+		challenge_add(&rejection.challenge, line);
+	*out_rejection = rejection;
+	return true;
+}
+
+static int log_in(struct auth *auth, const struct challenge *challenge, struct err *err)
+{
+	if (!challenge->bearer)
+		return use_basic(auth, err);
+	auth->challenge = *challenge;
+	if (!challenge->scope[0])
+		(void)snprintf(auth->challenge.scope, sizeof(auth->challenge.scope), "%s",
+		               auth->scope);
+	wipe(&auth->header);
+	return login_with_token(auth, err);
+}
+
+enum auth_verdict auth_react(struct auth *auth, struct auth_round *round,
+                             const struct auth_rejection *rejection, struct err *err)
+{
+	const struct challenge *challenge = &rejection->challenge;
+	bool basic = challenge->basic && auth->credentials.username && !rejection->with_header;
+
+	if (auth->credentials.registry_token)
+		return AUTH_KEEP;
+	if (round->logged_in) {
+		/* Worthless: Harbor gives a token to whoever asks. The next question begins anew.
+		 */
+		if (rejection->denied)
+			wipe(&auth->header);
+		return AUTH_KEEP;
+	}
+	if (rejection->denied && (challenge->bearer || basic)) {
+		round->logged_in = true;
+		return log_in(auth, challenge, err) ? AUTH_FAILED : AUTH_AGAIN;
+	}
+	/* Harbor says Basic to an expired token, ECR 403 or 400: look what it says to nobody. */
+	if (rejection->with_header && !round->dropped) {
+		round->dropped = true;
+		wipe(&auth->header);
+		return AUTH_AGAIN;
+	}
+	return AUTH_KEEP;
+}

@@ -1,0 +1,33 @@
+/* Errors in bodies; see error_body.h. */
+#include "oci/error_body.h"
+
+#include <stdio.h>
+
+#include "oci/json.h"
+
+enum { CODE_SIZE = 48, MESSAGE_SIZE = ERROR_BODY_SIZE - CODE_SIZE - 2 };
+
+char *error_body_format(const char *body, size_t size, char out[static ERROR_BODY_SIZE])
+{
+	struct err unused;
+	json_auto_t *root = json_bounded(body, size, &unused);
+	const json_t *first = json_array_get(json_object_get(root, "errors"), 0);
+	const char *code = json_text_at(first, "code");
+	const char *message = json_text_at(first, "message");
+	char short_code[CODE_SIZE] = "";
+	char short_message[MESSAGE_SIZE] = "";
+
+	if (!first) {
+		code = json_text_at(root, "error");
+		message = json_text_at(root, "error_description");
+		if (!message)
+			message = json_text_at(root, "details");
+	}
+	if (code)
+		json_copy_text(short_code, sizeof(short_code), code);
+	if (message)
+		json_copy_text(short_message, sizeof(short_message), message);
+	(void)snprintf(out, ERROR_BODY_SIZE, "%s%s%s", short_code,
+	               short_code[0] && short_message[0] ? ": " : "", short_message);
+	return out;
+}

@@ -1,0 +1,166 @@
+/* Rules for answers; see exchange.h. */
+#include "oci/exchange.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <strings.h>
+
+#include "oci/limits.h"
+
+void exchange_release(struct exchange *exchange)
+{
+	buf_release(&exchange->headers);
+	buf_release(&exchange->body);
+	exchange->failed = 0;
+	exchange->status = 0;
+	exchange->foreign = false;
+	exchange->host[0] = '\0';
+	exchange->received = 0;
+	exchange->header_bytes = 0;
+	exchange->headers_ended = false;
+	exchange->enough = false;
+}
+
+const char *exchange_header(const struct exchange *exchange, const char *name, size_t nth)
+{
+	const char *line = exchange->headers.data;
+	size_t size = strlen(name);
+
+	if (!line)
+		return NULL;
+	for (const char *end = line + exchange->headers.size; line < end;
+	     line += strlen(line) + 1) {
+		if (strncasecmp(line, name, size) || line[size] != ':' || nth--)
+			continue;
+		line += size + 1;
+		return line + strspn(line, " \t");
+	}
+	return NULL;
+}
+
+int exchange_fail(struct exchange *exchange, const struct err *err)
+{
+	if (!exchange->failed) {
+		exchange->failed = -1;
+		exchange->err = *err;
+	}
+	return -1;
+}
+
+/* An answer of its own: the one before was 1xx, or led to this one. */
+static void start_answer(struct exchange *exchange)
+{
+	buf_clear(&exchange->headers);
+	buf_clear(&exchange->body);
+	exchange->headers_ended = false;
+	exchange->received = 0;
+}
+
+int exchange_take_line(struct exchange *exchange, const char *line, size_t size)
+{
+	struct err err;
+
+	exchange->headers.max = LIMIT_HEADER_BYTES;
+	exchange->header_bytes += size;
+	if (exchange->header_bytes > LIMIT_HEADER_BYTES) {
+		(void)err_set(&err, ERR_LIMIT, "more than %d bytes of header lines",
+		              LIMIT_HEADER_BYTES);
+		return exchange_fail(exchange, &err);
+	}
+	while (size && strchr(" \t\r\n", line[size - 1]) && line[size - 1])
+		size--;
+	if ((exchange->headers_ended || !exchange->headers.size) && size >= 5 &&
+	    !strncmp(line, "HTTP/", 5)) {
+		start_answer(exchange);
+	} else if (!size) {
+		exchange->headers_ended = true;
+		return 0;
+	}
+	/* What comes behind the body (RFC 9110, section 6.5) changes no answer. */
+	if (exchange->headers_ended || memchr(line, '\0', size))
+		return 0;
+	if (buf_add(&exchange->headers, line, size, &err) ||
+	    buf_add(&exchange->headers, "", 1, &err))
+		return exchange_fail(exchange, &err);
+	return 0;
+}
+
+/* An error's body: as much of it as can be of use to somebody. */
+static int take_error(struct exchange *exchange, const void *bytes, size_t size)
+{
+	size_t room = LIMIT_ERROR_BYTES - exchange->body.size;
+	struct err err;
+
+	exchange->body.max = LIMIT_ERROR_BYTES;
+	if (buf_add(&exchange->body, bytes, size < room ? size : room, &err))
+		return exchange_fail(exchange, &err);
+	exchange->enough = size >= room;
+	return exchange->enough ? -1 : 0;
+}
+
+static int check_length(struct exchange *exchange, int64_t length)
+{
+	struct err err;
+
+	if (exchange->size < 0 || length < 0 || length == exchange->size)
+		return 0;
+	(void)err_set(&err, ERR_DIGEST,
+	              "it has %" PRId64 " bytes (Content-Length) instead of the %" PRId64
+	              " of its descriptor",
+	              length, exchange->size);
+	return exchange_fail(exchange, &err);
+}
+
+/* Count what comes: a length that was announced proves nothing, one that wasn't even less. */
+static int check_room(struct exchange *exchange, size_t size)
+{
+	struct err err;
+
+	exchange->received += (int64_t)size;
+	if (exchange->size >= 0 && exchange->received > exchange->size) {
+		(void)err_set(&err, ERR_DIGEST,
+		              "it has more than the %" PRId64 " bytes of its descriptor",
+		              exchange->size);
+		return exchange_fail(exchange, &err);
+	}
+	if (exchange->size < 0 && exchange->received > (int64_t)exchange->max_bytes) {
+		(void)err_set(&err, ERR_LIMIT, "the answer has more than the %zu bytes allowed",
+		              exchange->max_bytes);
+		return exchange_fail(exchange, &err);
+	}
+	return 0;
+}
+
+int exchange_take_body(struct exchange *exchange, long status, int64_t length, const void *bytes,
+                       size_t size)
+{
+	struct err err;
+
+	if (status != 200)
+		return take_error(exchange, bytes, size);
+	if (check_length(exchange, length) || check_room(exchange, size))
+		return -1;
+	if (exchange->sink.write) {
+		if (exchange->sink.write(exchange->sink.ctx, bytes, size, &err))
+			return exchange_fail(exchange, &err);
+		return 0;
+	}
+	exchange->body.max = exchange->max_bytes;
+	if (buf_add(&exchange->body, bytes, size, &err))
+		return exchange_fail(exchange, &err);
+	return 0;
+}
+
+void exchange_end(struct exchange *exchange, long status, int64_t length)
+{
+	struct err err;
+
+	exchange->status = status;
+	if (status != 200 || exchange->method == EXCHANGE_HEAD || exchange->size < 0)
+		return;
+	if (check_length(exchange, length) || exchange->received == exchange->size)
+		return;
+	(void)err_set(&err, ERR_NETWORK, "broken off after %" PRId64 " of %" PRId64 " bytes",
+	              exchange->received, exchange->size);
+	(void)exchange_fail(exchange, &err);
+}

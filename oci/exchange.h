@@ -1,0 +1,77 @@
+/*
+ * One question to an HTTP server and its answer, with the rules for what of an
+ * answer is taken. transport.h moves them; nothing here knows about sockets.
+ *
+ *	struct exchange exchange = { .method = EXCHANGE_GET, .url = url, … };
+ *	transport_ask(transport, &exchange);
+ *	if (exchange.failed) … exchange.err …
+ *	else … exchange.status, exchange_header(), exchange.body …
+ *	exchange_release(&exchange);
+ */
+#ifndef SPECMAN_OCI_EXCHANGE_H
+#define SPECMAN_OCI_EXCHANGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "oci/oci.h"
+#include "oci/url.h"
+
+enum exchange_method { EXCHANGE_GET, EXCHANGE_HEAD, EXCHANGE_POST };
+
+enum { EXCHANGE_ANY_SIZE = -1 };
+
+struct exchange {
+	/* The question. The strings are the asker's and stay until the answer is there. */
+	enum exchange_method method;
+	const char *url;
+	const char *accept;        /* or NULL */
+	const char *authorization; /* or NULL; sent to the place of url alone */
+	const char *form;          /* the body of a POST */
+	bool follow;               /* redirects */
+	int64_t size;              /* that the body of a 200 must have, or EXCHANGE_ANY_SIZE */
+	size_t max_bytes;          /* that the body of a 200 may have when size is any */
+	struct oci_sink sink;      /* where the body of a 200 goes; without write: to body */
+
+	/* The answer. */
+	int failed; /* -1: there is none, err says why */
+	struct err err;
+	long status;  /* of the last answer; redirects that were followed don't count */
+	bool foreign; /* it came, by a redirect, from another place than url's */
+	char host[URL_PLACE_SIZE]; /* where it came from */
+	struct buf headers;        /* its header lines, each ended by NUL */
+	struct buf body;           /* a 200's without sink; else the start of an error's body */
+	int64_t received;          /* bytes of its body */
+
+	/* For exchange.c and transport.c. */
+	size_t header_bytes;
+	bool headers_ended;
+	bool enough; /* the rest of the body is of no interest */
+};
+
+/* Free what the answer holds and make ready to ask again. The question stays. */
+void exchange_release(struct exchange *exchange);
+
+/* The nth (0, 1, …) value of a header of the answer, without outer white space, or NULL. */
+const char *exchange_header(const struct exchange *exchange, const char *name, size_t nth);
+
+/* Record a failure, the first one only. Always -1. */
+int exchange_fail(struct exchange *exchange, const struct err *err);
+
+/* Take a line as libcurl gives it. -1: end the transfer. */
+MUST_CHECK int exchange_take_line(struct exchange *exchange, const char *line, size_t size);
+
+/*
+ * Take bytes of the body. length is the Content-Length or -1. -1: end the
+ * transfer, because of a failure or because it is `enough`.
+ */
+MUST_CHECK int exchange_take_body(struct exchange *exchange, long status, int64_t length,
+                                  const void *bytes, size_t size);
+
+/* All bytes are there: check that they are as many as announced. Failures go to exchange. */
+void exchange_end(struct exchange *exchange, long status, int64_t length);
+
+#endif

@@ -1,0 +1,272 @@
+/*
+ * Tags to digests, side by side (see oci_resolve in oci.h). The tags go through
+ * in rounds: in each, those that are open are asked for; a round in which the
+ * registry wanted credentials ends early, and the next one begins after the
+ * login. At most three rounds have a reason to follow another.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "oci/client.h"
+#include "oci/limits.h"
+#include "oci/manifest.h"
+
+/* One question under way. */
+struct probe {
+	struct exchange exchange;
+	struct hasher *hasher;
+	char *url;
+	size_t tag;
+};
+
+enum state { STATE_HEAD, STATE_GET, STATE_DONE };
+
+struct resolution {
+	struct oci_client *client;
+	char *const *tags;
+	size_t count;
+	struct oci_resolved *results;
+	unsigned char *states; /* one enum state for each tag */
+	unsigned char *asked;  /* in this round */
+	size_t cursor;         /* all tags before it are done or asked */
+	const char *authorization;
+	bool last_word; /* a rejection now stands */
+	bool rejected;
+	struct auth_rejection rejection;
+	struct probe probes[LIMIT_PARALLEL];
+};
+
+static int hash_bytes(void *ctx, const void *bytes, size_t size, struct err *err)
+{
+	return hasher_add(ctx, bytes, size, err);
+}
+
+static void probe_release(struct probe *probe)
+{
+	exchange_release(&probe->exchange);
+	hasher_free(probe->hasher);
+	free(probe->url);
+	*probe = (struct probe){ .hasher = NULL };
+}
+
+static void settle(struct resolution *r, size_t tag, const struct digest *digest,
+                   const struct err *err)
+{
+	struct oci_resolved *result = &r->results[tag];
+
+	r->states[tag] = STATE_DONE;
+	if (digest) {
+		result->failed = 0;
+		result->digest = *digest;
+		return;
+	}
+	result->failed = -1;
+	result->err = *err;
+	(void)err_context(&result->err, "tag %.128s of %s/%s", r->tags[tag],
+	                  r->client->reference.host, r->client->reference.name);
+}
+
+static int probe_open(struct probe *probe, const struct resolution *r, size_t tag, struct err *err)
+{
+	bool get = r->states[tag] == STATE_GET;
+
+	if (!oci_tag_is_valid(r->tags[tag]))
+		return err_set(err, ERR_FORMAT, "it is no tag");
+	probe->tag = tag;
+	probe->url = client_url(r->client, "manifests", r->tags[tag], err);
+	if (!probe->url)
+		return -1;
+	probe->exchange = (struct exchange){
+		.method = get ? EXCHANGE_GET : EXCHANGE_HEAD,
+		.url = probe->url,
+		.accept = MANIFEST_ACCEPT,
+		.authorization = r->authorization,
+		.follow = true,
+		.size = EXCHANGE_ANY_SIZE,
+		.max_bytes = LIMIT_MANIFEST_BYTES,
+	};
+	if (!get)
+		return 0;
+	probe->hasher = hasher_new(DIGEST_SHA256, err);
+	if (!probe->hasher)
+		return -1;
+	probe->exchange.sink = (struct oci_sink){ hash_bytes, probe->hasher };
+	return 0;
+}
+
+static struct probe *free_probe(struct resolution *r)
+{
+	for (size_t i = 0; i < LIMIT_PARALLEL; i++) {
+		if (!r->probes[i].url)
+			return &r->probes[i];
+	}
+	return NULL;
+}
+
+static struct exchange *next(void *ctx)
+{
+	struct resolution *r = ctx;
+	struct probe *probe = free_probe(r);
+	struct err err;
+
+	/* Further ones would be rejected like that one was. */
+	if (!probe || r->rejected)
+		return NULL;
+	for (; r->cursor < r->count; r->cursor++) {
+		size_t tag = r->cursor;
+
+		if (r->states[tag] == STATE_DONE || r->asked[tag])
+			continue;
+		if (!probe_open(probe, r, tag, &err)) {
+			r->asked[tag] = 1;
+			return &probe->exchange;
+		}
+		probe_release(probe);
+		settle(r, tag, NULL, &err);
+	}
+	return NULL;
+}
+
+/* GET gives the bytes: what they hash to is the digest, whatever the header says. */
+static void take_get(struct resolution *r, struct probe *probe)
+{
+	struct digest digest;
+	struct err err;
+
+	if (hasher_end(probe->hasher, &digest, &err) ||
+	    client_check_digest_header(&probe->exchange, &digest, &err))
+		settle(r, probe->tag, NULL, &err);
+	else
+		settle(r, probe->tag, &digest, NULL);
+}
+
+/* HEAD gives a name for the bytes, which is verified when they are fetched by it. */
+static bool take_head(struct resolution *r, const struct probe *probe)
+{
+	const char *header = exchange_header(&probe->exchange, "Docker-Content-Digest", 0);
+	struct digest digest;
+	struct err unused;
+
+	if (probe->exchange.status != 200 || !header || digest_parse(header, &digest, &unused))
+		return false;
+	settle(r, probe->tag, &digest, NULL);
+	return true;
+}
+
+static void ask_by_get(struct resolution *r, size_t tag)
+{
+	r->states[tag] = STATE_GET;
+	r->asked[tag] = 0;
+	if (r->cursor > tag)
+		r->cursor = tag;
+}
+
+static void take_answer(struct resolution *r, struct probe *probe)
+{
+	const struct exchange *exchange = &probe->exchange;
+	bool head = exchange->method == EXCHANGE_HEAD;
+	struct auth_rejection rejection;
+	struct err err;
+
+	if (exchange->failed) {
+		settle(r, probe->tag, NULL, &exchange->err);
+		return;
+	}
+	if (auth_rejects(r->client->auth, exchange, &rejection)) {
+		r->rejection = rejection;
+		r->denied = r->denied || (r->last_word && rejection.denied);
+		r->rejected = !r->last_word;
+		if (r->rejected)
+			return;
+	}
+	if (head && take_head(r, probe))
+		return;
+	if (head && exchange->status != 404 && (exchange->status != 401 || exchange->foreign)) {
+		ask_by_get(r, probe->tag);
+		return;
+	}
+	if (!head && exchange->status == 200) {
+		take_get(r, probe);
+		return;
+	}
+	(void)client_refuse(r->client, exchange, &err);
+	settle(r, probe->tag, NULL, &err);
+}
+
+static void done(void *ctx, struct exchange *exchange)
+{
+	struct resolution *r = ctx;
+
+	for (size_t i = 0; i < LIMIT_PARALLEL; i++) {
+		if (&r->probes[i].exchange == exchange) {
+			take_answer(r, &r->probes[i]);
+			probe_release(&r->probes[i]);
+		}
+	}
+}
+
+static void settle_rest(struct resolution *r, const struct err *err)
+{
+	for (size_t tag = 0; tag < r->count; tag++) {
+		if (r->states[tag] != STATE_DONE)
+			settle(r, tag, NULL, err);
+	}
+}
+
+/* Run the open tags through. 0: none was rejected, or that stands. -1: err goes for the rest. */
+static int run_round(struct resolution *r, struct auth_round *round, struct err *err)
+{
+	const struct transport_work work = { next, done, r };
+	enum auth_verdict verdict;
+
+	r->rejected = false;
+	r->cursor = 0;
+	memset(r->asked, 0, r->count);
+	if (auth_header(r->client->auth, &r->authorization, err))
+		return -1;
+	transport_run(r->client->transport, &work);
+	if (!r->rejected && !r->denied)
+		return 0;
+	verdict = auth_react(r->client->auth, round, &r->rejection, err);
+	/* Who has just logged in is told the truth, for one tag as for all. */
+	if (verdict == AUTH_KEEP || round->logged_in)
+		r->last_word = true;
+	return verdict == AUTH_FAILED && r->rejected ? -1 : 0;
+}
+
+static void run(struct resolution *r)
+{
+	struct auth_round round = { .logged_in = false };
+	struct err err;
+
+	do {
+		if (run_round(r, &round, &err)) {
+			settle_rest(r, &err);
+			return;
+		}
+	} while (r->rejected);
+}
+
+void oci_resolve(struct oci_client *client, char *const *tags, size_t count,
+                 struct oci_resolved *out_resolved)
+{
+	CLEANUP(cleanup_free) unsigned char *marks = calloc(2, count ? count : 1);
+	CLEANUP(cleanup_free) struct resolution *r = calloc(1, sizeof(*r));
+	struct err err;
+
+	if (!marks || !r) {
+		(void)err_set(&err, ERR_IO, "out of memory");
+		for (size_t i = 0; i < count; i++)
+			out_resolved[i] = (struct oci_resolved){ .failed = -1, .err = err };
+		return;
+	}
+	r->client = client;
+	r->tags = tags;
+	r->count = count;
+	r->results = out_resolved;
+	r->states = marks;
+	r->asked = marks + count;
+	if (count)
+		run(r);
+}
