@@ -31,7 +31,8 @@ struct resolution {
 	unsigned char *asked;  /* in this round */
 	size_t cursor;         /* all tags before it are done or asked */
 	const char *authorization;
-	bool last_word; /* a rejection now stands */
+	bool last_word; /* a rejection stands now */
+	bool denied;    /* and there was one */
 	bool rejected;
 	struct auth_rejection rejection;
 	struct probe probes[LIMIT_PARALLEL];
@@ -174,7 +175,8 @@ static void take_answer(struct resolution *r, struct probe *probe)
 		return;
 	}
 	if (auth_rejects(r->client->auth, exchange, &rejection)) {
-		r->rejection = rejection;
+		if (!r->denied)
+			r->rejection = rejection;
 		r->denied = r->denied || (r->last_word && rejection.denied);
 		r->rejected = !r->last_word;
 		if (r->rejected)
