@@ -6,8 +6,9 @@
  *	client ══TLS══ [worker: OpenSSL, relay] ──socket pair── backend
  *
  * Each worker is one thread with its own listening sockets (SO_REUSEPORT), its
- * own epoll loop and its own instance of the backend, all of whose functions
- * are called on that thread; a connection never changes its worker. Nothing
+ * own epoll loop and its own instance of the backend, whose functions
+ * are called on that thread (open before it starts, close after it has ended);
+ * a connection never changes its worker. Nothing
  * here logs: what happens is told to the observer.
  */
 #ifndef SPECMAN_TLS_H

@@ -1,0 +1,352 @@
+/* Configuration by one table of flags; see config.h. */
+#include "config.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum kind { TEXT, SWITCH, DURATION, PERCENT, COUNT, LISTEN, LEVEL };
+
+struct flag {
+	const char *name;
+	enum kind kind;
+	size_t offset;
+	const char *value; /* what the help calls it */
+	const char *by_default;
+	const char *help;
+};
+
+#define AT(field) offsetof(struct config, field)
+
+static const struct flag flags[] = {
+	{ "repository", TEXT, AT(repository), "HOST[:PORT]/PATH", NULL,
+	  "the repository to poll; else from the secret" },
+	{ "registry-secret-dir", TEXT, AT(registry_secret_dir), "DIR", "/etc/specman/registry",
+	  "the mounted secret, each key a file" },
+	{ "registry-config", TEXT, AT(registry_config), "FILE", NULL, "a docker config.json" },
+	{ "registry-username", TEXT, AT(registry_username), "NAME", NULL, "user at the registry" },
+	{ "registry-password-file", TEXT, AT(registry_password_file), "FILE", NULL,
+	  "the user's password" },
+	{ "registry-ca", TEXT, AT(registry_ca), "FILE", NULL,
+	  "CAs (PEM) to trust besides the system's" },
+	{ "registry-insecure", SWITCH, AT(registry_insecure), "", "false",
+	  "don't check the registry's certificate" },
+	{ "plain-http", SWITCH, AT(plain_http), "", "false", "talk to the registry without TLS" },
+	{ "poll-interval", DURATION, AT(poll_interval_ms), "TIME", "60s", "how often to poll" },
+	{ "poll-jitter", PERCENT, AT(poll_jitter_percent), "PERCENT", "10%",
+	  "spread of the interval" },
+	{ "data-dir", TEXT, AT(data_dir), "DIR", "/var/lib/specman", "the store" },
+	{ "listen", LISTEN, AT(listen), "ADDR:PORT", "[::]:8443",
+	  "where to serve; may be repeated; port 0 takes a free one" },
+	{ "admin-listen", LISTEN, AT(admin_listen), "ADDR:PORT", "[::]:8080",
+	  "where to answer /livez and /readyz; may be repeated" },
+	{ "workers", COUNT, AT(workers), "N", NULL, "server threads; else one a CPU" },
+	{ "tls-cert", TEXT, AT(tls_cert), "FILE", NULL,
+	  "certificate chain (PEM); else one of an own CA" },
+	{ "tls-key", TEXT, AT(tls_key), "FILE", NULL, "the certificate's key (PEM)" },
+	{ "log-level", LEVEL, AT(log_level), "LEVEL", "info", "debug, info, warning or error" },
+};
+
+enum { FLAG_COUNT = sizeof(flags) / sizeof(flags[0]), NAME_SIZE = 64 };
+
+/* ---- values ---- */
+
+static int parse_count(const char *text, int64_t least, int64_t most, const char **out_end,
+                       int64_t *out_count)
+{
+	char *end;
+	long long count;
+
+	errno = 0;
+	count = strtoll(text, &end, 10);
+	if (!isdigit((unsigned char)*text) || errno || count < least || count > most)
+		return -1;
+	*out_end = end;
+	*out_count = count;
+	return 0;
+}
+
+/* 30s 5m 12h, also together: 1h30m. */
+static int parse_duration(const char *text, int64_t *out_ms)
+{
+	static const struct {
+		const char *unit;
+		int64_t ms;
+	} units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 } };
+	int64_t total = 0;
+
+	do {
+		int64_t count;
+		size_t i = 0;
+
+		if (parse_count(text, 0, 1000000, &text, &count))
+			return -1;
+		while (i < 4 && (strncmp(text, units[i].unit, strlen(units[i].unit)) != 0))
+			i++;
+		if (i == 4)
+			return -1;
+		total += count * units[i].ms;
+		text += strlen(units[i].unit);
+	} while (*text);
+	*out_ms = total;
+	return total > 0 ? 0 : -1;
+}
+
+static int parse_level(const char *text, enum log_level *out_level)
+{
+	static const char *const names[] = { "debug", "info", "warning", "error" };
+
+	for (unsigned i = 0; i < 4; i++)
+		if (!strcmp(text, names[i])) {
+			*out_level = (enum log_level)i;
+			return 0;
+		}
+	return -1;
+}
+
+static int add_listener(void *field, const char *text, struct err *err)
+{
+	struct {
+		struct listen_address at[CONFIG_LISTEN_MAX];
+		size_t count;
+	} *list = field;
+
+	if (list->count == CONFIG_LISTEN_MAX)
+		return err_set(err, ERR_CONFIG, "more than %d addresses", CONFIG_LISTEN_MAX);
+	if (listen_parse(text, &list->at[list->count], err))
+		return -1;
+	list->count++;
+	return 0;
+}
+
+/* `from` is how the operator wrote the name. */
+static int set_value(const struct flag *flag, const char *from, const char *text,
+                     struct config *config, struct err *err)
+{
+	char *field = (char *)config + flag->offset;
+	const char *end = "";
+
+	switch (flag->kind) {
+	case TEXT:
+		if (!*text)
+			return err_set(err, ERR_CONFIG, "%s is empty", from);
+		memcpy(field, &text, sizeof(text));
+		return 0;
+	case SWITCH:
+		if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
+			return err_set(err, ERR_CONFIG, "%s is \"%.80s\", and may be true or false",
+			               from, text);
+		*(bool *)field = *text == 't';
+		return 0;
+	case DURATION:
+		if (parse_duration(text, (int64_t *)(void *)field))
+			return err_set(err, ERR_CONFIG,
+			               "%s is \"%.80s\", and may be a time such as 30s, 5m or 12h",
+			               from, text);
+		return 0;
+	case PERCENT:
+		if (parse_count(text, 0, 100, &end, (int64_t *)(void *)field) ||
+		    strcmp(end, "%") != 0)
+			return err_set(err, ERR_CONFIG, "%s is \"%.80s\", and may be 0%% to 100%%",
+			               from, text);
+		return 0;
+	case COUNT:
+		if (parse_count(text, 1, 256, &end, (int64_t *)(void *)field) || *end)
+			return err_set(err, ERR_CONFIG, "%s is \"%.80s\", and may be 1 to 256",
+			               from, text);
+		return 0;
+	case LISTEN:
+		return add_listener(field, text, err) ? err_context(err, "%s", from) : 0;
+	case LEVEL:
+		if (parse_level(text, (enum log_level *)(void *)field))
+			return err_set(err, ERR_CONFIG,
+			               "%s is \"%.80s\", and may be debug, info, warning or error",
+			               from, text);
+		return 0;
+	}
+	return 0;
+}
+
+/* ---- names ---- */
+
+static const char *variable_of(const struct flag *flag, char name[static NAME_SIZE])
+{
+	(void)snprintf(name, NAME_SIZE, "SPECMAN_%s", flag->name);
+	for (char *at = name; *at; at++)
+		*at = *at == '-' ? '_' : (char)toupper((unsigned char)*at);
+	return name;
+}
+
+/* Levenshtein's distance of two names, of at most NAME_SIZE bytes each. */
+static unsigned distance(const char *a, const char *b)
+{
+	unsigned row[NAME_SIZE + 1];
+	size_t width = strnlen(b, NAME_SIZE);
+
+	for (unsigned j = 0; j <= width; j++)
+		row[j] = j;
+	for (unsigned i = 1; a[i - 1] && i <= NAME_SIZE; i++) {
+		unsigned corner = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= width; j++) {
+			unsigned best = corner + (a[i - 1] != b[j - 1]);
+
+			if (row[j] + 1 < best)
+				best = row[j] + 1;
+			if (row[j - 1] + 1 < best)
+				best = row[j - 1] + 1;
+			corner = row[j];
+			row[j] = best;
+		}
+	}
+	return row[width];
+}
+
+static int unknown(const char *name, size_t length, bool is_variable, struct err *err)
+{
+	char given[NAME_SIZE], candidate[NAME_SIZE], best[NAME_SIZE] = "";
+	unsigned least = 1000;
+
+	(void)snprintf(given, sizeof(given), "%.*s", (int)(length < 60 ? length : 60), name);
+	for (size_t i = 0; i < FLAG_COUNT; i++) {
+		unsigned far;
+
+		if (is_variable)
+			(void)variable_of(&flags[i], candidate);
+		else
+			(void)snprintf(candidate, sizeof(candidate), "--%s", flags[i].name);
+		far = distance(given, candidate);
+		if (far < least) {
+			least = far;
+			memcpy(best, candidate, sizeof(best));
+		}
+	}
+	return err_set(err, ERR_CONFIG, "unknown %s %s: did you mean %s?",
+	               is_variable ? "variable" : "flag", given, best);
+}
+
+static bool is_service_link(const char *variable)
+{
+	return !strncmp(variable, "SPECMAN_SERVICE_", 16) || !strncmp(variable, "SPECMAN_PORT", 12);
+}
+
+static int read_environment(char *const *environment, const bool *by_flag, struct config *config,
+                            struct err *err)
+{
+	for (; *environment; environment++) {
+		size_t length = strcspn(*environment, "=");
+		char name[NAME_SIZE];
+		size_t i = 0;
+
+		if (strncmp(*environment, "SPECMAN_", 8) != 0 || is_service_link(*environment))
+			continue;
+		while (i < FLAG_COUNT && (strlen(variable_of(&flags[i], name)) != length ||
+		                          strncmp(name, *environment, length) != 0))
+			i++;
+		if (i == FLAG_COUNT)
+			return unknown(*environment, length, true, err);
+		if (!by_flag[i] &&
+		    set_value(&flags[i], name, *environment + length + 1, config, err))
+			return -1;
+	}
+	return 0;
+}
+
+static int read_flag(char *const **args, bool *by_flag, struct config *config, struct err *err)
+{
+	const char *arg = *(*args)++;
+	size_t length = strcspn(arg, "=");
+	const char *value = arg[length] ? arg + length + 1 : NULL;
+	size_t i = 0;
+
+	if (strncmp(arg, "--", 2) != 0)
+		return err_set(err, ERR_CONFIG, "\"%.80s\" is not understood: flags begin with --",
+		               arg);
+	while (i < FLAG_COUNT && (strlen(flags[i].name) + 2 != length ||
+	                          strncmp(flags[i].name, arg + 2, length - 2) != 0))
+		i++;
+	if (i == FLAG_COUNT)
+		return unknown(arg, length, false, err);
+	if (!value && flags[i].kind == SWITCH)
+		value = "true";
+	if (!value && !(value = *(*args)++))
+		return err_set(err, ERR_CONFIG, "%s needs a value: %s", arg, flags[i].value);
+	by_flag[i] = true;
+	{
+		char name[NAME_SIZE];
+
+		(void)snprintf(name, sizeof(name), "--%s", flags[i].name);
+		return set_value(&flags[i], name, value, config, err);
+	}
+}
+
+/* ---- the whole ---- */
+
+static int fill_defaults(struct config *config, struct err *err)
+{
+	cpu_set_t cpus;
+
+	for (size_t i = 0; i < FLAG_COUNT; i++) {
+		if (!flags[i].by_default || (flags[i].kind == LISTEN))
+			continue;
+		if (set_value(&flags[i], flags[i].name, flags[i].by_default, config, err))
+			return -1;
+	}
+	config->workers = sched_getaffinity(0, sizeof(cpus), &cpus) ? 1 : CPU_COUNT(&cpus);
+	return 0;
+}
+
+static int check_together(struct config *config, struct err *err)
+{
+	for (size_t i = 0; i < FLAG_COUNT; i++) {
+		char *field = (char *)config + flags[i].offset;
+
+		if (flags[i].kind != LISTEN)
+			continue;
+		if (((flags[i].offset == AT(listen) && !config->listen.count) ||
+		     (flags[i].offset == AT(admin_listen) && !config->admin_listen.count)) &&
+		    add_listener(field, flags[i].by_default, err))
+			return -1;
+	}
+	if (!config->tls_cert != !config->tls_key)
+		return err_set(err, ERR_CONFIG, "--tls-cert and --tls-key belong together");
+	if (!config->registry_username != !config->registry_password_file)
+		return err_set(err, ERR_CONFIG,
+		               "--registry-username and --registry-password-file belong together");
+	return 0;
+}
+
+int config_read(char *const *args, char *const *environment, struct config *out_config,
+                struct err *err)
+{
+	struct config config = { .repository = NULL };
+	bool by_flag[FLAG_COUNT] = { false };
+
+	if (fill_defaults(&config, err))
+		return -1;
+	while (*args)
+		if (read_flag(&args, by_flag, &config, err))
+			return -1;
+	if (read_environment(environment, by_flag, &config, err) || check_together(&config, err))
+		return -1;
+	*out_config = config;
+	return 0;
+}
+
+void config_print_flags(FILE *out)
+{
+	for (size_t i = 0; i < FLAG_COUNT; i++) {
+		char name[NAME_SIZE];
+
+		(void)snprintf(name, sizeof(name), "--%s %s", flags[i].name, flags[i].value);
+		(void)fprintf(out, "  %-40s %s", name, flags[i].help);
+		if (flags[i].by_default)
+			(void)fprintf(out, " (%s)", flags[i].by_default);
+		(void)fputc('\n', out);
+	}
+}

@@ -1,0 +1,50 @@
+/* Configuration: flags, each with an environment variable; a flag wins. */
+#ifndef SPECMAN_CONFIG_H
+#define SPECMAN_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/err.h"
+#include "base/listen.h"
+#include "log.h"
+
+enum { CONFIG_LISTEN_MAX = 8 };
+
+/* Texts are borrowed from the arguments, the environment or the program. NULL: not given. */
+struct config {
+	const char *repository;
+	const char *registry_secret_dir;
+	const char *registry_config;
+	const char *registry_username;
+	const char *registry_password_file;
+	const char *registry_ca;
+	bool registry_insecure;
+	bool plain_http;
+	int64_t poll_interval_ms;
+	int64_t poll_jitter_percent;
+	const char *data_dir;
+	struct {
+		struct listen_address at[CONFIG_LISTEN_MAX];
+		size_t count;
+	} listen, admin_listen;
+	int64_t workers;
+	const char *tls_cert;
+	const char *tls_key;
+	enum log_level log_level;
+};
+
+/*
+ * Read the flags in args (ending with NULL) and the environment's SPECMAN_*
+ * variables. ERR_CONFIG names what is unknown (with the nearest right name) or
+ * bad (with what it may be). Variables that Kubernetes makes for Services
+ * (SPECMAN_SERVICE_…, SPECMAN_PORT…) are ignored.
+ */
+MUST_CHECK int config_read(char *const *args, char *const *environment, struct config *out_config,
+                           struct err *err);
+
+/* Print the flags, one line each, for --help. */
+void config_print_flags(FILE *out);
+
+#endif

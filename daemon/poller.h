@@ -1,0 +1,26 @@
+/*
+ * When to sync: a thread that goes a round at start, every interval (spread by
+ * the jitter, up to ten times longer after failures), on a trigger, and within
+ * seconds of a change of the registry's secret.
+ */
+#ifndef SPECMAN_POLLER_H
+#define SPECMAN_POLLER_H
+
+#include "base/cancel.h"
+#include "base/err.h"
+#include "config.h"
+#include "sync.h"
+
+struct poller;
+
+/* All are borrowed for its life. */
+MUST_CHECK struct poller *poller_start(const struct config *config, struct sync *sync,
+                                       const struct cancel *cancel, struct err *err);
+
+/* Go a round as soon as the one under way, if any, is done. Any thread. */
+void poller_trigger(struct poller *poller);
+
+/* Wait for the thread, which ends once cancel is raised, and free it. NULL is fine. */
+void poller_join(struct poller *poller);
+
+#endif

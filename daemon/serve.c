@@ -1,0 +1,319 @@
+/* The daemon; see serve.h. */
+#include "serve.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <curl/curl.h>
+
+#include "admin.h"
+#include "base/cancel.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "http.h"
+#include "log.h"
+#include "poller.h"
+#include "recurring.h"
+#include "storage/storage.h"
+#include "sync.h"
+#include "tls/tls.h"
+
+enum {
+	MAX_CONNECTIONS = 4096,
+	MAX_PER_ADDRESS = 512,
+	HANDSHAKE_MS = 10 * 1000,
+	STALL_MS = 60 * 1000,
+	IDLE_MS = 130 * 1000, /* just behind the HTTP server's own 120 s */
+	GRACE_MS = 20 * 1000, /* within Kubernetes' 30 s */
+	LIVE_WITHIN_MS = 30 * 1000,
+	RESERVE_BYTES = 32 * 1024 * 1024,
+};
+
+struct service {
+	const struct config *config;
+	struct recurring *troubles;
+	struct cancel *cancel;
+	struct store *store;
+	struct http *http;
+	struct tls_server *server;
+	struct admin *admin;
+	struct sync *sync;
+	struct poller *poller;
+	atomic_bool stopping;
+};
+
+/* ---- what the leaves tell ---- */
+
+static void on_store_event(void *ctx, enum store_event_kind kind, const char *subject,
+                           const char *detail)
+{
+	static const struct {
+		enum log_level level;
+		const char *msg;
+	} lines[] = {
+		[STORE_RELEASE_BROKEN] = { LOG_ERROR,
+		                           "Release damaged on disk, left out until it is "
+		                           "fetched again" },
+		[STORE_OBJECT_DAMAGED] = { LOG_ERROR,
+		                           "File damaged on disk, not served until it is "
+		                           "fetched again" },
+		[STORE_OVERLAY_CONFLICT] = { LOG_WARNING,
+		                             "A file and a folder of two releases have "
+		                             "one path; the newer is served" },
+		[STORE_RESERVED_NAME] = { LOG_WARNING, "The release's own .specman is not served" },
+	};
+	struct service *service = ctx;
+
+	if (recurring_happened(service->troubles, subject, lines[kind].msg, clock_now_ms()))
+		log_line(lines[kind].level, lines[kind].msg,
+		         (struct log_field[]){ { "subject", subject },
+		                               { *detail ? "detail" : NULL, detail },
+		                               { NULL, NULL } });
+}
+
+static void on_handshake_failed(void *ctx, const char *peer, const char *reason)
+{
+	struct service *service = ctx;
+
+	/* Thinned by reason: one client without the CA must not fill the log. */
+	if (recurring_happened(service->troubles, reason, "handshake", clock_now_ms()))
+		log_line(LOG_WARNING, "TLS handshake failed",
+		         (struct log_field[]){
+				 { "peer", peer }, { "reason", reason }, { NULL, NULL } });
+}
+
+static void on_refused(void *ctx, const char *peer, const char *cap)
+{
+	struct service *service = ctx;
+
+	if (recurring_happened(service->troubles, cap, "refused", clock_now_ms()))
+		log_line(LOG_WARNING, "Connection turned away",
+		         (struct log_field[]){ { "cap", cap }, { "peer", peer }, { NULL, NULL } });
+}
+
+/* ---- health ---- */
+
+static bool is_live(void *ctx, const char **out_reason)
+{
+	const struct service *service = ctx;
+
+	if (tls_server_is_turning(service->server, LIVE_WITHIN_MS))
+		return true;
+	*out_reason = "a worker does not go round\n";
+	return false;
+}
+
+static bool is_ready(void *ctx, const char **out_reason)
+{
+	struct service *service = ctx;
+	struct store_view *view = store_view_get(service->store);
+	bool has_any = store_view_release_count(view) > 0;
+
+	store_view_put(view);
+	if (atomic_load(&service->stopping))
+		*out_reason = "stopping\n";
+	else if (!has_any)
+		*out_reason = "nothing to serve yet\n";
+	return has_any && !atomic_load(&service->stopping);
+}
+
+/* ---- start ---- */
+
+int serve_state_dir(const struct config *config, char *path, size_t size, struct err *err)
+{
+	if ((size_t)snprintf(path, size, "%s/tls", config->data_dir) >= size)
+		return err_set(err, ERR_CONFIG, "--data-dir is too long");
+	if (mkdir(path, 0700) && errno != EEXIST)
+		return err_set_sys(err, errno, "create folder %s", path);
+	return 0;
+}
+
+static int open_store(struct service *service, struct err *err)
+{
+	const struct store_settings settings = {
+		.dir = service->config->data_dir,
+		.limits = store_default_limits,
+		.reserve_bytes = RESERVE_BYTES,
+		.observer = on_store_event,
+		.observer_ctx = service,
+	};
+
+	service->troubles = recurring_new(err);
+	service->cancel = service->troubles ? cancel_new(err) : NULL;
+	service->store = service->cancel ? store_open(&settings, err) : NULL;
+	return service->store ? 0 : -1;
+}
+
+static int start_server(struct service *service, struct err *err)
+{
+	const struct config *config = service->config;
+	char state_dir[PATH_MAX] = "";
+	struct tls_settings settings = {
+		.cert_file = config->tls_cert,
+		.key_file = config->tls_key,
+		.state_dir = state_dir,
+		.listen = config->listen.at,
+		.listen_count = config->listen.count,
+		.workers = (unsigned)config->workers,
+		.max_connections = MAX_CONNECTIONS,
+		.max_per_address = MAX_PER_ADDRESS,
+		.handshake_ms = HANDSHAKE_MS,
+		.stall_ms = STALL_MS,
+		.idle_ms = IDLE_MS,
+		.observer = { on_handshake_failed, on_refused, service },
+	};
+
+	if (!config->tls_cert && serve_state_dir(config, state_dir, sizeof(state_dir), err))
+		return -1;
+	service->http = http_new(service->store, err);
+	if (!service->http)
+		return -1;
+	settings.backend = http_backend(service->http);
+	service->server = tls_server_start(&settings, err);
+	return service->server ? 0 : -1;
+}
+
+static int start_admin(struct service *service, struct err *err)
+{
+	const struct admin_settings settings = {
+		.listen = service->config->admin_listen.at,
+		.listen_count = service->config->admin_listen.count,
+		.is_live = is_live,
+		.is_ready = is_ready,
+		.ctx = service,
+	};
+
+	service->admin = admin_start(&settings, err);
+	return service->admin ? 0 : -1;
+}
+
+static void tell_address(const char *listener, const struct listen_address *address)
+{
+	char text[LISTEN_TEXT_SIZE];
+
+	log_line(LOG_INFO, "Listening",
+	         (struct log_field[]){ { "listener", listener },
+	                               { "address", listen_format(address, text) },
+	                               { NULL, NULL } });
+}
+
+static int tell_start(struct service *service, struct err *err)
+{
+	struct listen_address address;
+	struct store_view *view = store_view_get(service->store);
+	char count[24];
+
+	(void)snprintf(count, sizeof(count), "%zu", store_view_release_count(view));
+	log_line(LOG_INFO, "Serving what the store has",
+	         (struct log_field[]){
+			 { "releases", count }, { "view", store_view_id(view) }, { NULL, NULL } });
+	store_view_put(view);
+	for (size_t i = 0; i < service->config->listen.count; i++) {
+		if (tls_server_address(service->server, i, &address, err))
+			return -1;
+		tell_address("https", &address);
+	}
+	for (size_t i = 0; i < service->config->admin_listen.count; i++) {
+		if (admin_address(service->admin, i, &address, err))
+			return -1;
+		tell_address("admin", &address);
+	}
+	if (service->config->registry_insecure)
+		log_line(LOG_WARNING,
+		         "The registry's certificate is not checked (--registry-insecure)", NULL);
+	if (service->config->plain_http)
+		log_line(LOG_WARNING, "The registry is asked without TLS (--plain-http)", NULL);
+	return 0;
+}
+
+static int start(struct service *service, struct err *err)
+{
+	if (open_store(service, err) || start_server(service, err) || start_admin(service, err) ||
+	    tell_start(service, err))
+		return -1;
+	service->sync = sync_new(service->config, service->store, service->cancel, err);
+	if (!service->sync)
+		return -1;
+	service->poller = poller_start(service->config, service->sync, service->cancel, err);
+	return service->poller ? 0 : -1;
+}
+
+static void stop(struct service *service)
+{
+	atomic_store(&service->stopping, true);
+	if (service->cancel)
+		cancel_raise(service->cancel);
+	tls_server_stop(service->server, GRACE_MS);
+	poller_join(service->poller);
+	sync_free(service->sync);
+	admin_stop(service->admin);
+	http_free(service->http);
+	store_close(service->store);
+	cancel_free(service->cancel);
+	recurring_free(service->troubles);
+}
+
+/* ---- run ---- */
+
+static int block_signals(struct err *err)
+{
+	sigset_t set;
+	int fd;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGINT);
+	(void)sigaddset(&set, SIGUSR1);
+	(void)sigaddset(&set, SIGHUP);
+	(void)sigaddset(&set, SIGPIPE);
+	if (sigprocmask(SIG_BLOCK, &set, NULL))
+		return err_set_sys(err, errno, "signals");
+	(void)sigdelset(&set, SIGPIPE);
+	fd = signalfd(-1, &set, SFD_CLOEXEC);
+	return fd < 0 ? err_set_sys(err, errno, "signals") : fd;
+}
+
+static void wait_for_stop(struct service *service, int signals)
+{
+	struct signalfd_siginfo info;
+
+	for (;;) {
+		ssize_t n = read(signals, &info, sizeof(info));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n != sizeof(info))
+			return;
+		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
+			return;
+		poller_trigger(service->poller);
+	}
+}
+
+int serve(const struct config *config, struct err *err)
+{
+	struct service service = { .config = config };
+	CLEANUP(cleanup_fd) int signals = block_signals(err);
+	int failed;
+
+	if (signals < 0)
+		return -1;
+	if (curl_global_init(CURL_GLOBAL_DEFAULT))
+		return err_set(err, ERR_IO, "libcurl does not start");
+	failed = start(&service, err);
+	if (!failed) {
+		wait_for_stop(&service, signals);
+		log_line(LOG_INFO, "Stopping", NULL);
+	}
+	stop(&service);
+	curl_global_cleanup();
+	if (!failed)
+		log_line(LOG_INFO, "Stopped", NULL);
+	return failed;
+}

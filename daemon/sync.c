@@ -1,0 +1,394 @@
+/*
+ * One round of syncing; see sync.h. A tag whose digest did not change costs one
+ * request; one tag's trouble never stops the others; a release that was refused
+ * for what it contains is not downloaded again until its tag moves.
+ */
+#include "sync.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "log.h"
+#include "oci/oci.h"
+#include "recurring.h"
+#include "registry.h"
+
+enum { REFUSALS_MAX = 10000, HEARTBEAT_MS = 60 * 60 * 1000 };
+
+/* A manifest whose content is not fit to be served. */
+struct refusal {
+	char tag[OCI_TAG_SIZE];
+	struct digest manifest;
+};
+
+struct sync {
+	const struct config *config;
+	struct store *store;
+	const struct cancel *cancel;
+	struct recurring *troubles;
+	struct refusal *refusals;
+	size_t refusal_count;
+	int64_t told_ms; /* when the last line that all is well was written */
+};
+
+/* A tag and what the registry says of it. */
+struct change {
+	const char *tag;
+	const struct digest *manifest;
+};
+
+DEFINE_CLEANUP(cleanup_client, struct oci_client, oci_client_free);
+DEFINE_CLEANUP(cleanup_download, struct store_download, store_download_free);
+
+struct sync *sync_new(const struct config *config, struct store *store, const struct cancel *cancel,
+                      struct err *err)
+{
+	struct sync *sync = calloc(1, sizeof(*sync));
+
+	if (!sync) {
+		(void)err_set_sys(err, ENOMEM, "sync");
+		return NULL;
+	}
+	sync->config = config;
+	sync->store = store;
+	sync->cancel = cancel;
+	sync->told_ms = clock_now_ms();
+	sync->troubles = recurring_new(err);
+	if (!sync->troubles) {
+		free(sync);
+		return NULL;
+	}
+	return sync;
+}
+
+void sync_free(struct sync *sync)
+{
+	if (!sync)
+		return;
+	recurring_free(sync->troubles);
+	free(sync->refusals);
+	free(sync);
+}
+
+/* ---- refusals ---- */
+
+static struct refusal *refusal_of(struct sync *sync, const char *tag)
+{
+	for (size_t i = 0; i < sync->refusal_count; i++)
+		if (!strcmp(sync->refusals[i].tag, tag))
+			return &sync->refusals[i];
+	return NULL;
+}
+
+static void remember_refusal(struct sync *sync, const struct change *change)
+{
+	struct refusal *refusal = refusal_of(sync, change->tag);
+
+	if (!refusal) {
+		struct refusal *more;
+
+		if (sync->refusal_count == REFUSALS_MAX)
+			return; /* it is only downloaded once more */
+		more = realloc(sync->refusals, (sync->refusal_count + 1) * sizeof(*more));
+		if (!more)
+			return;
+		sync->refusals = more;
+		refusal = &more[sync->refusal_count++];
+		(void)snprintf(refusal->tag, sizeof(refusal->tag), "%s", change->tag);
+	}
+	refusal->manifest = *change->manifest;
+}
+
+/* ---- telling ---- */
+
+static void tell_trouble(struct sync *sync, const char *subject, const char *msg, const char *tag,
+                         const struct err *err)
+{
+	if (err->kind == ERR_CANCELLED ||
+	    !recurring_happened(sync->troubles, subject, err->msg, clock_now_ms()))
+		return;
+	log_line(LOG_ERROR, msg,
+	         (struct log_field[]){ { "error", err->msg },
+	                               { "kind", err_kind_name(err->kind) },
+	                               { tag ? "tag" : NULL, tag },
+	                               { NULL, NULL } });
+}
+
+static void tell_published(struct sync *sync, const struct store_release *release)
+{
+	char digest[DIGEST_TEXT_SIZE], files[24], bytes[24], releases[24];
+	struct store_view *view = store_view_get(sync->store);
+
+	(void)snprintf(files, sizeof(files), "%" PRIu64, release->files);
+	(void)snprintf(bytes, sizeof(bytes), "%" PRIu64, release->bytes);
+	(void)snprintf(releases, sizeof(releases), "%zu", store_view_release_count(view));
+	log_line(LOG_INFO, "Published",
+	         (struct log_field[]){ { "tag", release->tag },
+	                               { "manifest", digest_format(&release->manifest, digest) },
+	                               { "files", files },
+	                               { "bytes", bytes },
+	                               { "releases", releases },
+	                               { "view", store_view_id(view) },
+	                               { NULL, NULL } });
+	store_view_put(view);
+}
+
+static void tell_tags(const struct oci_tags *tags)
+{
+	CLEANUP(buf_release) struct buf text = BUF_INIT(32 * 1024);
+	struct err full;
+	int failed = buf_addf(&text, &full, "tags[");
+
+	for (size_t i = 0; !failed && i < tags->count; i++)
+		failed = buf_addf(&text, &full, "%s%s", i ? " " : "", tags->names[i]);
+	/* A list too long for a line is cut. */
+	log_line(LOG_INFO,
+	         failed || buf_add(&text, "]", 1, &full) ? "tags[… too many to show]" : text.data,
+	         NULL);
+}
+
+static void tell_file(const char *title)
+{
+	char msg[OCI_TITLE_SIZE + 40];
+
+	(void)snprintf(msg, sizeof(msg), "filename: %s, isDir: false",
+	               *title ? title : "manifests.tgz");
+	log_line(LOG_INFO, msg, NULL);
+}
+
+static void tell_step(const char *verb, const char *subject, const struct log_field *fields)
+{
+	char msg[512];
+
+	(void)snprintf(msg, sizeof(msg), "%s %s", verb, subject);
+	log_line(LOG_INFO, msg, fields);
+}
+
+/* ---- one tag ---- */
+
+static int write_download(void *ctx, const void *bytes, size_t size, struct err *err)
+{
+	return store_download_write(ctx, bytes, size, err);
+}
+
+static int download(struct sync *sync, struct oci_client *client, const struct change *change,
+                    const struct oci_artifact *artifact, struct store_release *out_release,
+                    struct err *err)
+{
+	const struct store_source source = { change->tag, artifact->created, &artifact->manifest,
+		                             &artifact->layer.digest };
+	char layer[DIGEST_TEXT_SIZE], bytes[24];
+	CLEANUP(cleanup_download) struct store_download *file = NULL;
+	struct oci_sink sink = { .write = write_download };
+
+	(void)snprintf(bytes, sizeof(bytes), "%" PRId64, artifact->layer.size);
+	tell_step("Downloading", change->tag,
+	          (struct log_field[]){ { "bytes", bytes },
+	                                { "layer", digest_format(&artifact->layer.digest, layer) },
+	                                { NULL, NULL } });
+	file = store_download_new(sync->store, (uint64_t)artifact->layer.size, err);
+	if (!file)
+		return -1;
+	sink.ctx = file;
+	if (oci_blob(client, &artifact->layer, &sink, err))
+		return -1;
+	tell_step("listing dir", sync->config->data_dir, NULL);
+	tell_file(artifact->title);
+	tell_step("Persisting", change->tag, NULL);
+	return store_publish(sync->store, &source, file, sync->cancel, out_release, err);
+}
+
+static int pull(struct sync *sync, struct oci_client *client, const struct change *change,
+                struct err *err)
+{
+	struct oci_artifact artifact;
+	struct store_release release;
+	struct store_source source = { .tag = change->tag, .manifest = change->manifest };
+
+	if (oci_manifest(client, change->tag, change->manifest, &artifact, err))
+		return -1;
+	source.created = artifact.created;
+	source.layer = &artifact.layer.digest;
+	/* The date in a manifest changes with each push; the layer is what counts. */
+	if (store_republish(sync->store, &source, &release, err)) {
+		if (err->kind != ERR_NOT_FOUND ||
+		    download(sync, client, change, &artifact, &release, err))
+			return -1;
+	}
+	tell_published(sync, &release);
+	return 0;
+}
+
+static int pull_change(struct sync *sync, struct oci_client *client, const struct change *change)
+{
+	struct err err;
+
+	if (!pull(sync, client, change, &err)) {
+		if (recurring_over(sync->troubles, change->tag))
+			log_line(LOG_INFO, "Release accepted again",
+			         (struct log_field[]){ { "tag", change->tag }, { NULL, NULL } });
+		return 0;
+	}
+	if (err.kind == ERR_FORMAT || err.kind == ERR_LIMIT || err.kind == ERR_DIGEST)
+		tell_trouble(sync, change->tag, "Release refused", change->tag, &err);
+	else
+		tell_trouble(sync, change->tag, "Release not fetched", change->tag, &err);
+	/* Wrong bytes may be right at the next try; wrong content won't. */
+	if (err.kind != ERR_FORMAT && err.kind != ERR_LIMIT)
+		return -1;
+	remember_refusal(sync, change);
+	return 0;
+}
+
+/* ---- the round ---- */
+
+static bool is_change(struct sync *sync, const struct change *change)
+{
+	const struct refusal *refusal = refusal_of(sync, change->tag);
+	struct store_release release;
+	struct err err;
+
+	if (refusal && digest_equal(&refusal->manifest, change->manifest))
+		return false;
+	return store_release_find(sync->store, change->tag, &release, &err) ||
+	       !digest_equal(&release.manifest, change->manifest);
+}
+
+static int compare_changes(const void *a, const void *b)
+{
+	return store_tag_compare(((const struct change *)a)->tag, ((const struct change *)b)->tag);
+}
+
+/* Which tags are to be pulled: older versions first, so that an overlay grows from its base. */
+static int find_changes(struct sync *sync, struct oci_client *client, const struct oci_tags *tags,
+                        struct oci_resolved *resolved, struct change *changes, size_t *out_count)
+{
+	size_t count = 0;
+	int failed = 0;
+
+	oci_resolve(client, tags->names, tags->count, resolved);
+	for (size_t i = 0; i < tags->count; i++) {
+		changes[count] = (struct change){ tags->names[i], &resolved[i].digest };
+		if (resolved[i].failed) {
+			tell_trouble(sync, tags->names[i], "Tag not resolved", tags->names[i],
+			             &resolved[i].err);
+			failed = -1;
+		} else if (is_change(sync, &changes[count])) {
+			count++;
+		}
+	}
+	if (count)
+		qsort(changes, count, sizeof(*changes), compare_changes);
+	*out_count = count;
+	return failed;
+}
+
+static void tell_nothing_new(struct sync *sync, const struct oci_tags *tags)
+{
+	int64_t now = clock_now_ms();
+	bool is_due = now - sync->told_ms >= HEARTBEAT_MS;
+	char count[24];
+
+	(void)snprintf(count, sizeof(count), "%zu", tags->count);
+	log_line(is_due ? LOG_INFO : LOG_DEBUG, "Nothing new",
+	         (struct log_field[]){ { "tags", count }, { NULL, NULL } });
+	if (is_due)
+		sync->told_ms = now;
+}
+
+static void collect(struct sync *sync)
+{
+	uint64_t swept;
+	struct err err;
+	char count[24];
+
+	if (store_collect(sync->store, &swept, &err)) {
+		tell_trouble(sync, "collect", "Old objects not swept", NULL, &err);
+		return;
+	}
+	(void)snprintf(count, sizeof(count), "%" PRIu64, swept);
+	if (swept)
+		log_line(LOG_DEBUG, "Swept old objects",
+		         (struct log_field[]){ { "objects", count }, { NULL, NULL } });
+}
+
+static enum sync_result pull_changes(struct sync *sync, struct oci_client *client,
+                                     const struct oci_tags *tags)
+{
+	CLEANUP(cleanup_free)
+	struct oci_resolved *resolved = calloc(tags->count + 1, sizeof(*resolved));
+	CLEANUP(cleanup_free) struct change *changes = calloc(tags->count + 1, sizeof(*changes));
+	size_t count;
+	int failed;
+
+	if (!resolved || !changes) {
+		struct err err;
+
+		(void)err_set_sys(&err, ENOMEM, "%zu tags", tags->count);
+		tell_trouble(sync, "sync", "Sync failed", NULL, &err);
+		return SYNC_FAILED;
+	}
+	failed = find_changes(sync, client, tags, resolved, changes, &count);
+	if (cancel_is_raised(sync->cancel))
+		return SYNC_CANCELLED;
+	if (!count && !failed)
+		tell_nothing_new(sync, tags);
+	if (count) {
+		log_line(LOG_INFO, "Syncing with OCI repo", NULL);
+		tell_tags(tags);
+	}
+	for (size_t i = 0; i < count && !cancel_is_raised(sync->cancel); i++)
+		failed |= pull_change(sync, client, &changes[i]);
+	if (cancel_is_raised(sync->cancel))
+		return SYNC_CANCELLED;
+	if (count)
+		collect(sync);
+	if (count && !failed)
+		log_line(LOG_INFO, "Sync done", NULL);
+	return failed ? SYNC_FAILED : SYNC_DONE;
+}
+
+static enum sync_result go_round(struct sync *sync, const struct oci_settings *settings,
+                                 struct err *err)
+{
+	CLEANUP(cleanup_client)
+	struct oci_client *client = oci_client_new(settings, sync->cancel, err);
+	CLEANUP(oci_tags_release) struct oci_tags tags = { .names = NULL };
+
+	if (!client || oci_tags(client, &tags, err))
+		return err->kind == ERR_CANCELLED ? SYNC_CANCELLED : SYNC_FAILED;
+	if (recurring_over(sync->troubles, "sync"))
+		log_line(LOG_INFO, "The registry answers again", NULL);
+	err->kind = ERR_NONE;
+	return pull_changes(sync, client, &tags);
+}
+
+enum sync_result sync_round(struct sync *sync)
+{
+	CLEANUP(registry_release) struct oci_settings settings = { .ca_pem = NULL };
+	struct err err = { .kind = ERR_NONE };
+	enum sync_result result;
+
+	if (registry_load(sync->config, &settings, &err)) {
+		if (err.kind != ERR_NOT_FOUND) {
+			tell_trouble(sync, "sync", "Sync failed", NULL, &err);
+			return SYNC_FAILED;
+		}
+		if (recurring_happened(sync->troubles, "secret", err.msg, clock_now_ms()))
+			log_line(LOG_WARNING, "Waiting for the registry secret",
+			         (struct log_field[]){ { "reason", err.msg }, { NULL, NULL } });
+		return SYNC_WAITING;
+	}
+	if (recurring_over(sync->troubles, "secret"))
+		log_line(LOG_INFO, "The registry secret is there", NULL);
+	result = go_round(sync, &settings, &err);
+	if (result == SYNC_FAILED && err.kind != ERR_NONE)
+		tell_trouble(sync, "sync", "Sync failed", NULL, &err);
+	return result;
+}

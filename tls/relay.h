@@ -1,0 +1,78 @@
+/*
+ * One connection: the handshake, then bytes both ways between its TLS socket
+ * and the near end of its socket pair. Both sockets are watched edge-triggered
+ * and registered once; relay_pump moves what can be moved without waiting.
+ */
+#ifndef SPECMAN_TLS_RELAY_H
+#define SPECMAN_TLS_RELAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include <openssl/ssl.h>
+
+#include "base/err.h"
+
+enum { RELAY_BLOCK_BYTES = 128 * 1024 };
+
+struct relay;
+
+/* What a relay needs of its worker; shared by the worker's relays. */
+struct relay_host {
+	int handshake_ms;
+	int stall_ms;
+	int idle_ms;
+	/* Take the far end of a new pair (as tls_backend.add). */
+	int (*attach)(void *ctx, int fd);
+	/* Watch the near end for edges, for this relay. */
+	int (*watch)(void *ctx, int fd, struct relay *relay);
+	/* A handshake failed for a reason worth knowing. */
+	void (*failed)(void *ctx, const struct relay *relay, const char *reason);
+	void *ctx;
+	unsigned char *block; /* RELAY_BLOCK_BYTES, for use within one call */
+};
+
+struct relay;
+
+/* Takes fd, an accepted non-blocking socket, also on failure (NULL). */
+MUST_CHECK struct relay *relay_new_take(SSL_CTX *context, int fd,
+                                        const struct sockaddr_storage *peer, int64_t now_ms,
+                                        struct err *err);
+
+/* Closes both sockets. */
+void relay_free(struct relay *relay);
+
+enum relay_state {
+	RELAY_WAITS, /* for an edge on one of its sockets */
+	RELAY_MORE,  /* its share of this turn is used up: pump it again in the next */
+	RELAY_ENDED, /* free it */
+};
+
+/* Move bytes. Sets *out_fed when bytes went to the backend. */
+enum relay_state relay_pump(struct relay *relay, const struct relay_host *host, int64_t now_ms,
+                            bool *out_fed);
+
+/* Whether a deadline has passed: then it is to be freed. */
+bool relay_is_overdue(const struct relay *relay, const struct relay_host *host, int64_t now_ms);
+
+/* Whether it is in its handshake, or nothing is owed to the client any more. */
+bool relay_is_idle(const struct relay *relay);
+
+/* Tell the client that this is the end (close_notify), as far as that goes without waiting. */
+void relay_say_goodbye(struct relay *relay);
+
+const struct sockaddr_storage *relay_peer(const struct relay *relay);
+
+/* Links for the worker's lists, which the relay only keeps. */
+struct relay_links {
+	struct relay *next, *previous; /* all relays of a worker */
+	struct relay *next_ready;      /* those to be pumped */
+	bool is_ready;
+	bool is_dead;
+};
+
+struct relay_links *relay_links(struct relay *relay);
+
+#endif

@@ -1,0 +1,147 @@
+/* The server: certificate, sockets, workers; see tls.h. */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "caps.h"
+#include "context.h"
+#include "selfsigned.h"
+#include "tls.h"
+#include "worker.h"
+
+struct tls_server {
+	struct tls_settings settings; /* a copy; its file names are not used after the start */
+	SSL_CTX *context;
+	struct caps *caps;
+	struct worker **workers;
+	unsigned worker_count;
+	struct listen_address *bound; /* by listener */
+};
+
+static SSL_CTX *load_context(const struct tls_settings *settings, struct err *err)
+{
+	char cert[PATH_MAX], key[PATH_MAX];
+
+	if (settings->cert_file)
+		return context_new(settings->cert_file, settings->key_file, err);
+	if (selfsigned_ensure(settings->state_dir, err))
+		return NULL;
+	(void)snprintf(cert, sizeof(cert), "%s/tls.crt", settings->state_dir);
+	(void)snprintf(key, sizeof(key), "%s/tls.key", settings->state_dir);
+	return context_new(cert, key, err);
+}
+
+/* One worker's sockets. The first worker's say which port 0 became. */
+static int *open_listeners(struct tls_server *server, bool is_first, struct err *err)
+{
+	size_t count = server->settings.listen_count;
+	int *fds = malloc(count * sizeof(*fds));
+	size_t opened = 0;
+
+	if (!fds) {
+		(void)err_set_sys(err, ENOMEM, "sockets");
+		return NULL;
+	}
+	for (; opened < count; opened++) {
+		fds[opened] = listen_open(&server->bound[opened], true, err);
+		if (fds[opened] < 0)
+			break;
+		if (is_first && listen_bound(fds[opened], &server->bound[opened], err)) {
+			opened++;
+			break;
+		}
+	}
+	if (opened == count)
+		return fds;
+	while (opened)
+		(void)close(fds[--opened]);
+	free(fds);
+	return NULL;
+}
+
+static int open_workers(struct tls_server *server, struct err *err)
+{
+	for (unsigned i = 0; i < server->settings.workers; i++) {
+		int *listeners = open_listeners(server, i == 0, err);
+
+		if (!listeners)
+			return -1;
+		server->workers[i] = worker_new_take(&server->settings, i, server->context,
+		                                     server->caps, listeners,
+		                                     server->settings.listen_count, err);
+		if (!server->workers[i])
+			return -1;
+		server->worker_count++;
+	}
+	for (unsigned i = 0; i < server->worker_count; i++)
+		if (worker_start(server->workers[i], err))
+			return -1;
+	return 0;
+}
+
+struct tls_server *tls_server_start(const struct tls_settings *settings, struct err *err)
+{
+	struct tls_server *server = calloc(1, sizeof(*server));
+
+	if (!server) {
+		(void)err_set_sys(err, ENOMEM, "server");
+		return NULL;
+	}
+	server->settings = *settings;
+	server->workers = calloc(settings->workers, sizeof(struct worker *));
+	server->bound = calloc(settings->listen_count, sizeof(*server->bound));
+	if (!server->workers || !server->bound) {
+		(void)err_set_sys(err, ENOMEM, "server");
+		goto fail;
+	}
+	for (size_t i = 0; i < settings->listen_count; i++)
+		server->bound[i] = settings->listen[i];
+	server->context = load_context(settings, err);
+	if (!server->context)
+		goto fail;
+	server->caps = caps_new(settings->max_connections, settings->max_per_address, err);
+	if (!server->caps || open_workers(server, err))
+		goto fail;
+	return server;
+fail:
+	tls_server_stop(server, 0);
+	return NULL;
+}
+
+int tls_server_address(const struct tls_server *server, size_t index,
+                       struct listen_address *out_address, struct err *err)
+{
+	if (index >= server->settings.listen_count)
+		return err_set(err, ERR_NOT_FOUND, "no listener %zu", index);
+	*out_address = server->bound[index];
+	return 0;
+}
+
+bool tls_server_is_turning(const struct tls_server *server, int64_t within_ms)
+{
+	int64_t now = clock_now_ms();
+
+	for (unsigned i = 0; i < server->worker_count; i++)
+		if (now - worker_turned_ms(server->workers[i]) > within_ms)
+			return false;
+	return true;
+}
+
+void tls_server_stop(struct tls_server *server, int grace_ms)
+{
+	if (!server)
+		return;
+	for (unsigned i = 0; i < server->worker_count; i++)
+		worker_stop(server->workers[i], grace_ms);
+	for (unsigned i = 0; i < server->worker_count; i++)
+		worker_free(server->workers[i]);
+	caps_free(server->caps);
+	SSL_CTX_free(server->context);
+	free(server->bound);
+	free(server->workers);
+	free(server);
+}

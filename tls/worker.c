@@ -1,0 +1,470 @@
+/* One worker; see worker.h. */
+#include "worker.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "relay.h"
+
+enum {
+	EVENTS = 256,
+	ACCEPTS = 64,   /* connections taken in one turn */
+	TICK_MS = 1000, /* deadlines are looked at this often */
+	DRAIN_TICK_MS = 20,
+};
+
+struct worker {
+	const struct tls_settings *settings;
+	SSL_CTX *context;
+	struct caps *caps;
+	void *backend;
+	int *listeners;
+	size_t listener_count;
+	int epoll;
+	int stop_fd;
+	pthread_t thread;
+	bool is_started;
+	atomic_int grace_ms; /* -1 until it is to stop */
+	_Atomic int64_t turned_ms;
+	/* The thread's own: */
+	struct relay_host host;
+	struct relay *relays;
+	struct relay *ready;
+	struct relay *dead;
+	bool accepts;
+	int64_t now_ms;
+	int64_t tick_ms; /* when deadlines were last looked at */
+};
+
+/* Tags for epoll's data where it is no relay. */
+static char listener_tag, backend_tag, stop_tag;
+
+static int watch(struct worker *worker, int fd, uint32_t events, void *tag)
+{
+	struct epoll_event event = { .events = events, .data.ptr = tag };
+
+	return epoll_ctl(worker->epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
+/* ---- relays ---- */
+
+static void make_ready(struct worker *worker, struct relay *relay)
+{
+	struct relay_links *links = relay_links(relay);
+
+	if (links->is_ready || links->is_dead)
+		return;
+	links->is_ready = true;
+	links->next_ready = worker->ready;
+	worker->ready = relay;
+}
+
+/* It is freed at the end of the turn: events of this turn may still name it. */
+static void bury(struct worker *worker, struct relay *relay)
+{
+	struct relay_links *links = relay_links(relay);
+
+	if (links->is_dead)
+		return;
+	links->is_dead = true;
+	if (links->previous)
+		relay_links(links->previous)->next = links->next;
+	else
+		worker->relays = links->next;
+	if (links->next)
+		relay_links(links->next)->previous = links->previous;
+	links->next = worker->dead;
+	worker->dead = relay;
+}
+
+/* One that is still in the ready list waits until that has been gone through. */
+static void free_dead(struct worker *worker)
+{
+	struct relay *list = worker->dead;
+
+	worker->dead = NULL;
+	while (list) {
+		struct relay *relay = list;
+
+		list = relay_links(relay)->next;
+		if (relay_links(relay)->is_ready) {
+			relay_links(relay)->next = worker->dead;
+			worker->dead = relay;
+			continue;
+		}
+		caps_leave(worker->caps, relay_peer(relay));
+		relay_free(relay);
+	}
+}
+
+static int host_attach(void *ctx, int fd)
+{
+	struct worker *worker = ctx;
+
+	return worker->settings->backend.add(worker->backend, fd);
+}
+
+static int host_watch(void *ctx, int fd, struct relay *relay)
+{
+	return watch(ctx, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, relay);
+}
+
+static const char *peer_text(const struct sockaddr_storage *peer,
+                             char text[static LISTEN_TEXT_SIZE])
+{
+	struct listen_address address = { .address = *peer };
+
+	return listen_format(&address, text);
+}
+
+static void host_failed(void *ctx, const struct relay *relay, const char *reason)
+{
+	const struct tls_observer *observer = &((struct worker *)ctx)->settings->observer;
+	char peer[LISTEN_TEXT_SIZE];
+
+	if (observer->handshake_failed)
+		observer->handshake_failed(observer->ctx, peer_text(relay_peer(relay), peer),
+		                           reason);
+}
+
+static void add_relay(struct worker *worker, int fd, const struct sockaddr_storage *peer)
+{
+	struct relay_links *links;
+	struct relay *relay;
+	struct err err;
+
+	relay = relay_new_take(worker->context, fd, peer, worker->now_ms, &err);
+	/* Without memory or descriptors the client sees a closed connection and tries again. */
+	if (relay && watch(worker, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, relay)) {
+		relay_free(relay);
+		relay = NULL;
+	}
+	if (!relay) {
+		caps_leave(worker->caps, peer);
+		return;
+	}
+	links = relay_links(relay);
+	links->next = worker->relays;
+	if (worker->relays)
+		relay_links(worker->relays)->previous = relay;
+	worker->relays = relay;
+}
+
+/* ---- accepting ---- */
+
+static void set_accepting(struct worker *worker, bool accepts)
+{
+	struct epoll_event event = { .events = accepts ? EPOLLIN : 0, .data.ptr = &listener_tag };
+
+	worker->accepts = accepts;
+	for (size_t i = 0; i < worker->listener_count; i++)
+		(void)epoll_ctl(worker->epoll, EPOLL_CTL_MOD, worker->listeners[i], &event);
+}
+
+static void turn_away(struct worker *worker, int fd, const struct sockaddr_storage *peer,
+                      const char *cap)
+{
+	const struct tls_observer *observer = &worker->settings->observer;
+	char text[LISTEN_TEXT_SIZE];
+
+	(void)close(fd);
+	if (observer->refused)
+		observer->refused(observer->ctx, peer_text(peer, text), cap);
+}
+
+static void accept_from(struct worker *worker, int listener)
+{
+	for (int i = 0; i < ACCEPTS; i++) {
+		struct sockaddr_storage peer = { .ss_family = AF_UNSPEC };
+		socklen_t length = sizeof(peer);
+		int fd = accept4(listener, (struct sockaddr *)&peer, &length,
+		                 SOCK_NONBLOCK | SOCK_CLOEXEC);
+		const char *cap;
+
+		if (fd < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED))
+			return;
+		if (fd < 0) {
+			/* Out of descriptors or memory: a loop would spin. The next tick tries
+			 * again. */
+			set_accepting(worker, false);
+			return;
+		}
+		cap = caps_enter(worker->caps, &peer);
+		if (cap)
+			turn_away(worker, fd, &peer, cap);
+		else
+			add_relay(worker, fd, &peer);
+	}
+}
+
+/* ---- the loop ---- */
+
+static void pump(struct worker *worker, struct relay *relay, bool *fed)
+{
+	if (relay_links(relay)->is_dead)
+		return;
+	switch (relay_pump(relay, &worker->host, worker->now_ms, fed)) {
+	case RELAY_WAITS:
+		break;
+	case RELAY_MORE:
+		make_ready(worker, relay);
+		break;
+	case RELAY_ENDED:
+		bury(worker, relay);
+	}
+}
+
+/* Pump what is ready; what still has more is in the list for the next turn then. */
+static bool pump_ready(struct worker *worker, struct relay **out_pumped)
+{
+	struct relay *list = worker->ready;
+	bool fed = false;
+
+	worker->ready = NULL;
+	*out_pumped = list;
+	for (struct relay *relay = list; relay; relay = relay_links(relay)->next_ready)
+		relay_links(relay)->is_ready = false;
+	for (struct relay *relay = list, *next; relay; relay = next) {
+		next = relay_links(relay)->next_ready;
+		pump(worker, relay, &fed);
+	}
+	return fed;
+}
+
+static void run_backend(struct worker *worker)
+{
+	worker->settings->backend.run(worker->backend);
+}
+
+static void check_deadlines(struct worker *worker)
+{
+	struct relay *next;
+
+	if (worker->now_ms - worker->tick_ms < TICK_MS)
+		return;
+	worker->tick_ms = worker->now_ms;
+	if (!worker->accepts && atomic_load(&worker->grace_ms) < 0)
+		set_accepting(worker, true);
+	for (struct relay *relay = worker->relays; relay; relay = next) {
+		next = relay_links(relay)->next;
+		if (relay_is_overdue(relay, &worker->host, worker->now_ms))
+			bury(worker, relay);
+	}
+}
+
+static int wait_ms(struct worker *worker, int longest)
+{
+	int due = worker->settings->backend.timeout_ms(worker->backend);
+
+	if (worker->ready)
+		return 0;
+	return due >= 0 && due < longest ? due : longest;
+}
+
+/* One turn: wait, pump, let the backend work, send what it wrote. */
+static void turn(struct worker *worker, int longest_ms)
+{
+	struct epoll_event events[EVENTS];
+	int timeout = wait_ms(worker, longest_ms);
+	int count = epoll_wait(worker->epoll, events, EVENTS, timeout);
+	bool run = count <= 0 && timeout < longest_ms;
+	struct relay *touched[EVENTS]; /* what may have an answer at once */
+	size_t touched_count = 0;
+	struct relay *list;
+
+	worker->now_ms = clock_now_ms();
+	atomic_store(&worker->turned_ms, worker->now_ms);
+	for (int i = 0; i < count; i++) {
+		void *tag = events[i].data.ptr;
+
+		if (tag == &listener_tag) {
+			for (size_t j = 0; worker->accepts && j < worker->listener_count; j++)
+				accept_from(worker, worker->listeners[j]);
+		} else if (tag == &backend_tag) {
+			run = true;
+		} else if (tag != &stop_tag) {
+			make_ready(worker, tag);
+		}
+	}
+	for (list = worker->ready; list && touched_count < EVENTS;
+	     list = relay_links(list)->next_ready)
+		touched[touched_count++] = list;
+	if (pump_ready(worker, &list) || run ||
+	    worker->settings->backend.timeout_ms(worker->backend) == 0)
+		run_backend(worker);
+	else
+		touched_count = 0;
+	for (size_t i = 0; i < touched_count; i++) {
+		bool fed = false;
+
+		pump(worker, touched[i], &fed);
+	}
+	check_deadlines(worker);
+	free_dead(worker);
+}
+
+/* End what owes nothing; the rest has until the deadline. */
+static void drain(struct worker *worker)
+{
+	int64_t until = clock_now_ms() + atomic_load(&worker->grace_ms);
+
+	for (size_t i = 0; i < worker->listener_count; i++)
+		(void)close(worker->listeners[i]);
+	worker->listener_count = 0;
+	worker->accepts = false;
+	while (worker->relays && clock_now_ms() < until) {
+		bool busy = worker->settings->backend.busy(worker->backend) > 0;
+		struct relay *next;
+
+		for (struct relay *relay = worker->relays; !busy && relay; relay = next) {
+			bool fed = false;
+
+			next = relay_links(relay)->next;
+			pump(worker, relay, &fed);
+			if (!relay_links(relay)->is_dead && !relay_links(relay)->is_ready &&
+			    relay_is_idle(relay)) {
+				relay_say_goodbye(relay);
+				bury(worker, relay);
+			}
+		}
+		if (worker->relays)
+			turn(worker, DRAIN_TICK_MS);
+	}
+}
+
+static void *work(void *ctx)
+{
+	struct worker *worker = ctx;
+
+	worker->now_ms = clock_now_ms();
+	worker->tick_ms = worker->now_ms;
+	while (atomic_load(&worker->grace_ms) < 0)
+		turn(worker, TICK_MS);
+	drain(worker);
+	while (worker->relays)
+		bury(worker, worker->relays);
+	for (struct relay *relay = worker->ready; relay; relay = relay_links(relay)->next_ready)
+		relay_links(relay)->is_ready = false;
+	worker->ready = NULL;
+	free_dead(worker);
+	return NULL;
+}
+
+/* ---- life ---- */
+
+static int open_parts(struct worker *worker, unsigned index, struct err *err)
+{
+	const struct tls_backend *backend = &worker->settings->backend;
+
+	worker->host.block = malloc(RELAY_BLOCK_BYTES);
+	if (!worker->host.block)
+		return err_set_sys(err, ENOMEM, "worker");
+	worker->epoll = epoll_create1(EPOLL_CLOEXEC);
+	worker->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (worker->epoll < 0 || worker->stop_fd < 0)
+		return err_set_sys(err, errno, "epoll");
+	worker->backend = backend->open(backend->ctx, index, err);
+	if (!worker->backend)
+		return -1;
+	for (size_t i = 0; i < worker->listener_count; i++)
+		if (watch(worker, worker->listeners[i], EPOLLIN, &listener_tag))
+			return err_set_sys(err, errno, "epoll");
+	if (watch(worker, backend->fd(worker->backend), EPOLLIN, &backend_tag) ||
+	    watch(worker, worker->stop_fd, EPOLLIN | EPOLLET, &stop_tag))
+		return err_set_sys(err, errno, "epoll");
+	return 0;
+}
+
+struct worker *worker_new_take(const struct tls_settings *settings, unsigned index,
+                               SSL_CTX *context, struct caps *caps, int *listeners, size_t count,
+                               struct err *err)
+{
+	struct worker *worker = calloc(1, sizeof(*worker));
+
+	if (!worker) {
+		(void)err_set_sys(err, ENOMEM, "worker");
+		for (size_t i = 0; i < count; i++)
+			(void)close(listeners[i]);
+		free(listeners);
+		return NULL;
+	}
+	worker->settings = settings;
+	worker->context = context;
+	worker->caps = caps;
+	worker->listeners = listeners;
+	worker->listener_count = count;
+	worker->accepts = true;
+	worker->epoll = -1;
+	worker->stop_fd = -1;
+	worker->grace_ms = -1;
+	worker->host = (struct relay_host){ .handshake_ms = settings->handshake_ms,
+		                            .stall_ms = settings->stall_ms,
+		                            .idle_ms = settings->idle_ms,
+		                            .attach = host_attach,
+		                            .watch = host_watch,
+		                            .failed = host_failed,
+		                            .ctx = worker };
+	if (open_parts(worker, index, err)) {
+		worker_free(worker);
+		return NULL;
+	}
+	atomic_store(&worker->turned_ms, clock_now_ms());
+	return worker;
+}
+
+int worker_start(struct worker *worker, struct err *err)
+{
+	sigset_t all, before;
+	int failed;
+
+	/* Signals are the main thread's; SIGPIPE of a write to a gone client is an error code. */
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	failed = pthread_create(&worker->thread, NULL, work, worker);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (failed)
+		return err_set_sys(err, failed, "start a worker");
+	worker->is_started = true;
+	return 0;
+}
+
+void worker_stop(struct worker *worker, int grace_ms)
+{
+	uint64_t one = 1;
+
+	atomic_store(&worker->grace_ms, grace_ms);
+	/* It can only fail when it is readable already. */
+	if (write(worker->stop_fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+void worker_free(struct worker *worker)
+{
+	if (!worker)
+		return;
+	if (worker->is_started)
+		(void)pthread_join(worker->thread, NULL);
+	if (worker->backend)
+		worker->settings->backend.close(worker->backend);
+	for (size_t i = 0; i < worker->listener_count; i++)
+		(void)close(worker->listeners[i]);
+	free(worker->listeners);
+	free(worker->host.block);
+	cleanup_fd(&worker->epoll);
+	cleanup_fd(&worker->stop_fd);
+	free(worker);
+}
+
+int64_t worker_turned_ms(const struct worker *worker)
+{
+	return atomic_load(&worker->turned_ms);
+}

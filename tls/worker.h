@@ -1,0 +1,36 @@
+/* One worker: a thread with its listening sockets, its epoll loop and its backend. */
+#ifndef SPECMAN_TLS_WORKER_H
+#define SPECMAN_TLS_WORKER_H
+
+#include <stdint.h>
+
+#include <openssl/ssl.h>
+
+#include "base/err.h"
+#include "caps.h"
+#include "tls.h"
+
+struct worker;
+
+/*
+ * Make a worker and its backend's instance; takes the `count` listening
+ * sockets of the heap array over, also on failure. settings, context and caps
+ * must outlive it. NULL on error.
+ */
+MUST_CHECK struct worker *worker_new_take(const struct tls_settings *settings, unsigned index,
+                                          SSL_CTX *context, struct caps *caps, int *listeners,
+                                          size_t count, struct err *err);
+
+/* Start its thread, which has all signals blocked. */
+MUST_CHECK int worker_start(struct worker *worker, struct err *err);
+
+/* Ask it to drain and end; any thread. */
+void worker_stop(struct worker *worker, int grace_ms);
+
+/* Wait for its thread, if it was started, and free it. NULL is fine. */
+void worker_free(struct worker *worker);
+
+/* When it last went round, in milliseconds of CLOCK_MONOTONIC; any thread. */
+int64_t worker_turned_ms(const struct worker *worker);
+
+#endif
