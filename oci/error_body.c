@@ -2,10 +2,26 @@
 #include "oci/error_body.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "oci/json.h"
 
 enum { CODE_SIZE = 48, MESSAGE_SIZE = ERROR_BODY_SIZE - CODE_SIZE - 2 };
+
+/* One short line of plain text, such as net/http's: "Client sent an HTTP request to …". */
+static void copy_plain(const char *body, size_t size, char out[static ERROR_BODY_SIZE])
+{
+	while (size && (body[size - 1] == '\n' || body[size - 1] == '\r'))
+		size--;
+	for (size_t i = 0; i < size; i++) {
+		if (body[i] < ' ' || body[i] > '~')
+			size = 0;
+	}
+	if (!size || size >= MESSAGE_SIZE || strchr("<{[", body[0]))
+		return;
+	memcpy(out, body, size);
+	out[size] = '\0';
+}
 
 char *error_body_format(const char *body, size_t size, char out[static ERROR_BODY_SIZE])
 {
@@ -29,5 +45,7 @@ char *error_body_format(const char *body, size_t size, char out[static ERROR_BOD
 		json_copy_text(short_message, sizeof(short_message), message);
 	(void)snprintf(out, ERROR_BODY_SIZE, "%s%s%s", short_code,
 	               short_code[0] && short_message[0] ? ": " : "", short_message);
+	if (!root)
+		copy_plain(body, size, out);
 	return out;
 }
