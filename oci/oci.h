@@ -78,8 +78,8 @@ MUST_CHECK int oci_docker_config_find(const char *text, size_t size, const char 
 /* Borrowed during oci_client_new only. */
 struct oci_settings {
 	struct oci_reference reference;
-	bool plain_http;                    /* http instead of https */
-	bool insecure;                      /* don't verify the registry's certificate */
+	bool plain_http; /* http instead of https */
+	bool insecure;   /* don't verify certificates of the registry's host, whatever the port */
 	const char *ca_pem;                 /* CAs to trust besides the system's, or NULL */
 	struct oci_credentials credentials; /* all NULL: anonymous */
 	const char *user_agent;

@@ -1,0 +1,191 @@
+/* What of an answer is taken, and what an answer that isn't the wanted one says. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "oci/answer.h"
+#include "oci/error_body.h"
+#include "oci/exchange.h"
+#include "oci/limits.h"
+
+#define LEN(array) (sizeof(array) / sizeof((array)[0]))
+
+static int line(struct exchange *exchange, const char *text)
+{
+	return exchange_take_line(exchange, text, strlen(text));
+}
+
+static void keeps_the_last_answers_headers(void **state)
+{
+	static const char *const lines[] = {
+		"HTTP/1.1 103 Early Hints\r\n",
+		"A: early\r\n",
+		"\r\n",
+		"HTTP/1.1 200 OK\r\n",
+		"a:  one \t\r\n",
+		"A: two\r\n",
+		"HTTP/1.1 500 x\r\n",
+		"no colon\r\n",
+		"\r\n",
+		"A: trailer\r\n",
+	};
+	CLEANUP(exchange_release) struct exchange exchange = { .size = EXCHANGE_ANY_SIZE };
+
+	(void)state;
+	for (size_t i = 0; i < LEN(lines); i++)
+		assert_int_equal(line(&exchange, lines[i]), 0);
+	assert_string_equal(exchange_header(&exchange, "A", 0), "one");
+	assert_string_equal(exchange_header(&exchange, "a", 1), "two");
+	assert_null(exchange_header(&exchange, "a", 2));
+	assert_null(exchange_header(&exchange, "no", 0));
+}
+
+static void bounds_headers(void **state)
+{
+	CLEANUP(exchange_release) struct exchange exchange = { .size = EXCHANGE_ANY_SIZE };
+	int lines = 0;
+
+	(void)state;
+	/* Each a new answer: what was forgotten counts as well. */
+	while (!line(&exchange, "HTTP/1.1 100 Continue\r\n") && !line(&exchange, "\r\n"))
+		assert_true(++lines < LIMIT_HEADER_BYTES);
+	assert_int_equal(exchange.failed, -1);
+	assert_int_equal(exchange.err.kind, ERR_LIMIT);
+}
+
+static void bounds_bodies(void **state)
+{
+	static const struct {
+		long status;
+		int64_t size, length;
+		size_t max, sent;
+		enum err_kind kind;
+		bool enough;
+	} rows[] = {
+		{ 200, EXCHANGE_ANY_SIZE, -1, 10, 10, ERR_NONE, false },
+		{ 200, EXCHANGE_ANY_SIZE, -1, 10, 11, ERR_LIMIT, false },
+		{ 200, 10, 10, 0, 10, ERR_NONE, false },
+		{ 200, 10, -1, 0, 10, ERR_NONE, false },
+		{ 200, 10, 11, 0, 1, ERR_DIGEST, false },
+		{ 200, 10, 0, 0, 0, ERR_DIGEST, false },
+		{ 200, 10, -1, 0, 11, ERR_DIGEST, false },
+		{ 200, 10, 10, 0, 9, ERR_NETWORK, false },
+		{ 200, 10, -1, 0, 0, ERR_NETWORK, false },
+		{ 404, 10, 9, 0, 9, ERR_NONE, false },
+		{ 500, 10, -1, 0, LIMIT_ERROR_BYTES + 1, ERR_NONE, true },
+	};
+	static const char bytes[LIMIT_ERROR_BYTES + 1];
+
+	(void)state;
+	for (size_t i = 0; i < LEN(rows); i++) {
+		CLEANUP(exchange_release)
+		struct exchange exchange = {
+			.method = EXCHANGE_GET,
+			.size = rows[i].size,
+			.max_bytes = rows[i].size < 0 ? rows[i].max : (size_t)rows[i].size,
+		};
+
+		if (!rows[i].sent || !exchange_take_body(&exchange, rows[i].status, rows[i].length,
+		                                         bytes, rows[i].sent))
+			exchange_end(&exchange, rows[i].status, rows[i].length);
+		assert_int_equal(exchange.failed ? exchange.err.kind : ERR_NONE, rows[i].kind);
+		assert_int_equal(exchange.enough, rows[i].enough);
+		assert_true(exchange.body.size <= LIMIT_ERROR_BYTES);
+	}
+}
+
+static void reads_error_bodies(void **state)
+{
+	static const struct {
+		const char *body, *text;
+	} rows[] = {
+		{ "{\"errors\":[{\"code\":\"DENIED\",\"message\":\"no\\nway\",\"detail\":{}}]}",
+		  "DENIED: no\nway" },
+		{ "{\"errors\":[{\"code\":\"DENIED\"}]}", "DENIED" },
+		{ "{\"errors\":[{\"message\":\"m\"}]}", "m" },
+		{ "{\"error\":\"invalid_grant\",\"error_description\":\"d\"}", "invalid_grant: d" },
+		{ "{\"details\":\"incorrect username or password\"}",
+		  "incorrect username or password" },
+		{ "Client sent an HTTP request to an HTTPS server.\n",
+		  "Client sent an HTTP request to an HTTPS server." },
+		{ "{\"errors\":[]}", "" },
+		{ "{\"errors\":[7]}", "" },
+		{ "{\"errors\":null}", "" },
+		{ "[]", "" },
+		{ "<html><body>502</body></html>", "" },
+		{ "two\nlines", "" },
+		{ "\x01\x02", "" },
+		{ "", "" },
+	};
+	char out[ERROR_BODY_SIZE];
+	char longest[2000];
+
+	(void)state;
+	for (size_t i = 0; i < LEN(rows); i++)
+		assert_string_equal(error_body_format(rows[i].body, strlen(rows[i].body), out),
+		                    rows[i].text);
+	(void)snprintf(longest, sizeof(longest), "{\"errors\":[{\"code\":\"%0500d\"}]}", 0);
+	assert_true(strlen(error_body_format(longest, strlen(longest), out)) < 50);
+}
+
+static void names_errors(void **state)
+{
+	static const struct {
+		long status;
+		bool foreign;
+		const char *body, *says;
+		enum err_kind kind;
+	} rows[] = {
+		{ 401, false,
+		  "{\"errors\":[{\"code\":\"UNAUTHORIZED\",\"message\":\"authentication "
+		  "required\"}]}",
+		  "401 from the registry: UNAUTHORIZED: authentication required; check", ERR_AUTH },
+		{ 403, false, "", "403 from the registry: access denied; check", ERR_AUTH },
+		{ 403, true, "", "403 from s3.example.com (redirected): access denied",
+		  ERR_NETWORK },
+		{ 412, false, "", "412 from the registry: a policy of the registry forbids it",
+		  ERR_AUTH },
+		{ 404, false, "<html>", "404 from the registry: not found", ERR_NOT_FOUND },
+		{ 429, false, "", "429 from the registry: too many requests", ERR_NETWORK },
+		{ 503, false, "", "503 from the registry: the server failed", ERR_NETWORK },
+		{ 400, false, "", "400 from the registry: unexpected answer", ERR_FORMAT },
+		{ 204, false, "", "204 from the registry: unexpected answer", ERR_FORMAT },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LEN(rows); i++) {
+		CLEANUP(exchange_release)
+		struct exchange exchange = {
+			.status = rows[i].status,
+			.foreign = rows[i].foreign,
+			.host = "s3.example.com",
+			.body = BUF_INIT(1000),
+		};
+		struct err err;
+
+		assert_int_equal(buf_add(&exchange.body, rows[i].body, strlen(rows[i].body), &err),
+		                 0);
+		assert_int_equal(answer_refuse(&exchange, "the registry", "check it", &err), -1);
+		assert_int_equal(err.kind, rows[i].kind);
+		assert_int_equal(strncmp(err.msg, rows[i].says, strlen(rows[i].says)), 0);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(keeps_the_last_answers_headers),
+		cmocka_unit_test(bounds_headers),
+		cmocka_unit_test(bounds_bodies),
+		cmocka_unit_test(reads_error_bodies),
+		cmocka_unit_test(names_errors),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
