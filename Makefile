@@ -3,7 +3,7 @@
 #   make [all]            build $(O)/specman
 #   make demo [KEEP=1]    the whole job against a real registry on loopback
 #   make check            every test; `unit` and `integration` are its halves
-#   make analyze          gcc -fanalyzer, clang-tidy, cppcheck, shellcheck
+#   make analyze          clang-tidy, cppcheck, shellcheck
 #   make format           lay out the source with clang-format
 #   SANITIZE=address,undefined or SANITIZE=thread: a build of its own, for every target
 
@@ -76,8 +76,8 @@ demo: deps
 check: deps
 	@$(MAKE) --no-print-directory check-run
 
-check-run: $(UNIT_BIN)
-	@python3 test/run.py $(O) --unit-only
+check-run: all $(UNIT_BIN)
+	@python3 test/run.py $(O)
 
 unit: $(UNIT_BIN)
 	@python3 test/run.py $(O) --unit-only

@@ -73,6 +73,15 @@ static int print_help(void)
 	return fflush(stdout) ? EXIT_FAILED : EXIT_DONE;
 }
 
+/* The command with this name; NULL when there is none. */
+static const struct command *find(const char *name)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (!strcmp(name, commands[i].name))
+			return &commands[i];
+	return NULL;
+}
+
 int command_run(char *const *args, char *const *environment)
 {
 	const struct command *command = &commands[0];
@@ -83,22 +92,14 @@ int command_run(char *const *args, char *const *environment)
 		if (!strcmp(*at, "--help") || !strcmp(*at, "-h") ||
 		    (at == args && !strcmp(*at, "help")))
 			return print_help();
-	if (*args && **args != '-') {
-		size_t i = 0;
-
-		while (i < sizeof(commands) / sizeof(commands[0]) &&
-		       strcmp(*args, commands[i].name) != 0)
-			i++;
-		if (i == sizeof(commands) / sizeof(commands[0])) {
-			(void)fprintf(stderr, "specman: unknown command %s; see specman --help\n",
-			              *args);
-			return EXIT_USAGE;
-		}
-		command = &commands[i];
-		args++;
-	}
 	if (config_read(args, environment, &config, &err)) {
 		(void)fprintf(stderr, "specman: %s; see specman --help\n", err.msg);
+		return EXIT_USAGE;
+	}
+	if (config.command && !(command = find(config.command))) {
+		(void)fprintf(stderr,
+		              "specman: unknown command %s: it may be serve, ca or version\n",
+		              config.command);
 		return EXIT_USAGE;
 	}
 	log_set_level(config.log_level);

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "oci/oci.h"
+
 enum kind { TEXT, SWITCH, DURATION, PERCENT, COUNT, LISTEN, LEVEL };
 
 struct flag {
@@ -264,9 +266,15 @@ static int read_flag(char *const **args, bool *by_flag, struct config *config, s
 	const char *value = arg[length] ? arg + length + 1 : NULL;
 	size_t i = 0;
 
-	if (strncmp(arg, "--", 2) != 0)
-		return err_set(err, ERR_CONFIG, "\"%.80s\" is not understood: flags begin with --",
-		               arg);
+	if (strncmp(arg, "--", 2) != 0) {
+		if (config->command)
+			return err_set(
+				err, ERR_CONFIG,
+				"\"%.80s\" is not understood: there is a command, %s, already", arg,
+				config->command);
+		config->command = arg;
+		return 0;
+	}
 	while (i < FLAG_COUNT && (strlen(flags[i].name) + 2 != length ||
 	                          strncmp(flags[i].name, arg + 2, length - 2) != 0))
 		i++;
@@ -303,6 +311,8 @@ static int fill_defaults(struct config *config, struct err *err)
 
 static int check_together(struct config *config, struct err *err)
 {
+	struct oci_reference reference;
+
 	for (size_t i = 0; i < FLAG_COUNT; i++) {
 		char *field = (char *)config + flags[i].offset;
 
@@ -313,6 +323,8 @@ static int check_together(struct config *config, struct err *err)
 		    add_listener(field, flags[i].by_default, err))
 			return -1;
 	}
+	if (config->repository && oci_reference_parse(config->repository, &reference, err))
+		return err_context(err, "--repository");
 	if (!config->tls_cert != !config->tls_key)
 		return err_set(err, ERR_CONFIG, "--tls-cert and --tls-key belong together");
 	if (!config->registry_username != !config->registry_password_file)

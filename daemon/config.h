@@ -14,6 +14,7 @@ enum { CONFIG_LISTEN_MAX = 8 };
 
 /* Texts are borrowed from the arguments, the environment or the program. NULL: not given. */
 struct config {
+	const char *command; /* the one argument that is no flag */
 	const char *repository;
 	const char *registry_secret_dir;
 	const char *registry_config;

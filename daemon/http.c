@@ -21,7 +21,8 @@
 
 enum {
 	CONNECTION_MEMORY = 32 * 1024, /* libmicrohttpd clears it after each answer */
-	IDLE_SECONDS = 120,
+	HEAD_SECONDS = 10,  /* without a byte, until a connection's first request is read */
+	IDLE_SECONDS = 120, /* without a byte, from then on */
 	LARGE_BLOCK = 128 * 1024,
 	RETRY_SECONDS = 5,
 };
@@ -330,6 +331,9 @@ static enum MHD_Result handle(void *ctx, struct MHD_Connection *connection, cons
 	if (!*request_ctx) {
 		*request_ctx = instance;
 		instance->busy++;
+		if (MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT,
+		                              (unsigned)IDLE_SECONDS) != MHD_YES)
+			return MHD_NO;
 		if (has_body(connection))
 			return answer_text(connection, MHD_HTTP_CONTENT_TOO_LARGE,
 			                   "no request body is taken\n", NULL, NULL);
@@ -378,7 +382,7 @@ static void *backend_open(void *ctx, unsigned index, struct err *err)
 		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL, handle, instance,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
 		MHD_OPTION_CONNECTION_LIMIT, (unsigned)65536, MHD_OPTION_CONNECTION_TIMEOUT,
-		(unsigned)IDLE_SECONDS, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+		(unsigned)HEAD_SECONDS, MHD_OPTION_STRICT_FOR_CLIENT, 1,
 		MHD_OPTION_NOTIFY_COMPLETED, completed, instance, MHD_OPTION_UNESCAPE_CALLBACK,
 		leave_escaped, NULL, MHD_OPTION_END);
 	info = instance->daemon ? MHD_get_daemon_info(instance->daemon, MHD_DAEMON_INFO_EPOLL_FD)

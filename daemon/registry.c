@@ -280,6 +280,29 @@ void registry_release(struct oci_settings *settings)
 	settings->ca_pem = NULL;
 }
 
+static bool is_known(const char *name)
+{
+	for (size_t i = 0; i < sizeof(spellings) / sizeof(spellings[0]); i++)
+		if (is_spelling(name, spellings[i].spelling))
+			return true;
+	return false;
+}
+
+int registry_unknown_keys(const struct config *config, struct buf *names, struct err *err)
+{
+	DIR *dir = opendir(config->registry_secret_dir);
+	const struct dirent *entry;
+	int failed = 0;
+
+	while (dir && !failed && (entry = readdir(dir)))
+		if (entry->d_name[0] != '.' && !is_known(entry->d_name))
+			failed = buf_addf(names, err, "%s%s", names->size ? " " : "",
+			                  entry->d_name);
+	if (dir)
+		(void)closedir(dir);
+	return failed;
+}
+
 static void mix(uint64_t *hash, const struct stat *st)
 {
 	const uint64_t parts[] = { (uint64_t)st->st_ino, (uint64_t)st->st_size,

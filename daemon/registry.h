@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "config.h"
 #include "oci/oci.h"
@@ -19,6 +20,13 @@
 MUST_CHECK int registry_load(const struct config *config, struct oci_settings *out_settings,
                              struct err *err);
 void registry_release(struct oci_settings *settings);
+
+/*
+ * Append the names of the secret's keys that nobody here understands, separated
+ * by spaces; never a value. A secret that is not there has none.
+ */
+MUST_CHECK int registry_unknown_keys(const struct config *config, struct buf *names,
+                                     struct err *err);
 
 /*
  * A number that changes when the secret or a file named by a flag appears,

@@ -58,7 +58,7 @@ struct sync *sync_new(const struct config *config, struct store *store, const st
 	sync->config = config;
 	sync->store = store;
 	sync->cancel = cancel;
-	sync->told_ms = clock_now_ms();
+	sync->told_ms = clock_now_ms() - HEARTBEAT_MS; /* the first round says so */
 	sync->troubles = recurring_new(err);
 	if (!sync->troubles) {
 		free(sync);
@@ -177,9 +177,10 @@ static int write_download(void *ctx, const void *bytes, size_t size, struct err 
 	return store_download_write(ctx, bytes, size, err);
 }
 
+/* Sets *out_refused when the archive's own content is at fault. */
 static int download(struct sync *sync, struct oci_client *client, const struct change *change,
                     const struct oci_artifact *artifact, struct store_release *out_release,
-                    struct err *err)
+                    bool *out_refused, struct err *err)
 {
 	const struct store_source source = { change->tag, artifact->created, &artifact->manifest,
 		                             &artifact->layer.digest };
@@ -201,11 +202,14 @@ static int download(struct sync *sync, struct oci_client *client, const struct c
 	tell_step("listing dir", sync->config->data_dir, NULL);
 	tell_file(artifact->title);
 	tell_step("Persisting", change->tag, NULL);
-	return store_publish(sync->store, &source, file, sync->cancel, out_release, err);
+	if (!store_publish(sync->store, &source, file, sync->cancel, out_release, err))
+		return 0;
+	*out_refused = err->kind == ERR_FORMAT || err->kind == ERR_LIMIT;
+	return -1;
 }
 
 static int pull(struct sync *sync, struct oci_client *client, const struct change *change,
-                struct err *err)
+                bool *out_refused, struct err *err)
 {
 	struct oci_artifact artifact;
 	struct store_release release;
@@ -218,32 +222,35 @@ static int pull(struct sync *sync, struct oci_client *client, const struct chang
 	/* The date in a manifest changes with each push; the layer is what counts. */
 	if (store_republish(sync->store, &source, &release, err)) {
 		if (err->kind != ERR_NOT_FOUND ||
-		    download(sync, client, change, &artifact, &release, err))
+		    download(sync, client, change, &artifact, &release, out_refused, err))
 			return -1;
 	}
 	tell_published(sync, &release);
 	return 0;
 }
 
-static int pull_change(struct sync *sync, struct oci_client *client, const struct change *change)
+/* The kind of its failure, ERR_NONE when it is done with. */
+static enum err_kind pull_change(struct sync *sync, struct oci_client *client,
+                                 const struct change *change)
 {
+	bool refused = false;
 	struct err err;
 
-	if (!pull(sync, client, change, &err)) {
+	if (!pull(sync, client, change, &refused, &err)) {
 		if (recurring_over(sync->troubles, change->tag))
 			log_line(LOG_INFO, "Release accepted again",
 			         (struct log_field[]){ { "tag", change->tag }, { NULL, NULL } });
-		return 0;
+		return ERR_NONE;
 	}
 	if (err.kind == ERR_FORMAT || err.kind == ERR_LIMIT || err.kind == ERR_DIGEST)
 		tell_trouble(sync, change->tag, "Release refused", change->tag, &err);
 	else
 		tell_trouble(sync, change->tag, "Release not fetched", change->tag, &err);
-	/* Wrong bytes may be right at the next try; wrong content won't. */
-	if (err.kind != ERR_FORMAT && err.kind != ERR_LIMIT)
-		return -1;
-	remember_refusal(sync, change);
-	return 0;
+	if (refused)
+		remember_refusal(sync, change);
+	/* What is wrong with one tag must not slow the polling of the others. */
+	return err.kind == ERR_FORMAT || err.kind == ERR_LIMIT || err.kind == ERR_DIGEST ? ERR_NONE
+	                                                                                 : err.kind;
 }
 
 /* ---- the round ---- */
@@ -263,6 +270,21 @@ static bool is_change(struct sync *sync, const struct change *change)
 static int compare_changes(const void *a, const void *b)
 {
 	return store_tag_compare(((const struct change *)a)->tag, ((const struct change *)b)->tag);
+}
+
+/* What a round comes to when one of its parts failed so. */
+static enum sync_result result_of(enum err_kind kind)
+{
+	switch (kind) {
+	case ERR_NONE:
+		return SYNC_DONE;
+	case ERR_NETWORK:
+		return SYNC_BROKEN_OFF;
+	case ERR_CANCELLED:
+		return SYNC_CANCELLED;
+	default:
+		return SYNC_FAILED;
+	}
 }
 
 /* Which tags are to be pulled: older versions first, so that an overlay grows from its base. */
@@ -324,8 +346,8 @@ static enum sync_result pull_changes(struct sync *sync, struct oci_client *clien
 	CLEANUP(cleanup_free)
 	struct oci_resolved *resolved = calloc(tags->count + 1, sizeof(*resolved));
 	CLEANUP(cleanup_free) struct change *changes = calloc(tags->count + 1, sizeof(*changes));
+	enum err_kind failed;
 	size_t count;
-	int failed;
 
 	if (!resolved || !changes) {
 		struct err err;
@@ -343,15 +365,19 @@ static enum sync_result pull_changes(struct sync *sync, struct oci_client *clien
 		log_line(LOG_INFO, "Syncing with OCI repo", NULL);
 		tell_tags(tags);
 	}
-	for (size_t i = 0; i < count && !cancel_is_raised(sync->cancel); i++)
-		failed |= pull_change(sync, client, &changes[i]);
+	for (size_t i = 0; i < count && !cancel_is_raised(sync->cancel); i++) {
+		enum err_kind kind = pull_change(sync, client, &changes[i]);
+
+		if (kind != ERR_NONE)
+			failed = kind;
+	}
 	if (cancel_is_raised(sync->cancel))
 		return SYNC_CANCELLED;
 	if (count)
 		collect(sync);
 	if (count && !failed)
 		log_line(LOG_INFO, "Sync done", NULL);
-	return failed ? SYNC_FAILED : SYNC_DONE;
+	return result_of(failed);
 }
 
 static enum sync_result go_round(struct sync *sync, const struct oci_settings *settings,
@@ -362,11 +388,24 @@ static enum sync_result go_round(struct sync *sync, const struct oci_settings *s
 	CLEANUP(oci_tags_release) struct oci_tags tags = { .names = NULL };
 
 	if (!client || oci_tags(client, &tags, err))
-		return err->kind == ERR_CANCELLED ? SYNC_CANCELLED : SYNC_FAILED;
+		return result_of(err->kind);
 	if (recurring_over(sync->troubles, "sync"))
 		log_line(LOG_INFO, "The registry answers again", NULL);
 	err->kind = ERR_NONE;
 	return pull_changes(sync, client, &tags);
+}
+
+/* Names only; what a key that is not understood holds may be a secret. */
+static void tell_unknown_keys(struct sync *sync)
+{
+	CLEANUP(buf_release) struct buf names = BUF_INIT(4096);
+	struct err err;
+
+	if (registry_unknown_keys(sync->config, &names, &err) || !names.size ||
+	    !recurring_happened(sync->troubles, "secret's keys", names.data, clock_now_ms()))
+		return;
+	log_line(LOG_INFO, "Keys of the registry secret that are not understood",
+	         (struct log_field[]){ { "keys", names.data }, { NULL, NULL } });
 }
 
 enum sync_result sync_round(struct sync *sync)
@@ -387,8 +426,9 @@ enum sync_result sync_round(struct sync *sync)
 	}
 	if (recurring_over(sync->troubles, "secret"))
 		log_line(LOG_INFO, "The registry secret is there", NULL);
+	tell_unknown_keys(sync);
 	result = go_round(sync, &settings, &err);
-	if (result == SYNC_FAILED && err.kind != ERR_NONE)
+	if (err.kind != ERR_NONE)
 		tell_trouble(sync, "sync", "Sync failed", NULL, &err);
 	return result;
 }

@@ -18,13 +18,14 @@ int token_check_realm(const char *realm, const struct place *registry, struct er
 		return err_context(err, "token server's address (realm)");
 	if (!place.secure && registry->secure)
 		return err_set(err, ERR_FORMAT,
-		               "token server %s is refused: it is http, the registry https",
+		               "token server (realm) %s is refused: it is http, the registry https",
 		               place.host);
 	if (strcmp(place.host, registry->host) && place_is_internal(&place))
-		return err_set(err, ERR_FORMAT,
-		               "token server %s is refused: an internal address that isn't the "
-		               "registry's own",
-		               place.host);
+		return err_set(
+			err, ERR_FORMAT,
+			"token server (realm) %s is refused: an internal address that isn't the "
+			"registry's own",
+			place.host);
 	return 0;
 }
 

@@ -35,8 +35,19 @@ static SSL_CTX *load_context(const struct tls_settings *settings, struct err *er
 	return context_new(cert, key, err);
 }
 
-/* One worker's sockets. The first worker's say which port 0 became. */
-static int *open_listeners(struct tls_server *server, bool is_first, struct err *err)
+/*
+ * Bind alone first: SO_REUSEPORT would let a second daemon take a share of the
+ * first one's connections. Says which port 0 became, too.
+ */
+static int claim(struct listen_address *address, struct err *err)
+{
+	CLEANUP(cleanup_fd) int fd = listen_open(address, false, err);
+
+	return fd < 0 ? -1 : listen_bound(fd, address, err);
+}
+
+/* One worker's sockets. */
+static int *open_listeners(struct tls_server *server, struct err *err)
 {
 	size_t count = server->settings.listen_count;
 	int *fds = malloc(count * sizeof(*fds));
@@ -50,10 +61,6 @@ static int *open_listeners(struct tls_server *server, bool is_first, struct err 
 		fds[opened] = listen_open(&server->bound[opened], true, err);
 		if (fds[opened] < 0)
 			break;
-		if (is_first && listen_bound(fds[opened], &server->bound[opened], err)) {
-			opened++;
-			break;
-		}
 	}
 	if (opened == count)
 		return fds;
@@ -65,8 +72,11 @@ static int *open_listeners(struct tls_server *server, bool is_first, struct err 
 
 static int open_workers(struct tls_server *server, struct err *err)
 {
+	for (size_t i = 0; i < server->settings.listen_count; i++)
+		if (claim(&server->bound[i], err))
+			return -1;
 	for (unsigned i = 0; i < server->settings.workers; i++) {
-		int *listeners = open_listeners(server, i == 0, err);
+		int *listeners = open_listeners(server, err);
 
 		if (!listeners)
 			return -1;

@@ -125,7 +125,7 @@ class Registry:
         """The blobs that were downloaded: their digests, from the access
         log, in the order of the answers."""
         end = self.mark()
-        return re.findall(r'"GET /v2/\S+/blobs/(\S+) HTTP/1\.1" 20[06]',
+        return re.findall(r'"GET /v2/\S+/blobs/(\S+) HTTP/[0-9.]+" 20[06]',
                           self.log()[since:end])
 
     def blob_path(self, digest):
