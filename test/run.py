@@ -252,7 +252,7 @@ def main():
     parser.add_argument("--integration-only", action="store_true")
     parser.add_argument("-j", type=int, default=2)
     parser.add_argument("pattern", nargs="*")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     build = os.path.abspath(options.build)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
