@@ -229,7 +229,14 @@ static int pull(struct sync *sync, struct oci_client *client, const struct chang
 	return 0;
 }
 
-/* The kind of its failure, ERR_NONE when it is done with. */
+/* Whether a tag's trouble is everybody's: one bad tag must not slow the polling of the others. */
+static bool counts_for_the_round(enum err_kind kind)
+{
+	return kind == ERR_NETWORK || kind == ERR_IO || kind == ERR_NO_SPACE ||
+	       kind == ERR_CANCELLED;
+}
+
+/* The kind of a failure that counts for the round, or ERR_NONE. */
 static enum err_kind pull_change(struct sync *sync, struct oci_client *client,
                                  const struct change *change)
 {
@@ -248,9 +255,7 @@ static enum err_kind pull_change(struct sync *sync, struct oci_client *client,
 		tell_trouble(sync, change->tag, "Release not fetched", change->tag, &err);
 	if (refused)
 		remember_refusal(sync, change);
-	/* What is wrong with one tag must not slow the polling of the others. */
-	return err.kind == ERR_FORMAT || err.kind == ERR_LIMIT || err.kind == ERR_DIGEST ? ERR_NONE
-	                                                                                 : err.kind;
+	return counts_for_the_round(err.kind) ? err.kind : ERR_NONE;
 }
 
 /* ---- the round ---- */
@@ -288,11 +293,12 @@ static enum sync_result result_of(enum err_kind kind)
 }
 
 /* Which tags are to be pulled: older versions first, so that an overlay grows from its base. */
-static int find_changes(struct sync *sync, struct oci_client *client, const struct oci_tags *tags,
-                        struct oci_resolved *resolved, struct change *changes, size_t *out_count)
+static enum err_kind find_changes(struct sync *sync, struct oci_client *client,
+                                  const struct oci_tags *tags, struct oci_resolved *resolved,
+                                  struct change *changes, size_t *out_count)
 {
+	enum err_kind failed = ERR_NONE;
 	size_t count = 0;
-	int failed = 0;
 
 	oci_resolve(client, tags->names, tags->count, resolved);
 	for (size_t i = 0; i < tags->count; i++) {
@@ -300,7 +306,8 @@ static int find_changes(struct sync *sync, struct oci_client *client, const stru
 		if (resolved[i].failed) {
 			tell_trouble(sync, tags->names[i], "Tag not resolved", tags->names[i],
 			             &resolved[i].err);
-			failed = -1;
+			if (counts_for_the_round(resolved[i].err.kind))
+				failed = resolved[i].err.kind;
 		} else if (is_change(sync, &changes[count])) {
 			count++;
 		}

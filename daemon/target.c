@@ -63,7 +63,7 @@ static const char *skip_authority(const char *raw)
 
 int target_parse(const char *raw, struct target *out_target, struct err *err)
 {
-	char decoded[TARGET_MAX_BYTES];
+	char decoded[TARGET_MAX_BYTES] = "";
 	const char *at = decoded;
 
 	raw = skip_authority(raw);

@@ -306,7 +306,7 @@ int oci_manifest(struct oci_client *client, const char *tag, const struct digest
                  struct oci_artifact *out_artifact, struct err *err)
 {
 	struct oci_artifact artifact = { .manifest = *digest };
-	struct manifest manifest;
+	struct manifest manifest = { .is_index = false };
 	char text[DIGEST_TEXT_SIZE];
 	int64_t size = 0;
 

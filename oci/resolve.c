@@ -63,6 +63,7 @@ static void settle(struct resolution *r, size_t tag, const struct digest *digest
 		return;
 	}
 	result->failed = -1;
+	/* cppcheck-suppress nullPointer ; without a digest there is an error */
 	result->err = *err;
 	(void)err_context(&result->err, "tag %.128s of %s/%s", r->tags[tag],
 	                  r->client->reference.host, r->client->reference.name);

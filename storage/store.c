@@ -502,7 +502,7 @@ static int verify(struct store *store, const struct store_entry *file, int fd, v
 
 static int open_large(struct store *store, const struct store_entry *file, int fd, struct err *err)
 {
-	struct err ignored;
+	struct err unneeded;
 	bool known;
 
 	(void)pthread_mutex_lock(&store->mutex);
@@ -513,9 +513,9 @@ static int open_large(struct store *store, const struct store_entry *file, int f
 	if (verify(store, file, fd, NULL, err))
 		return -1;
 	(void)pthread_mutex_lock(&store->mutex);
-	/* Without memory it is only hashed once more. */
-	if (digest_set_add(&store->verified, &file->content, &ignored))
-		known = true;
+	if (digest_set_add(&store->verified, &file->content, &unneeded)) {
+		/* Without memory it is hashed once more by the next request. */
+	}
 	(void)pthread_mutex_unlock(&store->mutex);
 	return 0;
 }

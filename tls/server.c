@@ -146,6 +146,7 @@ void tls_server_stop(struct tls_server *server, int grace_ms)
 	if (!server)
 		return;
 	for (unsigned i = 0; i < server->worker_count; i++)
+		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): no array, no count */
 		worker_stop(server->workers[i], grace_ms);
 	for (unsigned i = 0; i < server->worker_count; i++)
 		worker_free(server->workers[i]);
