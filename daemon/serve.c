@@ -103,7 +103,9 @@ static bool is_live(void *ctx, const char **out_reason)
 {
 	const struct service *service = ctx;
 
-	if (tls_server_is_turning(service->server, LIVE_WITHIN_MS))
+	/* A worker that has ended in order is no reason to be killed. */
+	if (atomic_load(&service->stopping) ||
+	    tls_server_is_turning(service->server, LIVE_WITHIN_MS))
 		return true;
 	*out_reason = "a worker does not go round\n";
 	return false;
@@ -253,6 +255,7 @@ static void stop(struct service *service)
 	poller_join(service->poller);
 	sync_free(service->sync);
 	admin_stop(service->admin);
+	tls_server_free(service->server);
 	http_free(service->http);
 	store_close(service->store);
 	cancel_free(service->cancel);

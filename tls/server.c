@@ -119,6 +119,7 @@ struct tls_server *tls_server_start(const struct tls_settings *settings, struct 
 	return server;
 fail:
 	tls_server_stop(server, 0);
+	tls_server_free(server);
 	return NULL;
 }
 
@@ -148,6 +149,14 @@ void tls_server_stop(struct tls_server *server, int grace_ms)
 	for (unsigned i = 0; i < server->worker_count; i++)
 		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): no array, no count */
 		worker_stop(server->workers[i], grace_ms);
+	for (unsigned i = 0; i < server->worker_count; i++)
+		worker_join(server->workers[i]);
+}
+
+void tls_server_free(struct tls_server *server)
+{
+	if (!server)
+		return;
 	for (unsigned i = 0; i < server->worker_count; i++)
 		worker_free(server->workers[i]);
 	caps_free(server->caps);

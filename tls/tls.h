@@ -91,9 +91,13 @@ bool tls_server_is_turning(const struct tls_server *server, int64_t within_ms);
 /*
  * Accept nothing more and end: at once for connections that are idle or still
  * in their handshake, after their last byte for those whose answer is under
- * way, but within grace_ms. Returns when all threads have ended. NULL is fine.
+ * way, but within grace_ms. Returns when all threads have ended; the server may
+ * still be asked then. NULL is fine.
  */
 void tls_server_stop(struct tls_server *server, int grace_ms);
+
+/* Free a server that was stopped; no other thread may use it any more. NULL is fine. */
+void tls_server_free(struct tls_server *server);
 
 /*
  * The self-made CA, for ca.crt consumers: the PEM as a heap string, made on

@@ -447,12 +447,17 @@ void worker_stop(struct worker *worker, int grace_ms)
 		return;
 }
 
+void worker_join(struct worker *worker)
+{
+	if (worker->is_started)
+		(void)pthread_join(worker->thread, NULL);
+	worker->is_started = false;
+}
+
 void worker_free(struct worker *worker)
 {
 	if (!worker)
 		return;
-	if (worker->is_started)
-		(void)pthread_join(worker->thread, NULL);
 	if (worker->backend)
 		worker->settings->backend.close(worker->backend);
 	for (size_t i = 0; i < worker->listener_count; i++)

@@ -27,7 +27,10 @@ MUST_CHECK int worker_start(struct worker *worker, struct err *err);
 /* Ask it to drain and end; any thread. */
 void worker_stop(struct worker *worker, int grace_ms);
 
-/* Wait for its thread, if it was started, and free it. NULL is fine. */
+/* Wait for its thread, if it was started. */
+void worker_join(struct worker *worker);
+
+/* Free it once its thread has ended. NULL is fine. */
 void worker_free(struct worker *worker);
 
 /* When it last went round, in milliseconds of CLOCK_MONOTONIC; any thread. */
