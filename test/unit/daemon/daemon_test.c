@@ -1,0 +1,232 @@
+/* Targets, conditions, the log's quoting, troubles, configuration. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "daemon/conditional.h"
+#include "daemon/config.h"
+#include "daemon/log.h"
+#include "daemon/media_type.h"
+#include "daemon/recurring.h"
+#include "daemon/target.h"
+
+static void targets_are_resolved(void **state)
+{
+	static const struct {
+		const char *raw;
+		const char *path; /* NULL: refused */
+		int has_slash;
+	} cases[] = {
+		{ "/", "", 1 },
+		{ "/a/b.yaml", "a/b.yaml", 0 },
+		{ "//a///b/", "a/b", 1 },
+		{ "/a/./b/../c", "a/c", 0 },
+		{ "/a/..", "", 1 },
+		{ "/a/b/.", "a/b", 1 },
+		{ "/..", NULL, 0 },
+		{ "/a/../../b", NULL, 0 },
+		{ "/%2e%2e/b", NULL, 0 },
+		{ "/a%2Fb", "a/b", 0 },
+		{ "/%41%c3%a4", "A\xc3\xa4", 0 },
+		{ "/%2541", "%41", 0 },
+		{ "/...", "...", 0 },
+		{ "/a%", NULL, 0 },
+		{ "/a%4", NULL, 0 },
+		{ "/a%zz", NULL, 0 },
+		{ "/a%00b", NULL, 0 },
+		{ "a", NULL, 0 },
+		{ "", NULL, 0 },
+		{ "https://host/x/", "x", 1 },
+		{ "https://host", "", 1 },
+	};
+	struct target target;
+	struct err err;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int failed = target_parse(cases[i].raw, &target, &err);
+
+		if (failed != (cases[i].path ? 0 : -1))
+			fail_msg("%s", cases[i].raw);
+		if (failed)
+			continue;
+		assert_string_equal(target.path, cases[i].path);
+		assert_int_equal(target.length, strlen(cases[i].path));
+		assert_int_equal(target.has_slash, cases[i].has_slash);
+	}
+}
+
+static void conditions_are_judged(void **state)
+{
+	/* The file: "tag", 1000 seconds, 100 bytes. */
+	static const struct {
+		struct preconditions request;
+		enum verdict verdict;
+		uint64_t first, length;
+	} cases[] = {
+		{ { 0 }, VERDICT_WHOLE, 0, 100 },
+		{ { .if_none_match = "\"tag\"" }, VERDICT_NOT_MODIFIED, 0, 100 },
+		{ { .if_none_match = "\"x\", W/\"tag\"" }, VERDICT_NOT_MODIFIED, 0, 100 },
+		{ { .if_none_match = "*" }, VERDICT_NOT_MODIFIED, 0, 100 },
+		{ { .if_none_match = "\"tagg\"" }, VERDICT_WHOLE, 0, 100 },
+		{ { .if_none_match = "tag" }, VERDICT_WHOLE, 0, 100 },
+		{ { .if_match = "\"tag\"" }, VERDICT_WHOLE, 0, 100 },
+		{ { .if_match = "W/\"tag\"" }, VERDICT_FAILED, 0, 100 },
+		{ { .if_match = "\"x\"" }, VERDICT_FAILED, 0, 100 },
+		{ { .if_modified_since = "Thu, 01 Jan 1970 00:16:40 GMT" },
+		  VERDICT_NOT_MODIFIED,
+		  0,
+		  100 },
+		{ { .if_modified_since = "Thu, 01 Jan 1970 00:16:39 GMT" }, VERDICT_WHOLE, 0, 100 },
+		{ { .if_modified_since = "Thursday, 01-Jan-70 00:16:40 GMT" },
+		  VERDICT_NOT_MODIFIED,
+		  0,
+		  100 },
+		{ { .if_modified_since = "Thu Jan  1 00:16:40 1970" },
+		  VERDICT_NOT_MODIFIED,
+		  0,
+		  100 },
+		{ { .if_modified_since = "yesterday" }, VERDICT_WHOLE, 0, 100 },
+		{ { .if_unmodified_since = "Thu, 01 Jan 1970 00:16:39 GMT" },
+		  VERDICT_FAILED,
+		  0,
+		  100 },
+		{ { .range = "bytes=0-0" }, VERDICT_PART, 0, 1 },
+		{ { .range = "bytes=90-" }, VERDICT_PART, 90, 10 },
+		{ { .range = "bytes=90-500" }, VERDICT_PART, 90, 10 },
+		{ { .range = "bytes=-7" }, VERDICT_PART, 93, 7 },
+		{ { .range = "bytes=-700" }, VERDICT_PART, 0, 100 },
+		{ { .range = "bytes=100-" }, VERDICT_UNSATISFIABLE, 0, 100 },
+		{ { .range = "bytes=-0" }, VERDICT_UNSATISFIABLE, 0, 100 },
+		{ { .range = "bytes=99999999999999999999-" }, VERDICT_UNSATISFIABLE, 0, 100 },
+		{ { .range = "bytes=5-4" }, VERDICT_WHOLE, 0, 100 },
+		{ { .range = "bytes=1-2,4-5" }, VERDICT_WHOLE, 0, 100 },
+		{ { .range = "lines=1-2" }, VERDICT_WHOLE, 0, 100 },
+		{ { .range = "bytes=1-2", .if_range = "\"tag\"" }, VERDICT_PART, 1, 2 },
+		{ { .range = "bytes=1-2", .if_range = "W/\"tag\"" }, VERDICT_WHOLE, 0, 100 },
+		{ { .range = "bytes=1-2", .if_range = "\"old\"" }, VERDICT_WHOLE, 0, 100 },
+		{ { .range = "bytes=1-2", .if_range = "Thu, 01 Jan 1970 00:16:40 GMT" },
+		  VERDICT_PART,
+		  1,
+		  2 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct part part;
+		enum verdict verdict = conditional_judge(&cases[i].request, "\"tag\"", 1000, 100,
+		                                         &part);
+
+		if (verdict != cases[i].verdict)
+			fail_msg("case %zu: %d", i, (int)verdict);
+		if (verdict == VERDICT_PART || verdict == VERDICT_WHOLE) {
+			assert_int_equal(part.first, cases[i].first);
+			assert_int_equal(part.length, cases[i].length);
+		}
+	}
+}
+
+static void the_log_quotes_as_logrus_does(void **state)
+{
+	static const char *const cases[][2] = {
+		{ "4.5.13", "4.5.13" },
+		{ "a-b_c/d@e^f+g", "a-b_c/d@e^f+g" },
+		{ "", "" },
+		{ "two words", "\"two words\"" },
+		{ "tags[a b]", "\"tags[a b]\"" },
+		{ "say \"x\" \\", "\"say \\\"x\\\" \\\\\"" },
+		{ "a\nb\tc\x01", "\"a\\nb\\tc\\x01\"" },
+		{ "\x7f", "\"\\x7f\"" },
+		{ "\xc3\xa4", "\"\xc3\xa4\"" },
+		{ "\xc2\x85", "\"\\u0085\"" },
+		{ "\xff\xc3", "\"\\xff\\xc3\"" },
+		{ "a:1", "\"a:1\"" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		CLEANUP(buf_release) struct buf line = BUF_INIT(1000);
+		struct err err;
+
+		assert_int_equal(log_quote(&line, cases[i][0], &err), 0);
+		assert_string_equal(buf_text(&line), cases[i][1]);
+	}
+}
+
+static void troubles_are_thinned(void **state)
+{
+	struct err err;
+	struct recurring *troubles = recurring_new(&err);
+	unsigned told = 0;
+
+	(void)state;
+	assert_non_null(troubles);
+	assert_false(recurring_over(troubles, "sync"));
+	for (int64_t second = 0; second < 3600; second++)
+		told += recurring_happened(troubles, "sync", "no route", second * 1000);
+	assert_int_equal(told, 6); /* 0, 1, 3, 7, 15, 31 minutes */
+	assert_true(recurring_happened(troubles, "sync", "another reason", 3600 * 1000));
+	assert_true(recurring_over(troubles, "sync"));
+	assert_false(recurring_over(troubles, "sync"));
+	for (int i = 0; i < 1000; i++) {
+		char subject[16];
+
+		(void)snprintf(subject, sizeof(subject), "%d", i);
+		assert_true(recurring_happened(troubles, subject, "x", i));
+	}
+	recurring_free(troubles);
+}
+
+static void configuration_is_read(void **state)
+{
+	char *args[] = { "serve", "--poll-interval=1h30m", "--plain-http", "--listen", "[::1]:0",
+		         NULL };
+	char *environment[] = { "PATH=/bin", "SPECMAN_POLL_INTERVAL=5s", "SPECMAN_WORKERS=3",
+		                "SPECMAN_SERVICE_SERVICE_HOST=10.0.0.1", NULL };
+	char *none[] = { NULL };
+	struct config config;
+	struct err err = { .msg = "" };
+
+	(void)state;
+	if (config_read(args, environment, &config, &err))
+		fail_msg("%s", err.msg);
+	assert_string_equal(config.command, "serve");
+	assert_int_equal(config.poll_interval_ms, 90 * 60 * 1000);
+	assert_int_equal(config.workers, 3);
+	assert_true(config.plain_http);
+	assert_false(config.registry_insecure);
+	assert_int_equal(config.listen.count, 1);
+	assert_int_equal(config.admin_listen.count, 1);
+	assert_string_equal(config.data_dir, "/var/lib/specman");
+	assert_int_equal(config_read(none, none, &config, &err), 0);
+	assert_int_equal(config.poll_interval_ms, 60000);
+	assert_int_equal(config.poll_jitter_percent, 10);
+}
+
+static void types_follow_endings(void **state)
+{
+	(void)state;
+	assert_string_equal(media_type_of("versions.yaml"), "application/yaml");
+	assert_string_equal(media_type_of("a.b.TGZ"), "application/gzip");
+	assert_string_equal(media_type_of("notes.txt"), "text/plain; charset=utf-8");
+	assert_string_equal(media_type_of("yaml"), "application/octet-stream");
+	assert_string_equal(media_type_of("x."), "application/octet-stream");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(targets_are_resolved),
+		cmocka_unit_test(conditions_are_judged),
+		cmocka_unit_test(the_log_quotes_as_logrus_does),
+		cmocka_unit_test(troubles_are_thinned),
+		cmocka_unit_test(configuration_is_read),
+		cmocka_unit_test(types_follow_endings),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
