@@ -39,7 +39,9 @@ struct store {
 	uint64_t reserve_bytes;
 	store_observer *observer;
 	void *observer_ctx;
-	bool has_broken_release; /* the writer's own */
+	/* The writer's own: */
+	bool has_broken_release;
+	bool is_stale; /* a release was committed that the view does not show yet */
 
 	pthread_mutex_t mutex; /* guards all below */
 	struct store_view *current;
@@ -209,6 +211,7 @@ static int publish_view(struct store *store, struct err *err)
 	store->views = view;
 	(void)pthread_mutex_unlock(&store->mutex);
 	store_view_put(old);
+	store->is_stale = false;
 	return 0;
 }
 
@@ -279,6 +282,9 @@ int store_release_find(struct store *store, const char *tag, struct store_releas
 {
 	bool look;
 
+	/* What is committed is unchanged for sync: a view that could not be built is owed still. */
+	if (store->is_stale && publish_view(store, err))
+		return -1;
 	(void)pthread_mutex_lock(&store->mutex);
 	look = store->damaged.count > 0;
 	(void)pthread_mutex_unlock(&store->mutex);
@@ -367,7 +373,10 @@ static int commit(struct store *store, const struct store_source *source, const 
 		(void)strcpy(info.created, source->created);
 	if (syncfs(store->layout.root))
 		return err_set_sys(err, errno, "make the objects durable");
-	if (release_write(&store->layout, tree, &info, err) || publish_view(store, err))
+	if (release_write(&store->layout, tree, &info, err))
+		return -1;
+	store->is_stale = true;
+	if (publish_view(store, err))
 		return -1;
 	*out_release = info;
 	return 0;
