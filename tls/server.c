@@ -106,7 +106,10 @@ struct tls_server *tls_server_start(const struct tls_settings *settings, struct 
 	server->bound = calloc(settings->listen_count, sizeof(*server->bound));
 	if (!server->workers || !server->bound) {
 		(void)err_set_sys(err, ENOMEM, "server");
-		goto fail;
+		free(server->workers);
+		free(server->bound);
+		free(server);
+		return NULL;
 	}
 	for (size_t i = 0; i < settings->listen_count; i++)
 		server->bound[i] = settings->listen[i];
@@ -147,7 +150,6 @@ void tls_server_stop(struct tls_server *server, int grace_ms)
 	if (!server)
 		return;
 	for (unsigned i = 0; i < server->worker_count; i++)
-		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): no array, no count */
 		worker_stop(server->workers[i], grace_ms);
 	for (unsigned i = 0; i < server->worker_count; i++)
 		worker_join(server->workers[i]);
