@@ -32,6 +32,8 @@ struct sync {
 	struct store *store;
 	const struct cancel *cancel;
 	struct recurring *troubles;
+	struct oci_client *client; /* NULL until there is a registry to ask */
+	uint64_t seen;             /* fingerprint of what the client was made from */
 	struct refusal *refusals;
 	size_t refusal_count;
 	int64_t told_ms; /* when the last line that all is well was written */
@@ -43,7 +45,6 @@ struct change {
 	const struct digest *manifest;
 };
 
-DEFINE_CLEANUP(cleanup_client, struct oci_client, oci_client_free);
 DEFINE_CLEANUP(cleanup_download, struct store_download, store_download_free);
 
 struct sync *sync_new(const struct config *config, struct store *store, const struct cancel *cancel,
@@ -71,6 +72,7 @@ void sync_free(struct sync *sync)
 {
 	if (!sync)
 		return;
+	oci_client_free(sync->client);
 	recurring_free(sync->troubles);
 	free(sync->refusals);
 	free(sync);
@@ -387,19 +389,15 @@ static enum sync_result pull_changes(struct sync *sync, struct oci_client *clien
 	return result_of(failed);
 }
 
-static enum sync_result go_round(struct sync *sync, const struct oci_settings *settings,
-                                 struct err *err)
+static enum sync_result go_round(struct sync *sync, struct err *err)
 {
-	CLEANUP(cleanup_client)
-	struct oci_client *client = oci_client_new(settings, sync->cancel, err);
 	CLEANUP(oci_tags_release) struct oci_tags tags = { .names = NULL };
 
-	if (!client || oci_tags(client, &tags, err))
+	if (oci_tags(sync->client, &tags, err))
 		return result_of(err->kind);
 	if (recurring_over(sync->troubles, "sync"))
 		log_line(LOG_INFO, "The registry answers again", NULL);
-	err->kind = ERR_NONE;
-	return pull_changes(sync, client, &tags);
+	return pull_changes(sync, sync->client, &tags);
 }
 
 /* Names only; what a key that is not understood holds may be a secret. */
@@ -415,27 +413,52 @@ static void tell_unknown_keys(struct sync *sync)
 	         (struct log_field[]){ { "keys", names.data }, { NULL, NULL } });
 }
 
-enum sync_result sync_round(struct sync *sync)
+static void drop_client(struct sync *sync)
+{
+	oci_client_free(sync->client);
+	sync->client = NULL;
+}
+
+/* The client lives, with its connections and tokens, until what it was made from changes. */
+static int renew_client(struct sync *sync, struct err *err)
 {
 	CLEANUP(registry_release) struct oci_settings settings = { .ca_pem = NULL };
+	uint64_t seen = registry_fingerprint(sync->config);
+
+	if (sync->client && seen == sync->seen)
+		return 0;
+	drop_client(sync);
+	if (registry_load(sync->config, &settings, err))
+		return -1;
+	if (recurring_over(sync->troubles, "secret"))
+		log_line(LOG_INFO, "The registry secret is there", NULL);
+	tell_unknown_keys(sync);
+	sync->client = oci_client_new(&settings, sync->cancel, err);
+	sync->seen = seen;
+	if (!sync->client && err->kind == ERR_NOT_FOUND) /* which here means: no secret yet */
+		err->kind = ERR_CONFIG;
+	return sync->client ? 0 : -1;
+}
+
+enum sync_result sync_round(struct sync *sync)
+{
 	struct err err = { .kind = ERR_NONE };
 	enum sync_result result;
 
-	if (registry_load(sync->config, &settings, &err)) {
-		if (err.kind != ERR_NOT_FOUND) {
-			tell_trouble(sync, "sync", "Sync failed", NULL, &err);
-			return SYNC_FAILED;
-		}
+	if (!renew_client(sync, &err)) {
+		result = go_round(sync, &err);
+	} else if (err.kind != ERR_NOT_FOUND) {
+		result = SYNC_FAILED;
+	} else {
 		if (recurring_happened(sync->troubles, "secret", err.msg, clock_now_ms()))
 			log_line(LOG_WARNING, "Waiting for the registry secret",
 			         (struct log_field[]){ { "reason", err.msg }, { NULL, NULL } });
 		return SYNC_WAITING;
 	}
-	if (recurring_over(sync->troubles, "secret"))
-		log_line(LOG_INFO, "The registry secret is there", NULL);
-	tell_unknown_keys(sync);
-	result = go_round(sync, &settings, &err);
 	if (err.kind != ERR_NONE)
 		tell_trouble(sync, "sync", "Sync failed", NULL, &err);
+	/* After a refused login everything is read anew, also what did not seem to change. */
+	if (err.kind == ERR_AUTH)
+		drop_client(sync);
 	return result;
 }

@@ -73,20 +73,29 @@ static int check_format(const struct layout *layout, struct err *err)
 	return 0;
 }
 
-static int empty_tmp(const struct layout *layout, struct err *err)
+/*
+ * Remove what was under way when the last writer ended: in tmp/ everything, in
+ * releases/ the files that were not renamed yet.
+ */
+static int remove_leftovers(int folder, const char *name, const char *ending, struct err *err)
 {
-	int fd = openat(layout->tmp, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *entry;
 
 	if (!dir) {
-		(void)err_set_sys(err, errno, "list tmp");
+		(void)err_set_sys(err, errno, "list %s", name);
 		cleanup_fd(&fd);
 		return -1;
 	}
-	while ((entry = readdir(dir))) /* a busy NFS leftover may stay */
-		if (entry->d_name[0] != '.')
-			(void)unlinkat(layout->tmp, entry->d_name, 0);
+	while ((entry = readdir(dir))) {
+		size_t length = strlen(entry->d_name);
+
+		/* A busy NFS leftover may stay. */
+		if (entry->d_name[0] != '.' && length >= strlen(ending) &&
+		    !strcmp(entry->d_name + length - strlen(ending), ending))
+			(void)unlinkat(folder, entry->d_name, 0);
+	}
 	(void)closedir(dir);
 	return 0;
 }
@@ -99,7 +108,9 @@ static int open_all(struct layout *layout, const char *dir, struct err *err)
 	    open_folder(layout->root, "releases", &layout->releases, err) ||
 	    open_folder(layout->root, "tmp", &layout->tmp, err))
 		return -1;
-	return empty_tmp(layout, err);
+	if (remove_leftovers(layout->tmp, "tmp", "", err))
+		return -1;
+	return remove_leftovers(layout->releases, "releases", ".mtree.new", err);
 }
 
 int layout_open(const char *dir, struct layout *out_layout, struct err *err)

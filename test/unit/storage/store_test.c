@@ -220,6 +220,21 @@ static const struct item newer_items[] = {
 	{ NULL, 0, NULL, false },
 };
 
+static void write_leftovers(struct fixture *f)
+{
+	static const char *const names[] = { "releases/4.5.15.mtree.new", "tmp/new-0" };
+	char path[128];
+
+	for (size_t i = 0; i < 2; i++) {
+		int fd;
+
+		(void)snprintf(path, sizeof(path), "%s/%s", f->dir, names[i]);
+		fd = open(path, O_WRONLY | O_CREAT, 0600);
+		assert_true(fd >= 0);
+		assert_int_equal(close(fd), 0);
+	}
+}
+
 static void overlay_and_restart(void **state)
 {
 	struct fixture *f = *state;
@@ -243,6 +258,12 @@ static void overlay_and_restart(void **state)
 		store_close(f->store);
 		open_store(f);
 	}
+	/* What a killed writer left is gone at the next start. */
+	write_leftovers(f);
+	store_close(f->store);
+	open_store(f);
+	assert_int_equal(count_in(f, "releases"), 2);
+	assert_int_equal(count_in(f, "tmp"), 0);
 	/* The tag moves: what only its old content named is swept. */
 	assert_int_equal(publish(f, "0.0.0", newer_items, &err), 0);
 	assert_string_equal(look(f, "roar/only-base"), "<none>");
