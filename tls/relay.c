@@ -9,8 +9,10 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <linux/sockios.h>
 #include <openssl/err.h>
 
 #include "base/cleanup.h"
@@ -38,10 +40,12 @@ struct relay {
 	bool client_ended; /* nothing more comes from the client */
 	bool backend_ended;
 	bool lingers; /* all was sent; what comes is thrown away */
+	bool awaits;  /* the backend got bytes and has given none since */
 	struct held to_client;
 	struct held to_backend;
 	int64_t since_ms;  /* accepted, or lingering, since */
 	int64_t active_ms; /* last byte in any direction */
+	int unacked;       /* bytes in the kernel when last looked at */
 	struct sockaddr_storage peer;
 };
 
@@ -216,6 +220,7 @@ static enum step step_in(struct relay *relay, const struct relay_host *host, siz
 		return step;
 	}
 	*moved += (size_t)n;
+	relay->awaits = true;
 	/* The backend has closed its end: what still comes is not wanted. */
 	if (relay->backend_ended)
 		return STEP_MOVED;
@@ -242,6 +247,7 @@ static enum step step_out(struct relay *relay, const struct relay_host *host, si
 		return STEP_MOVED;
 	}
 	*moved += (size_t)n;
+	relay->awaits = false;
 	return pass_on(relay, host->block, (size_t)n, &relay->to_client, write_client);
 }
 
@@ -326,8 +332,10 @@ enum relay_state relay_pump(struct relay *relay, const struct relay_host *host, 
 		enum step step_2 = step_1 == STEP_BROKEN ? STEP_BROKEN
 		                                         : step_out(relay, host, &out);
 
-		if (step_1 == STEP_MOVED || step_2 == STEP_MOVED)
+		if (step_1 == STEP_MOVED || step_2 == STEP_MOVED) {
 			relay->active_ms = now_ms;
+			relay->links.quiet_turns = 0;
+		}
 		*out_fed = *out_fed || in > 0 || relay->client_ended;
 		if (step_2 == STEP_BROKEN)
 			return RELAY_ENDED;
@@ -342,12 +350,33 @@ enum relay_state relay_pump(struct relay *relay, const struct relay_host *host, 
 	}
 }
 
-bool relay_is_overdue(const struct relay *relay, const struct relay_host *host, int64_t now_ms)
+static int unacked(const struct relay *relay)
+{
+	int bytes = 0;
+
+	return ioctl(relay->tcp, SIOCOUTQ, &bytes) ? 0 : bytes;
+}
+
+/*
+ * A socket becomes writable again only when about a third of its buffer, which
+ * may be megabytes, is free: what a slow reader takes until then is seen here alone.
+ */
+static void note_what_was_taken(struct relay *relay, int64_t now_ms)
+{
+	int bytes = unacked(relay);
+
+	if (bytes != relay->unacked)
+		relay->active_ms = now_ms;
+	relay->unacked = bytes;
+}
+
+bool relay_is_overdue(struct relay *relay, const struct relay_host *host, int64_t now_ms)
 {
 	if (relay->lingers)
 		return now_ms - relay->since_ms > LINGER_MS;
 	if (!relay->is_open)
 		return now_ms - relay->since_ms > host->handshake_ms;
+	note_what_was_taken(relay, now_ms);
 	if (relay->to_client.bytes)
 		return now_ms - relay->active_ms > host->stall_ms;
 	return now_ms - relay->active_ms > host->idle_ms;
@@ -355,7 +384,12 @@ bool relay_is_overdue(const struct relay *relay, const struct relay_host *host, 
 
 bool relay_is_idle(const struct relay *relay)
 {
-	return !relay->is_open || relay->lingers || !relay->to_client.bytes;
+	return !relay->is_open || (!relay->to_client.bytes && unacked(relay) == 0);
+}
+
+bool relay_awaits(const struct relay *relay)
+{
+	return relay->awaits;
 }
 
 void relay_say_goodbye(struct relay *relay)

@@ -54,11 +54,17 @@ enum relay_state {
 enum relay_state relay_pump(struct relay *relay, const struct relay_host *host, int64_t now_ms,
                             bool *out_fed);
 
-/* Whether a deadline has passed: then it is to be freed. */
-bool relay_is_overdue(const struct relay *relay, const struct relay_host *host, int64_t now_ms);
+/*
+ * Whether a deadline has passed: then it is to be freed. To be asked about once
+ * a second, for it also looks at what the client took out of the kernel's buffer.
+ */
+bool relay_is_overdue(struct relay *relay, const struct relay_host *host, int64_t now_ms);
 
-/* Whether it is in its handshake, or nothing is owed to the client any more. */
+/* Whether it is in its handshake, or the client has taken all that the backend gave. */
 bool relay_is_idle(const struct relay *relay);
+
+/* Whether the backend got bytes and has given none since. */
+bool relay_awaits(const struct relay *relay);
 
 /* Tell the client that this is the end (close_notify), as far as that goes without waiting. */
 void relay_say_goodbye(struct relay *relay);
@@ -71,6 +77,7 @@ struct relay_links {
 	struct relay *next_ready;      /* those to be pumped */
 	bool is_ready;
 	bool is_dead;
+	unsigned quiet_turns; /* counted by the worker; bytes that move set it to 0 */
 };
 
 struct relay_links *relay_links(struct relay *relay);

@@ -76,6 +76,7 @@ static int read_pair(int dir, const char *cert, const char *key, struct pair *pa
 	CLEANUP(buf_release) struct buf key_text = BUF_INIT(PEM_MAX_BYTES);
 	CLEANUP(cleanup_bio) BIO *cert_bio = NULL;
 	CLEANUP(cleanup_bio) BIO *key_bio = NULL;
+	char no_password[] = ""; /* else OpenSSL would ask the terminal for one */
 
 	if (io_read_file(dir, cert, &cert_text, err) || io_read_file(dir, key, &key_text, err))
 		return -1;
@@ -84,7 +85,7 @@ static int read_pair(int dir, const char *cert, const char *key, struct pair *pa
 	if (!cert_bio || !key_bio)
 		return openssl_failed(cert, err);
 	pair->cert = PEM_read_bio_X509(cert_bio, NULL, NULL, NULL);
-	pair->key = PEM_read_bio_PrivateKey(key_bio, NULL, NULL, NULL);
+	pair->key = PEM_read_bio_PrivateKey(key_bio, NULL, NULL, no_password);
 	OPENSSL_cleanse(key_text.data, key_text.size);
 	if (!pair->cert || !pair->key || X509_check_private_key(pair->cert, pair->key) != 1) {
 		(void)openssl_failed(cert, err);

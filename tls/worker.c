@@ -20,6 +20,7 @@ enum {
 	ACCEPTS = 64,   /* connections taken in one turn */
 	TICK_MS = 1000, /* deadlines are looked at this often */
 	DRAIN_TICK_MS = 20,
+	QUIET_TURNS = 32, /* without a byte: no answer is under way; see may_end */
 };
 
 struct worker {
@@ -312,6 +313,41 @@ static void turn(struct worker *worker, int longest_ms)
 	free_dead(worker);
 }
 
+/*
+ * Whether a connection may end when draining. The backend tells how many
+ * answers are under way, but not whose: while there is one, a connection has
+ * none when it got no request since its last answer and nothing has moved for
+ * so many turns that the backend, which goes on as soon as it has room, and
+ * each ready socket (EVENTS at a time) must have had theirs.
+ */
+static bool may_end(struct relay *relay, bool is_busy)
+{
+	struct relay_links *links = relay_links(relay);
+
+	if (links->is_dead || links->is_ready || !relay_is_idle(relay))
+		return false;
+	return !is_busy || (++links->quiet_turns > QUIET_TURNS && !relay_awaits(relay));
+}
+
+/* One round of draining: end what owes nothing. */
+static void end_idle(struct worker *worker)
+{
+	bool is_busy = worker->settings->backend.busy(worker->backend) > 0;
+	struct relay *next;
+
+	for (struct relay *relay = worker->relays; relay; relay = next) {
+		bool fed = false;
+
+		next = relay_links(relay)->next;
+		if (!is_busy)
+			pump(worker, relay, &fed);
+		if (may_end(relay, is_busy)) {
+			relay_say_goodbye(relay);
+			bury(worker, relay);
+		}
+	}
+}
+
 /* End what owes nothing; the rest has until the deadline. */
 static void drain(struct worker *worker)
 {
@@ -322,20 +358,7 @@ static void drain(struct worker *worker)
 	worker->listener_count = 0;
 	worker->accepts = false;
 	while (worker->relays && clock_now_ms() < until) {
-		bool busy = worker->settings->backend.busy(worker->backend) > 0;
-		struct relay *next;
-
-		for (struct relay *relay = worker->relays; !busy && relay; relay = next) {
-			bool fed = false;
-
-			next = relay_links(relay)->next;
-			pump(worker, relay, &fed);
-			if (!relay_links(relay)->is_dead && !relay_links(relay)->is_ready &&
-			    relay_is_idle(relay)) {
-				relay_say_goodbye(relay);
-				bury(worker, relay);
-			}
-		}
+		end_idle(worker);
 		if (worker->relays)
 			turn(worker, DRAIN_TICK_MS);
 	}

@@ -1,0 +1,337 @@
+/*
+ * The server over real TLS on loopback: bytes both ways, deadlines, caps,
+ * handshakes, stopping. Waits are on events, each with a deadline.
+ */
+#include "harness.h"
+
+static void a_byte_comes_back(void **state)
+{
+	static const unsigned char offer[] = "\x02h2\x08http/1.1";
+	const unsigned char *chosen;
+	struct client client;
+	unsigned length;
+
+	(void)state;
+	start(defaults());
+	client = client_new(0);
+	assert_int_equal(SSL_set_alpn_protos(client.ssl, offer, sizeof(offer) - 1), 0);
+	assert_int_equal(SSL_connect(client.ssl), 1);
+	SSL_get0_alpn_selected(client.ssl, &chosen, &length);
+	assert_int_equal(length, 8);
+	assert_memory_equal(chosen, "http/1.1", 8);
+	assert_string_equal(SSL_get_version(client.ssl), "TLSv1.3");
+	say(&client, "y");
+	expect(&client, "y");
+	client_close(&client);
+	wait_for(&closed, 1);
+}
+
+/* Both ways at once, more than all buffers on the way hold. */
+static void much_comes_back(void **state)
+{
+	const size_t total = 20 * (size_t)MIB;
+	size_t sent = 0, got = 0;
+	struct client client;
+	unsigned char bytes[16384];
+
+	(void)state;
+	start(defaults());
+	client = greet(16384);
+	assert_int_equal(fcntl(client.fd, F_SETFL, O_NONBLOCK), 0);
+	SSL_set_mode(client.ssl,
+	             SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	while (got < total) {
+		struct pollfd poll_fd = { .fd = client.fd, .events = POLLIN };
+		int n;
+
+		if (sent < total) {
+			for (size_t i = 0; i < sizeof(bytes); i++)
+				bytes[i] = (unsigned char)((sent + i) % 251);
+			ERR_clear_error();
+			n = SSL_write(client.ssl, bytes, sizeof(bytes));
+			sent += n > 0 ? (size_t)n : 0;
+			poll_fd.events |= POLLOUT;
+		}
+		assert_int_equal(poll(&poll_fd, 1, DEADLINE_MS), 1);
+		for (int rounds = 0; rounds < 4; rounds++) {
+			ERR_clear_error();
+			n = SSL_read(client.ssl, bytes, sizeof(bytes));
+			if (n <= 0) {
+				assert_int_equal(SSL_get_error(client.ssl, n), SSL_ERROR_WANT_READ);
+				break;
+			}
+			for (int i = 0; i < n; i++)
+				if (bytes[i] != (got + (size_t)i) % 251)
+					fail_msg("byte %zu is wrong", got + (size_t)i);
+			got += (size_t)n;
+		}
+		/* The last block may run over total: what was sent is what comes back. */
+		if (sent >= total && got == sent)
+			break;
+	}
+	client_close(&client);
+}
+
+static void a_half_closed_client_gets_its_answer(void **state)
+{
+	struct client client;
+	bool is_clean;
+
+	(void)state;
+	start(defaults());
+	client = greet(0);
+	say(&client, "B3000000\n");
+	assert_int_equal(SSL_shutdown(client.ssl), 0);
+	assert_int_equal(shutdown(client.fd, SHUT_WR), 0);
+	assert_int_equal(drain_client(&client, &is_clean), 3000000);
+	assert_true(is_clean);
+	client_close(&client);
+	wait_for(&closed, 1);
+}
+
+static void deadlines_end_connections(void **state)
+{
+	struct tls_settings settings = defaults();
+	struct client idle, stalled;
+	bool is_clean;
+	int silent;
+
+	(void)state;
+	settings.handshake_ms = settings.idle_ms = settings.stall_ms = 300;
+	start(settings);
+	silent = dial(0);
+	assert_true(wait_readable(silent, DEADLINE_MS) < DEADLINE_MS);
+	assert_int_equal(close(silent), 0);
+	idle = greet(0);
+	say(&idle, "a");
+	expect(&idle, "a");
+	assert_int_equal(drain_client(&idle, &is_clean), 0);
+	client_close(&idle);
+	stalled = greet(4096);
+	say(&stalled, "B100000000\n");
+	wait_for(&closed, 2);
+	client_close(&stalled);
+}
+
+/* A client that reads slowly takes what is owed to it: it is no stalled one. */
+static void a_slow_reader_is_served(void **state)
+{
+	struct tls_settings settings = defaults();
+	int64_t until = clock_now_ms() + 6000;
+	struct client client;
+	char bytes[8192];
+
+	(void)state;
+	settings.stall_ms = 1000;
+	settings.idle_ms = 1000;
+	start(settings);
+	client = greet(65536);
+	say(&client, "B60000000\n");
+	while (clock_now_ms() < until) {
+		assert_true(SSL_read(client.ssl, bytes, sizeof(bytes)) > 0);
+		(void)poll(NULL, 0, 50);
+	}
+	assert_int_equal(atomic_load(&closed), 0);
+	client_close(&client);
+}
+
+static void caps_turn_away(void **state)
+{
+	struct tls_settings settings = defaults();
+	struct client first, second;
+	int third;
+	char byte;
+
+	(void)state;
+	settings.max_per_address = 2;
+	start(settings);
+	first = greet(0);
+	second = greet(0);
+	third = dial(0);
+	assert_true(wait_readable(third, DEADLINE_MS) < DEADLINE_MS);
+	assert_true(recv(third, &byte, 1, 0) <= 0);
+	assert_int_equal(close(third), 0);
+	wait_for(&refusals, 1);
+	assert_non_null(strstr(told, "address"));
+	say(&second, "z");
+	expect(&second, "z");
+	client_close(&first);
+	wait_for(&closed, 1);
+	/* The place is free once the server has seen the end. */
+	for (int64_t until = clock_now_ms() + DEADLINE_MS;; client_close(&first)) {
+		assert_true(clock_now_ms() < until);
+		first = client_new(0);
+		if (SSL_connect(first.ssl) == 1)
+			break;
+	}
+	client_close(&first);
+	client_close(&second);
+}
+
+static void bad_handshakes_are_told(void **state)
+{
+	static const unsigned char h2[] = "\x02h2";
+	struct client client;
+	int fd;
+
+	(void)state;
+	start(defaults());
+	/* One that just leaves is nothing to tell. */
+	fd = dial(0);
+	assert_int_equal(close(fd), 0);
+
+	client = client_new(0);
+	SSL_set_security_level(client.ssl, 0);
+	assert_int_equal(SSL_set_min_proto_version(client.ssl, TLS1_VERSION), 1);
+	assert_int_equal(SSL_set_max_proto_version(client.ssl, TLS1_1_VERSION), 1);
+	assert_int_not_equal(SSL_connect(client.ssl), 1);
+	client_close(&client);
+	wait_for(&failures, 1);
+	assert_non_null(strstr(told, "protocol"));
+
+	client = client_new(0);
+	assert_int_equal(SSL_set_alpn_protos(client.ssl, h2, sizeof(h2) - 1), 0);
+	assert_int_not_equal(SSL_connect(client.ssl), 1);
+	client_close(&client);
+	wait_for(&failures, 2);
+
+	fd = dial(0);
+	assert_int_equal(send(fd, "GET / HTTP/1.1\r\n\r\n", 18, MSG_NOSIGNAL), 18);
+	wait_for(&failures, 3);
+	assert_non_null(strstr(told, "http request"));
+	assert_int_equal(close(fd), 0);
+	assert_int_equal(atomic_load(&failures), 3);
+}
+
+static int64_t cpu_ms(void)
+{
+	struct timespec used;
+
+	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+	return used.tv_sec * 1000 + used.tv_nsec / 1000000;
+}
+
+static void stalled_clients_cost_nothing(void **state)
+{
+	struct client stalled, idle;
+	int silent, started;
+	int64_t from;
+
+	(void)state;
+	start(defaults());
+	silent = dial(0);
+	started = dial(0);
+	assert_int_equal(send(started, "\x16\x03\x01\x02", 4, MSG_NOSIGNAL), 4);
+	idle = greet(0);
+	stalled = greet(4096);
+	say(&stalled, "B100000000\n");
+	/* Until the buffers on the way are full. */
+	(void)wait_readable(idle.fd, 1000);
+	from = cpu_ms();
+	(void)wait_readable(idle.fd, 1000);
+	assert_true(cpu_ms() - from < 100);
+	assert_true(tls_server_is_turning(server, 5000));
+	client_close(&stalled);
+	client_close(&idle);
+	assert_int_equal(close(silent), 0);
+	assert_int_equal(close(started), 0);
+}
+
+static void *stop_in_thread(void *ctx)
+{
+	tls_server_stop(server, *(int *)ctx);
+	return NULL;
+}
+
+static void stopping_finishes_answers(void **state)
+{
+	struct client idle, reader, other;
+	int grace_ms = DEADLINE_MS;
+	pthread_t thread;
+	bool is_clean;
+	size_t got;
+
+	(void)state;
+	start(defaults());
+	idle = greet(0);
+	say(&idle, "i");
+	expect(&idle, "i");
+	reader = greet(4096);
+	say(&reader, "B8000000\n");
+	other = greet(0);
+	say(&other, "B2000000\n");
+	assert_int_equal(SSL_read(reader.ssl, &(char){ 0 }, 1), 1);
+	assert_int_equal(SSL_read(other.ssl, &(char){ 0 }, 1), 1);
+	assert_int_equal(pthread_create(&thread, NULL, stop_in_thread, &grace_ms), 0);
+	/* The idle one ends although another's answer is still under way. */
+	assert_int_equal(drain_client(&idle, &is_clean), 0);
+	assert_true(is_clean);
+	got = drain_client(&other, &is_clean);
+	assert_int_equal(got, 1999999);
+	got = drain_client(&reader, &is_clean);
+	assert_int_equal(got, 7999999);
+	assert_true(is_clean);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	tls_server_free(STEAL(server));
+	client_close(&idle);
+	client_close(&reader);
+	client_close(&other);
+}
+
+static void stopping_keeps_to_its_grace(void **state)
+{
+	struct client stalled;
+	int64_t from;
+
+	(void)state;
+	start(defaults());
+	stalled = greet(4096);
+	say(&stalled, "B100000000\n");
+	assert_int_equal(SSL_read(stalled.ssl, &(char){ 0 }, 1), 1);
+	from = clock_now_ms();
+	stop(300);
+	assert_true(clock_now_ms() - from >= 250);
+	assert_true(clock_now_ms() - from < 10000);
+	client_close(&stalled);
+}
+
+static void workers_share_a_port(void **state)
+{
+	struct tls_settings settings = defaults();
+	struct client clients[24];
+	size_t i;
+
+	(void)state;
+	settings.workers = 2;
+	start(settings);
+	for (i = 0; i < 24; i++)
+		clients[i] = greet(0);
+	for (i = 0; i < 24; i++)
+		say(&clients[i], "w");
+	for (i = 0; i < 24; i++) {
+		expect(&clients[i], "w");
+		client_close(&clients[i]);
+	}
+	wait_for(&closed, 24);
+	assert_true(tls_server_is_turning(server, 5000));
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, before, after)
+	static const struct CMUnitTest tests[] = {
+		TEST(a_byte_comes_back),
+		TEST(much_comes_back),
+		TEST(a_half_closed_client_gets_its_answer),
+		TEST(deadlines_end_connections),
+		TEST(a_slow_reader_is_served),
+		TEST(caps_turn_away),
+		TEST(bad_handshakes_are_told),
+		TEST(stalled_clients_cost_nothing),
+		TEST(stopping_finishes_answers),
+		TEST(stopping_keeps_to_its_grace),
+		TEST(workers_share_a_port),
+	};
+
+	return cmocka_run_group_tests(tests, make_dir, drop_dir);
+}
