@@ -46,7 +46,7 @@ struct tls_backend {
 struct tls_observer {
 	/* A handshake that failed for a reason worth knowing; peer is "ADDRESS:PORT". */
 	void (*handshake_failed)(void *ctx, const char *peer, const char *reason);
-	/* Connections are turned away: the cap that was met ("connections", "per address"). */
+	/* A connection is turned away; cap: "connections" or "connections from one address". */
 	void (*refused)(void *ctx, const char *peer, const char *cap);
 	void *ctx;
 };
