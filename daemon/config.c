@@ -11,7 +11,7 @@
 
 #include "oci/oci.h"
 
-enum kind { TEXT, SWITCH, DURATION, PERCENT, COUNT, LISTEN, LEVEL };
+enum kind { TEXT, TEXTS, SWITCH, DURATION, PERCENT, COUNT, RELEASES, LISTEN, LEVEL };
 
 struct flag {
 	const char *name;
@@ -35,12 +35,26 @@ static const struct flag flags[] = {
 	  "the user's password" },
 	{ "registry-ca", TEXT, AT(registry_ca), "FILE", NULL,
 	  "CAs (PEM) to trust besides the system's" },
+	{ "registry-cert", TEXT, AT(registry_cert), "FILE", NULL,
+	  "client certificate chain (PEM) to show the registry" },
+	{ "registry-key", TEXT, AT(registry_key), "FILE", NULL, "its key (PEM)" },
+	{ "repository-mirror", TEXTS, AT(repository_mirror), "HOST[:PORT]/PATH", NULL,
+	  "where else the repository is; may be repeated; asked in order" },
 	{ "registry-insecure", SWITCH, AT(registry_insecure), "", "false",
 	  "don't check the registry's certificate" },
 	{ "plain-http", SWITCH, AT(plain_http), "", "false", "talk to the registry without TLS" },
 	{ "poll-interval", DURATION, AT(poll_interval_ms), "TIME", "60s", "how often to poll" },
 	{ "poll-jitter", PERCENT, AT(poll_jitter_percent), "PERCENT", "10%",
 	  "spread of the interval" },
+	{ "tag-include", TEXTS, AT(tag_include), "REGEX", NULL,
+	  "take only tags that match one of these; may be repeated" },
+	{ "tag-exclude", TEXTS, AT(tag_exclude), "REGEX", NULL,
+	  "take no tag that matches one of these; may be repeated" },
+	{ "tag-semver", TEXT, AT(tag_semver), "RANGE", NULL,
+	  "take only versions within, such as \">=4.4 <5\"; 0.0.0 always" },
+	{ "max-releases", RELEASES, AT(max_releases), "N", NULL,
+	  "keep the newest N versions, and 0.0.0; else all" },
+	{ "prune", SWITCH, AT(prune), "", "false", "drop releases whose tag is gone" },
 	{ "data-dir", TEXT, AT(data_dir), "DIR", "/var/lib/specman", "the store" },
 	{ "listen", LISTEN, AT(listen), "ADDR:PORT", "[::]:8443",
 	  "where to serve; may be repeated; port 0 takes a free one" },
@@ -125,6 +139,17 @@ static int add_listener(void *field, const char *text, struct err *err)
 	return 0;
 }
 
+static int add_text(struct config_texts *texts, const char *from, const char *text, struct err *err)
+{
+	if (!*text)
+		return err_set(err, ERR_CONFIG, "%s is empty", from);
+	if (texts->count == CONFIG_TEXTS_MAX)
+		return err_set(err, ERR_CONFIG, "%s is given more than %d times", from,
+		               CONFIG_TEXTS_MAX);
+	texts->at[texts->count++] = text;
+	return 0;
+}
+
 /* `from` is how the operator wrote the name. */
 static int set_value(const struct flag *flag, const char *from, const char *text,
                      struct config *config, struct err *err)
@@ -138,6 +163,8 @@ static int set_value(const struct flag *flag, const char *from, const char *text
 			return err_set(err, ERR_CONFIG, "%s is empty", from);
 		memcpy(field, &text, sizeof(text));
 		return 0;
+	case TEXTS:
+		return add_text((struct config_texts *)(void *)field, from, text, err);
 	case SWITCH:
 		if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
 			return err_set(err, ERR_CONFIG, "%s is \"%.80s\", and may be true or false",
@@ -159,6 +186,11 @@ static int set_value(const struct flag *flag, const char *from, const char *text
 	case COUNT:
 		if (parse_count(text, 1, 256, &end, (int64_t *)(void *)field) || *end)
 			return err_set(err, ERR_CONFIG, "%s is \"%.80s\", and may be 1 to 256",
+			               from, text);
+		return 0;
+	case RELEASES:
+		if (parse_count(text, 1, 10000, &end, (int64_t *)(void *)field) || *end)
+			return err_set(err, ERR_CONFIG, "%s is \"%.80s\", and may be 1 to 10000",
 			               from, text);
 		return 0;
 	case LISTEN:
@@ -295,6 +327,14 @@ static int read_flag(char *const **args, bool *by_flag, struct config *config, s
 
 /* ---- the whole ---- */
 
+const char *config_layout(const char *repository)
+{
+	static const char scheme[] = "oci-layout:";
+
+	return strncmp(repository, scheme, sizeof(scheme) - 1) ? NULL
+	                                                       : repository + sizeof(scheme) - 1;
+}
+
 static int fill_defaults(struct config *config, struct err *err)
 {
 	cpu_set_t cpus;
@@ -309,10 +349,17 @@ static int fill_defaults(struct config *config, struct err *err)
 	return 0;
 }
 
-static int check_together(struct config *config, struct err *err)
+static int check_repository(const char *repository, const char *from, struct err *err)
 {
 	struct oci_reference reference;
 
+	if (!repository || config_layout(repository))
+		return 0;
+	return oci_reference_parse(repository, &reference, err) ? err_context(err, "%s", from) : 0;
+}
+
+static int check_together(struct config *config, struct err *err)
+{
 	for (size_t i = 0; i < FLAG_COUNT; i++) {
 		char *field = (char *)config + flags[i].offset;
 
@@ -323,10 +370,16 @@ static int check_together(struct config *config, struct err *err)
 		    add_listener(field, flags[i].by_default, err))
 			return -1;
 	}
-	if (config->repository && oci_reference_parse(config->repository, &reference, err))
-		return err_context(err, "--repository");
+	if (check_repository(config->repository, "--repository", err))
+		return -1;
+	for (size_t i = 0; i < config->repository_mirror.count; i++)
+		if (check_repository(config->repository_mirror.at[i], "--repository-mirror", err))
+			return -1;
 	if (!config->tls_cert != !config->tls_key)
 		return err_set(err, ERR_CONFIG, "--tls-cert and --tls-key belong together");
+	if (!config->registry_cert != !config->registry_key)
+		return err_set(err, ERR_CONFIG,
+		               "--registry-cert and --registry-key belong together");
 	if (!config->registry_username != !config->registry_password_file)
 		return err_set(err, ERR_CONFIG,
 		               "--registry-username and --registry-password-file belong together");

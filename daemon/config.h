@@ -10,7 +10,13 @@
 #include "base/listen.h"
 #include "log.h"
 
-enum { CONFIG_LISTEN_MAX = 8 };
+enum { CONFIG_LISTEN_MAX = 8, CONFIG_TEXTS_MAX = 32 };
+
+/* The values of a flag that may be repeated. */
+struct config_texts {
+	const char *at[CONFIG_TEXTS_MAX];
+	size_t count;
+};
 
 /* Texts are borrowed from the arguments, the environment or the program. NULL: not given. */
 struct config {
@@ -21,10 +27,18 @@ struct config {
 	const char *registry_username;
 	const char *registry_password_file;
 	const char *registry_ca;
+	const char *registry_cert;
+	const char *registry_key;
+	struct config_texts repository_mirror;
 	bool registry_insecure;
 	bool plain_http;
 	int64_t poll_interval_ms;
 	int64_t poll_jitter_percent;
+	struct config_texts tag_include;
+	struct config_texts tag_exclude;
+	const char *tag_semver;
+	int64_t max_releases; /* 0: no limit */
+	bool prune;
 	const char *data_dir;
 	struct {
 		struct listen_address at[CONFIG_LISTEN_MAX];
@@ -44,6 +58,9 @@ struct config {
  */
 MUST_CHECK int config_read(char *const *args, char *const *environment, struct config *out_config,
                            struct err *err);
+
+/* The folder that a repository of the form "oci-layout:DIR" names, or NULL for another form. */
+const char *config_layout(const char *repository);
 
 /* Print the flags, one line each, for --help. */
 void config_print_flags(FILE *out);

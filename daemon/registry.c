@@ -1,68 +1,46 @@
-/* Which registry, and as whom; see registry.h. */
+/* Where to get the repository from, and as whom; see registry.h. */
 #include "registry.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
-#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/io.h"
-
-enum { SECRET_MAX_BYTES = 1024 * 1024 }; /* what Kubernetes allows a Secret */
+#include "secret.h"
 
 /* The platform puts this below its base content path. */
 static const char manifest_path[] = "spectro-manifests/manifest";
 
-/* What a secret may hold; spellings are compared without case, "-" and "_". */
-enum key { ENDPOINT, BASE_PATH, USERNAME, PASSWORD, TOKEN, CA, INSECURE, DOCKER_CONFIG, KEY_COUNT };
-
-static const struct {
-	const char *spelling;
-	enum key key;
-} spellings[] = {
-	{ "endpoint", ENDPOINT },
-	{ "basecontentpath", BASE_PATH },
-	{ "basepath", BASE_PATH },
-	{ "username", USERNAME },
-	{ "password", PASSWORD },
-	{ "token", TOKEN },
-	{ "cacert", CA },
-	{ "insecureskipverify", INSECURE },
-	{ "insecureverify", INSECURE },
-	{ ".dockerconfigjson", DOCKER_CONFIG },
+/* What the settings of all sources are made from. */
+struct parts {
+	const struct config *config;
+	struct secret secret;
+	struct buf docker_config; /* of --registry-config, or of the secret */
+	const char *docker_config_name;
 };
 
-struct secret {
-	struct buf values[KEY_COUNT];
-};
-
-static void secret_release(struct secret *secret)
+static void parts_release(struct parts *parts)
 {
-	for (size_t i = 0; i < KEY_COUNT; i++) {
-		if (secret->values[i].data)
-			OPENSSL_cleanse(secret->values[i].data, secret->values[i].size);
-		buf_release(&secret->values[i]);
-	}
+	secret_release(&parts->secret);
+	if (parts->docker_config.data)
+		OPENSSL_cleanse(parts->docker_config.data, parts->docker_config.size);
+	buf_release(&parts->docker_config);
 }
 
-static bool is_spelling(const char *name, const char *spelling)
+static int copy(const char *text, char **out, struct err *err)
 {
-	for (; *name; name++) {
-		if (*name == '-' || *name == '_')
-			continue;
-		if (tolower((unsigned char)*name) != *spelling++)
-			return false;
-	}
-	return !*spelling;
+	if (!text)
+		return 0;
+	*out = strdup(text);
+	return *out ? 0 : err_set_sys(err, ENOMEM, "registry settings");
 }
 
 /* Files made with echo end with a newline that is not part of the value. */
@@ -72,64 +50,26 @@ static void trim(struct buf *value)
 		value->data[--value->size] = '\0';
 }
 
-static int read_key(int dir, const char *name, struct secret *secret, struct err *err)
+static bool is_true(const char *text)
 {
-	for (size_t i = 0; i < sizeof(spellings) / sizeof(spellings[0]); i++) {
-		struct buf *value = &secret->values[spellings[i].key];
-
-		if (!is_spelling(name, spellings[i].spelling))
-			continue;
-		buf_clear(value);
-		if (io_read_file(dir, name, value, err))
-			return err_context(err, "secret");
-		if (memchr(buf_text(value), '\0', value->size))
-			return err_set(err, ERR_FORMAT, "secret: %s has a NUL", name);
-		trim(value);
-	}
-	return 0;
+	return text &&
+	       (!strcasecmp(text, "true") || !strcmp(text, "1") || !strcasecmp(text, "yes"));
 }
 
-/* A secret that is not there is an empty one: its mount is optional. */
-static int secret_read(const char *path, struct secret *secret, struct err *err)
-{
-	DIR *dir = opendir(path);
-	const struct dirent *entry;
-	int failed = 0;
+/* ---- names ---- */
 
-	for (size_t i = 0; i < KEY_COUNT; i++)
-		secret->values[i] = (struct buf)BUF_INIT(SECRET_MAX_BYTES);
-	if (!dir && (errno == ENOENT || errno == ENOTDIR))
-		return 0;
-	if (!dir)
-		return err_set_sys(err, errno, "open the secret %s", path);
-	while (!failed && (entry = readdir(dir)))
-		if (strncmp(entry->d_name, "..", 2) != 0 && strcmp(entry->d_name, ".") != 0)
-			failed = read_key(dirfd(dir), entry->d_name, secret, err);
-	(void)closedir(dir);
-	return failed;
-}
-
-static const char *value_of(const struct secret *secret, enum key key)
-{
-	return secret->values[key].size ? secret->values[key].data : NULL;
-}
-
-static int name_repository(const struct config *config, const struct secret *secret,
-                           struct oci_reference *out_reference, struct err *err)
+static int name_by_secret(const struct parts *parts, struct oci_reference *out_reference,
+                          struct err *err)
 {
 	CLEANUP(buf_release) struct buf text = BUF_INIT(4096);
-	const char *endpoint = value_of(secret, ENDPOINT);
-	const char *base = buf_text(&secret->values[BASE_PATH]);
+	const char *endpoint = secret_value(&parts->secret, SECRET_ENDPOINT);
+	const char *base = buf_text(&parts->secret.values[SECRET_BASE_PATH]);
 	size_t length;
 
-	if (config->repository)
-		return oci_reference_parse(config->repository, out_reference, err)
-		               ? err_context(err, "--repository")
-		               : 0;
 	if (!endpoint)
 		return err_set(err, ERR_NOT_FOUND,
 		               "neither --repository nor the secret %s names a registry",
-		               config->registry_secret_dir);
+		               parts->config->registry_secret_dir);
 	length = strlen(endpoint);
 	while (length && endpoint[length - 1] == '/')
 		length--;
@@ -144,35 +84,48 @@ static int name_repository(const struct config *config, const struct secret *sec
 	return 0;
 }
 
-static char *copy(const char *text)
+/* By a flag's text: a folder, or a reference. */
+static int name_by_flag(const char *text, const char *flag, struct oci_settings *settings,
+                        struct err *err)
 {
-	return text ? strdup(text) : NULL;
+	const char *layout = config_layout(text);
+
+	if (!layout)
+		return oci_reference_parse(text, &settings->reference, err)
+		               ? err_context(err, "%s", flag)
+		               : 0;
+	settings->layout = strdup(layout);
+	return settings->layout ? 0 : err_set_sys(err, ENOMEM, "registry settings");
 }
+
+/* ---- credentials ---- */
 
 static int read_flag_credentials(const struct config *config, struct oci_credentials *credentials,
                                  struct err *err)
 {
 	CLEANUP(buf_release) struct buf password = BUF_INIT(64 * 1024);
+	int failed;
 
 	if (io_read_file(AT_FDCWD, config->registry_password_file, &password, err))
 		return err_context(err, "--registry-password-file");
 	trim(&password);
-	credentials->username = copy(config->registry_username);
-	credentials->password = copy(buf_text(&password));
+	failed = copy(config->registry_username, &credentials->username, err) ||
+	         copy(buf_text(&password), &credentials->password, err);
 	if (password.data)
 		OPENSSL_cleanse(password.data, password.size);
-	return 0;
+	return failed ? -1 : 0;
 }
 
 /* No entry for this registry is no error: it may take anonymous clients. */
-static int find_in_config(const struct buf *text, const char *what,
-                          const struct oci_reference *reference,
+static int find_in_config(const struct parts *parts, const struct oci_reference *reference,
                           struct oci_credentials *credentials, struct err *err)
 {
 	struct err reason;
 
-	if (!oci_docker_config_find(buf_text(text), text->size, what, reference, credentials,
-	                            &reason))
+	if (!parts->docker_config.size)
+		return 0;
+	if (!oci_docker_config_find(buf_text(&parts->docker_config), parts->docker_config.size,
+	                            parts->docker_config_name, reference, credentials, &reason))
 		return 0;
 	if (reason.kind == ERR_NOT_FOUND)
 		return 0;
@@ -180,162 +133,330 @@ static int find_in_config(const struct buf *text, const char *what,
 	return -1;
 }
 
-static int find_credentials(const struct config *config, const struct secret *secret,
-                            const struct oci_reference *reference,
+/* What flags and secret say without naming a host: for the repository's own one. */
+static int find_credentials(const struct parts *parts, const struct oci_reference *reference,
                             struct oci_credentials *credentials, struct err *err)
 {
-	const char *password = value_of(secret, PASSWORD);
+	const struct secret *secret = &parts->secret;
+	const char *username = secret_value(secret, SECRET_USERNAME);
+	const char *password = secret_value(secret, SECRET_PASSWORD);
+	const char *token = secret_value(secret, SECRET_TOKEN);
 
-	if (config->registry_username)
-		return read_flag_credentials(config, credentials, err);
-	if (config->registry_config) {
-		CLEANUP(buf_release) struct buf text = BUF_INIT(SECRET_MAX_BYTES);
+	if (parts->config->registry_username)
+		return read_flag_credentials(parts->config, credentials, err);
+	if (parts->config->registry_config)
+		return find_in_config(parts, reference, credentials, err);
+	if (username) {
+		if (copy(username, &credentials->username, err))
+			return -1;
+		return copy(password ? password : token ? token : "", &credentials->password, err);
+	}
+	if (token)
+		return copy(token, &credentials->registry_token, err);
+	return find_in_config(parts, reference, credentials, err);
+}
 
-		if (io_read_file(AT_FDCWD, config->registry_config, &text, err))
-			return err_context(err, "--registry-config");
-		return find_in_config(&text, config->registry_config, reference, credentials, err);
-	}
-	if (value_of(secret, USERNAME)) {
-		credentials->username = copy(value_of(secret, USERNAME));
-		credentials->password = copy(password ? password
-		                                      : buf_text(&secret->values[TOKEN]));
+/* The platform's three kinds. */
+static int aws_kind(const char *text, enum oci_aws_kind *out_kind, struct err *err)
+{
+	if (!text)
 		return 0;
-	}
-	if (value_of(secret, TOKEN)) {
-		credentials->registry_token = copy(value_of(secret, TOKEN));
-		return 0;
-	}
-	if (value_of(secret, DOCKER_CONFIG))
-		return find_in_config(&secret->values[DOCKER_CONFIG], ".dockerconfigjson",
-		                      reference, credentials, err);
+	if (!strcasecmp(text, "secret"))
+		*out_kind = OCI_AWS_SECRET;
+	else if (!strcasecmp(text, "sts"))
+		*out_kind = OCI_AWS_STS;
+	else if (!strcasecmp(text, "pod-identity"))
+		*out_kind = OCI_AWS_POD_IDENTITY;
+	else
+		return err_set(err, ERR_CONFIG,
+		               "the secret's credentialType is \"%.40s\", and may be secret, sts "
+		               "or pod-identity",
+		               text);
 	return 0;
 }
 
+static int find_aws(const struct parts *parts, struct oci_aws *aws, struct err *err)
+{
+	const struct secret *secret = &parts->secret;
+	const char *type = secret_value(secret, SECRET_CREDENTIAL_TYPE);
+	const char *region = secret_value(secret, SECRET_REGION);
+	const char *is_private = secret_value(secret, SECRET_IS_PRIVATE);
+
+	aws->kind = secret_value(secret, SECRET_ACCESS_KEY) ? OCI_AWS_SECRET : OCI_AWS_CHAIN;
+	aws->is_ecr = type != NULL;
+	aws->is_public = is_private && !is_true(is_private);
+	if (aws_kind(type, &aws->kind, err) ||
+	    copy(secret_value(secret, SECRET_ACCESS_KEY), &aws->access_key, err) ||
+	    copy(secret_value(secret, SECRET_SECRET_KEY), &aws->secret_key, err) ||
+	    copy(secret_value(secret, SECRET_SESSION_TOKEN), &aws->session_token, err) ||
+	    copy(region ? region : secret_value(secret, SECRET_DEFAULT_REGION), &aws->region,
+	         err) ||
+	    copy(secret_value(secret, SECRET_ARN), &aws->role_arn, err) ||
+	    copy(secret_value(secret, SECRET_EXTERNAL_ID), &aws->external_id, err))
+		return -1;
+	if (aws->kind == OCI_AWS_SECRET && (!aws->access_key || !aws->secret_key))
+		return err_set(err, ERR_CONFIG, "the secret has not both accessKey and secretKey");
+	if (aws->kind == OCI_AWS_STS && !aws->role_arn)
+		return err_set(err, ERR_CONFIG,
+		               "the secret's credentialType is sts, but it has no "
+		               "arn of the role to take");
+	return 0;
+}
+
+/* ---- trust ---- */
+
 /* PEM, or base64 of PEM. */
-static int decode_ca(const struct buf *value, const char **out_pem, struct err *err)
+static int decode_pem(const char *value, const char *what, const char **out_pem, struct err *err)
 {
 	CLEANUP(buf_release) struct buf packed = BUF_INIT(SECRET_MAX_BYTES);
-	unsigned char *pem;
+	CLEANUP(cleanup_free) char *pem = NULL;
 	int size;
 
-	if (strstr(value->data, "-----BEGIN")) {
-		*out_pem = copy(value->data);
-		return 0;
+	if (strstr(value, "-----BEGIN")) {
+		*out_pem = strdup(value);
+		return *out_pem ? 0 : err_set_sys(err, ENOMEM, "%s", what);
 	}
-	for (const char *at = value->data; *at; at++)
+	for (const char *at = value; *at; at++)
 		if (!isspace((unsigned char)*at) && buf_add(&packed, at, 1, err))
 			return -1;
 	pem = calloc(1, packed.size + 1);
 	if (!pem)
-		return err_set_sys(err, ENOMEM, "CA certificate");
-	size = EVP_DecodeBlock(pem, (const unsigned char *)buf_text(&packed), (int)packed.size);
-	if (size <= 0 || !strstr((char *)pem, "-----BEGIN")) {
-		free(pem);
-		return err_set(err, ERR_CONFIG,
-		               "the secret's caCert is neither PEM nor base64 of PEM");
-	}
-	*out_pem = (char *)pem;
+		return err_set_sys(err, ENOMEM, "%s", what);
+	size = EVP_DecodeBlock((unsigned char *)pem, (const unsigned char *)buf_text(&packed),
+	                       (int)packed.size);
+	if (packed.data)
+		OPENSSL_cleanse(packed.data, packed.size);
+	if (size <= 0 || !strstr(pem, "-----BEGIN"))
+		return err_set(err, ERR_CONFIG, "the secret's %s is neither PEM nor base64 of PEM",
+		               what);
+	*out_pem = STEAL(pem);
 	return 0;
 }
 
-static int find_ca(const struct config *config, const struct secret *secret, const char **out_pem,
-                   struct err *err)
+/* From a flag's file, else from the secret. */
+static int find_pem(const struct parts *parts, const char *file, const char *flag,
+                    enum secret_key key, const char *what, const char **out_pem, struct err *err)
 {
 	CLEANUP(buf_release) struct buf text = BUF_INIT(SECRET_MAX_BYTES);
+	const char *value = secret_value(&parts->secret, key);
 
-	if (config->registry_ca) {
-		if (io_read_file(AT_FDCWD, config->registry_ca, &text, err))
-			return err_context(err, "--registry-ca");
-		*out_pem = buf_steal(&text);
-		return 0;
-	}
-	return value_of(secret, CA) ? decode_ca(&secret->values[CA], out_pem, err) : 0;
+	if (!file)
+		return value ? decode_pem(value, what, out_pem, err) : 0;
+	if (io_read_file(AT_FDCWD, file, &text, err))
+		return err_context(err, "%s", flag);
+	*out_pem = buf_steal(&text);
+	return *out_pem ? 0 : err_set(err, ERR_CONFIG, "%s: %s is empty", flag, file);
 }
 
-int registry_load(const struct config *config, struct oci_settings *out_settings, struct err *err)
+static int find_trust(const struct parts *parts, struct oci_settings *settings, struct err *err)
 {
-	CLEANUP(secret_release) struct secret secret = { 0 };
-	CLEANUP(registry_release) struct oci_settings settings = { .ca_pem = NULL };
-	const char *insecure;
+	const struct config *config = parts->config;
 
-	if (secret_read(config->registry_secret_dir, &secret, err) ||
-	    name_repository(config, &secret, &settings.reference, err) ||
-	    find_credentials(config, &secret, &settings.reference, &settings.credentials, err) ||
-	    find_ca(config, &secret, &settings.ca_pem, err))
+	return find_pem(parts, config->registry_ca, "--registry-ca", SECRET_CA, "caCert",
+	                &settings->ca_pem, err) ||
+	                       find_pem(parts, config->registry_cert, "--registry-cert",
+	                                SECRET_CLIENT_CERT, "clientCert", &settings->cert_pem,
+	                                err) ||
+	                       find_pem(parts, config->registry_key, "--registry-key",
+	                                SECRET_CLIENT_KEY, "clientKey", &settings->key_pem, err)
+	               ? -1
+	               : 0;
+}
+
+/* ---- sources ---- */
+
+static void source_release(struct oci_settings *source)
+{
+	oci_credentials_release(&source->credentials);
+	oci_aws_release(&source->aws);
+	if (source->key_pem)
+		OPENSSL_cleanse((void *)(uintptr_t)source->key_pem, strlen(source->key_pem));
+	free((void *)(uintptr_t)source->layout);
+	free((void *)(uintptr_t)source->ca_pem);
+	free((void *)(uintptr_t)source->cert_pem);
+	free((void *)(uintptr_t)source->key_pem);
+	*source = (struct oci_settings){ .layout = NULL };
+}
+
+void registry_release(struct registry *registry)
+{
+	for (size_t i = 0; i < registry->count; i++)
+		source_release(&registry->sources[i]);
+	free(registry->sources);
+	*registry = (struct registry){ .sources = NULL };
+}
+
+/* One more place in the list, with what all have in common. */
+static struct oci_settings *add_source(struct registry *registry, const struct parts *parts,
+                                       struct err *err)
+{
+	struct oci_settings *more = realloc(registry->sources,
+	                                    (registry->count + 1) * sizeof(*more));
+
+	if (!more) {
+		(void)err_set_sys(err, ENOMEM, "registry settings");
+		return NULL;
+	}
+	registry->sources = more;
+	more += registry->count++;
+	*more = (struct oci_settings){
+		.plain_http = parts->config->plain_http,
+		.environment = getenv,
+		.user_agent = "specman/" SPECMAN_VERSION,
+	};
+	return more;
+}
+
+static int add_repository(struct registry *registry, const struct parts *parts, struct err *err)
+{
+	struct oci_settings *source = add_source(registry, parts, err);
+	const char *repository = parts->config->repository;
+
+	if (!source)
 		return -1;
-	insecure = value_of(&secret, INSECURE);
-	settings.plain_http = config->plain_http;
-	settings.insecure = config->registry_insecure ||
-	                    (insecure && !strcasecmp(insecure, "true"));
-	settings.user_agent = "specman/" SPECMAN_VERSION;
-	*out_settings = settings;
-	settings = (struct oci_settings){ .ca_pem = NULL };
+	source->insecure = parts->config->registry_insecure ||
+	                   is_true(secret_value(&parts->secret, SECRET_INSECURE));
+	if (repository ? name_by_flag(repository, "--repository", source, err)
+	               : name_by_secret(parts, &source->reference, err))
+		return -1;
+	if (source->layout)
+		return 0;
+	return find_credentials(parts, &source->reference, &source->credentials, err) ||
+	                       find_aws(parts, &source->aws, err) || find_trust(parts, source, err)
+	               ? -1
+	               : 0;
+}
+
+/* Credentials that name no host go to the repository's host alone. */
+static int add_mirror(struct registry *registry, const struct parts *parts, const char *text,
+                      const char *what, struct err *err)
+{
+	struct oci_settings *source = add_source(registry, parts, err);
+	bool same_host;
+
+	if (!source || name_by_flag(text, what, source, err))
+		return -1;
+	if (source->layout)
+		return 0;
+	same_host = !strcmp(source->reference.host, registry->sources[0].reference.host);
+	source->insecure = same_host && registry->sources[0].insecure;
+	if (same_host ? find_credentials(parts, &source->reference, &source->credentials, err)
+	              : find_in_config(parts, &source->reference, &source->credentials, err))
+		return -1;
+	if (find_aws(parts, &source->aws, err) || find_trust(parts, source, err))
+		return -1;
+	source->aws.is_ecr = same_host && source->aws.is_ecr;
 	return 0;
 }
 
-void registry_release(struct oci_settings *settings)
+/*
+ * One of mirrorRegistries, "src::dest": what begins with src is also below
+ * dest. One for another source is none of ours.
+ */
+static int add_mapped_mirror(struct registry *registry, const struct parts *parts,
+                             const char *mapping, struct err *err)
 {
-	oci_credentials_release(&settings->credentials);
-	free((void *)(uintptr_t)settings->ca_pem);
-	settings->ca_pem = NULL;
+	const struct oci_reference *origin = &registry->sources[0].reference;
+	const char *dest = strstr(mapping, "::");
+	CLEANUP(buf_release) struct buf full = BUF_INIT(4096);
+	CLEANUP(buf_release) struct buf text = BUF_INIT(4096);
+	size_t src, host;
+
+	if (!dest || !*(dest += 2))
+		return err_set(
+			err, ERR_CONFIG,
+			"the secret's mirrorRegistries has \"%.80s\", which is not src::dest",
+			mapping);
+	src = (size_t)(dest - mapping) - 2;
+	while (src && mapping[src - 1] == '/')
+		src--;
+	if (buf_addf(&full, err, "%s/%s", origin->host, origin->name))
+		return -1;
+	if (registry->sources[0].layout || strncasecmp(mapping, full.data, src) ||
+	    (full.data[src] && full.data[src] != '/'))
+		return 0;
+	if (!strncasecmp(dest, "https://", 8))
+		dest += 8;
+	host = strcspn(dest, "/");
+	if (buf_add(&text, dest, host, err))
+		return -1;
+	dest += host;
+	/* As in a container runtime's list of mirrors, where the API's own path is written, too. */
+	if (!strncmp(dest, "/v2", 3) && (!dest[3] || dest[3] == '/'))
+		dest += 3;
+	if (buf_add(&text, dest, strlen(dest), err))
+		return -1;
+	while (text.size && text.data[text.size - 1] == '/')
+		text.data[--text.size] = '\0';
+	if (buf_addf(&text, err, "%s", full.data + src))
+		return -1;
+	return add_mirror(registry, parts, text.data, "the secret's mirrorRegistries", err);
 }
 
-static bool is_known(const char *name)
+static int add_mirrors(struct registry *registry, const struct parts *parts, struct err *err)
 {
-	for (size_t i = 0; i < sizeof(spellings) / sizeof(spellings[0]); i++)
-		if (is_spelling(name, spellings[i].spelling))
-			return true;
-	return false;
+	const struct config_texts *flags = &parts->config->repository_mirror;
+	const char *mappings = secret_value(&parts->secret, SECRET_MIRRORS);
+	CLEANUP(cleanup_free) char *list = NULL;
+	char *rest = NULL;
+
+	for (size_t i = 0; i < flags->count; i++)
+		if (add_mirror(registry, parts, flags->at[i], "--repository-mirror", err))
+			return -1;
+	if (!mappings)
+		return 0;
+	if (copy(mappings, &list, err))
+		return -1;
+	for (char *one = strtok_r(list, ", \t\r\n", &rest); one;
+	     one = strtok_r(NULL, ", \t\r\n", &rest)) {
+		if (registry->count > CONFIG_TEXTS_MAX)
+			return err_set(err, ERR_CONFIG, "more than %d mirrors", CONFIG_TEXTS_MAX);
+		if (add_mapped_mirror(registry, parts, one, err))
+			return -1;
+	}
+	return 0;
 }
 
-int registry_unknown_keys(const struct config *config, struct buf *names, struct err *err)
+static int read_parts(const struct config *config, struct parts *parts, struct err *err)
 {
-	DIR *dir = opendir(config->registry_secret_dir);
-	const struct dirent *entry;
-	int failed = 0;
+	const struct buf *value = &parts->secret.values[SECRET_DOCKER_CONFIG];
 
-	while (dir && !failed && (entry = readdir(dir)))
-		if (entry->d_name[0] != '.' && !is_known(entry->d_name))
-			failed = buf_addf(names, err, "%s%s", names->size ? " " : "",
-			                  entry->d_name);
-	if (dir)
-		(void)closedir(dir);
-	return failed;
+	parts->config = config;
+	parts->docker_config = (struct buf)BUF_INIT(SECRET_MAX_BYTES);
+	if (secret_read(config->registry_secret_dir, &parts->secret, err))
+		return -1;
+	if (config->registry_config) {
+		parts->docker_config_name = config->registry_config;
+		return io_read_file(AT_FDCWD, config->registry_config, &parts->docker_config, err)
+		               ? err_context(err, "--registry-config")
+		               : 0;
+	}
+	parts->docker_config_name = ".dockerconfigjson";
+	return value->size ? buf_add(&parts->docker_config, value->data, value->size, err) : 0;
 }
 
-static void mix(uint64_t *hash, const struct stat *st)
+int registry_load(const struct config *config, struct registry *out_registry, struct err *err)
 {
-	const uint64_t parts[] = { (uint64_t)st->st_ino, (uint64_t)st->st_size,
-		                   (uint64_t)st->st_mtim.tv_sec, (uint64_t)st->st_mtim.tv_nsec };
+	CLEANUP(parts_release) struct parts parts = { .config = NULL };
+	CLEANUP(registry_release) struct registry registry = { .sources = NULL };
 
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-		*hash = (*hash ^ parts[i]) * 1099511628211ULL;
+	if (read_parts(config, &parts, err) || add_repository(&registry, &parts, err) ||
+	    add_mirrors(&registry, &parts, err))
+		return -1;
+	*out_registry = registry;
+	registry = (struct registry){ .sources = NULL };
+	return 0;
 }
 
 uint64_t registry_fingerprint(const struct config *config)
 {
 	const char *files[] = { config->registry_config, config->registry_password_file,
-		                config->registry_ca };
-	uint64_t hash = 14695981039346656037ULL;
-	uint64_t sum = 0; /* of entries, whose order is the folder's own */
-	const struct dirent *entry;
+		                config->registry_ca, config->registry_cert, config->registry_key };
+	uint64_t hash = IO_FINGERPRINT_START;
 	struct stat st;
-	DIR *dir;
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
 		if (files[i] && !stat(files[i], &st))
-			mix(&hash, &st);
-	dir = opendir(config->registry_secret_dir);
-	while (dir && (entry = readdir(dir))) {
-		uint64_t one = 14695981039346656037ULL;
-
-		if (entry->d_name[0] == '.' && strcmp(entry->d_name, ".dockerconfigjson") != 0)
-			continue;
-		if (!fstatat(dirfd(dir), entry->d_name, &st, 0))
-			mix(&one, &st);
-		sum += one;
-	}
-	if (dir)
-		(void)closedir(dir);
-	return hash ^ sum;
+			hash = io_fingerprint(hash, &st);
+	return hash ^ secret_fingerprint(config->registry_secret_dir);
 }

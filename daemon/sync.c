@@ -18,6 +18,7 @@
 #include "oci/oci.h"
 #include "recurring.h"
 #include "registry.h"
+#include "secret.h"
 
 enum { REFUSALS_MAX = 10000, HEARTBEAT_MS = 60 * 60 * 1000 };
 
@@ -406,7 +407,7 @@ static void tell_unknown_keys(struct sync *sync)
 	CLEANUP(buf_release) struct buf names = BUF_INIT(4096);
 	struct err err;
 
-	if (registry_unknown_keys(sync->config, &names, &err) || !names.size ||
+	if (secret_unknown_keys(sync->config->registry_secret_dir, &names, &err) || !names.size ||
 	    !recurring_happened(sync->troubles, "secret's keys", names.data, clock_now_ms()))
 		return;
 	log_line(LOG_INFO, "Keys of the registry secret that are not understood",
@@ -422,18 +423,18 @@ static void drop_client(struct sync *sync)
 /* The client lives, with its connections and tokens, until what it was made from changes. */
 static int renew_client(struct sync *sync, struct err *err)
 {
-	CLEANUP(registry_release) struct oci_settings settings = { .ca_pem = NULL };
+	CLEANUP(registry_release) struct registry registry = { .sources = NULL };
 	uint64_t seen = registry_fingerprint(sync->config);
 
 	if (sync->client && seen == sync->seen)
 		return 0;
 	drop_client(sync);
-	if (registry_load(sync->config, &settings, err))
+	if (registry_load(sync->config, &registry, err))
 		return -1;
 	if (recurring_over(sync->troubles, "secret"))
 		log_line(LOG_INFO, "The registry secret is there", NULL);
 	tell_unknown_keys(sync);
-	sync->client = oci_client_new(&settings, sync->cancel, err);
+	sync->client = oci_client_new(registry.sources, sync->cancel, err);
 	sync->seen = seen;
 	if (!sync->client && err->kind == ERR_NOT_FOUND) /* which here means: no secret yet */
 		err->kind = ERR_CONFIG;

@@ -31,6 +31,16 @@ void oci_credentials_release(struct oci_credentials *credentials)
 	wipe(&credentials->registry_token);
 }
 
+void oci_aws_release(struct oci_aws *aws)
+{
+	wipe(&aws->access_key);
+	wipe(&aws->secret_key);
+	wipe(&aws->session_token);
+	wipe(&aws->region);
+	wipe(&aws->role_arn);
+	wipe(&aws->external_id);
+}
+
 /*
  * How well a key of "auths" fits: 0 not at all, else one more than the length of
  * its path. "https://host/v1/" is an API's address, not a path of names.

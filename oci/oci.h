@@ -75,13 +75,41 @@ MUST_CHECK int oci_docker_config_find(const char *text, size_t size, const char 
                                       const struct oci_reference *reference,
                                       struct oci_credentials *out_credentials, struct err *err);
 
-/* Borrowed during oci_client_new only. */
+/* Where the keys for Amazon's ECR come from. */
+enum oci_aws_kind {
+	OCI_AWS_CHAIN,        /* whatever of the usual sources there is */
+	OCI_AWS_SECRET,       /* the keys given here */
+	OCI_AWS_STS,          /* role_arn, assumed with the keys given here or those of the chain */
+	OCI_AWS_POD_IDENTITY, /* the agent that EKS runs on each node */
+};
+
+/* Strings are heap strings of the struct or NULL; oci_aws_release frees and wipes. */
+struct oci_aws {
+	bool is_ecr;    /* whatever the host's name says: ECR behind a name of the operator's */
+	bool is_public; /* and it is public ECR */
+	enum oci_aws_kind kind;
+	char *access_key;
+	char *secret_key;
+	char *session_token;
+	char *region; /* NULL: as the host's name says */
+	char *role_arn;
+	char *external_id;
+};
+
+void oci_aws_release(struct oci_aws *aws);
+
+/* One place to get a repository from. Borrowed during oci_client_new only. */
 struct oci_settings {
 	struct oci_reference reference;
-	bool plain_http; /* http instead of https */
-	bool insecure;   /* don't verify certificates of the registry's host, whatever the port */
-	const char *ca_pem;                 /* CAs to trust besides the system's, or NULL */
+	const char *layout; /* the folder of an OCI image layout: instead of a registry, or NULL */
+	bool plain_http;    /* http instead of https */
+	bool insecure; /* don't verify certificates of the registry's host, whatever the port */
+	const char *ca_pem;   /* CAs to trust besides the system's, or NULL */
+	const char *cert_pem; /* certificate chain to show the registry's host, or NULL */
+	const char *key_pem;  /* its key */
 	struct oci_credentials credentials; /* all NULL: anonymous */
+	struct oci_aws aws;
+	char *(*environment)(const char *name); /* as getenv(3), for proxies and AWS; or NULL */
 	const char *user_agent;
 };
 

@@ -114,3 +114,14 @@ fail:
 	(void)unlinkat(dir_fd, beside, 0);
 	return -1;
 }
+
+uint64_t io_fingerprint(uint64_t hash, const struct stat *st)
+{
+	const uint64_t parts[] = { (uint64_t)st->st_ino, (uint64_t)st->st_size,
+		                   (uint64_t)st->st_mtim.tv_sec, (uint64_t)st->st_mtim.tv_nsec };
+
+	/* FNV-1a, word by word */
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		hash = (hash ^ parts[i]) * 1099511628211ULL;
+	return hash;
+}

@@ -3,6 +3,8 @@
 #define SPECMAN_BASE_IO_H
 
 #include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -28,5 +30,10 @@ MUST_CHECK int io_read_file(int dir_fd, const char *path, struct buf *buf, struc
  */
 MUST_CHECK int io_replace_file(int dir_fd, const char *path, const void *bytes, size_t size,
                                unsigned mode, struct err *err);
+
+/* Mix what tells a file from its changed self (inode, size, time) into a hash. */
+uint64_t io_fingerprint(uint64_t hash, const struct stat *st);
+
+#define IO_FINGERPRINT_START 14695981039346656037ULL
 
 #endif

@@ -1,0 +1,156 @@
+/* The mounted Secret; see secret.h. */
+#include "secret.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <openssl/crypto.h>
+
+#include "base/io.h"
+
+/* Compared without case, "-" and "_". Of two spellings of one key the one read last counts. */
+static const struct {
+	const char *spelling;
+	enum secret_key key;
+} spellings[] = {
+	{ "endpoint", SECRET_ENDPOINT },
+	{ "basecontentpath", SECRET_BASE_PATH },
+	{ "basepath", SECRET_BASE_PATH },
+	{ "username", SECRET_USERNAME },
+	{ "password", SECRET_PASSWORD },
+	{ "token", SECRET_TOKEN },
+	{ "cacert", SECRET_CA },
+	{ "clientcert", SECRET_CLIENT_CERT },
+	{ "clientkey", SECRET_CLIENT_KEY },
+	{ "insecureskipverify", SECRET_INSECURE },
+	{ "insecureverify", SECRET_INSECURE },
+	{ "mirrorregistries", SECRET_MIRRORS },
+	{ ".dockerconfigjson", SECRET_DOCKER_CONFIG },
+	{ "accesskey", SECRET_ACCESS_KEY },
+	{ "secretkey", SECRET_SECRET_KEY },
+	{ "sessiontoken", SECRET_SESSION_TOKEN },
+	{ "credentialtype", SECRET_CREDENTIAL_TYPE },
+	{ "isprivate", SECRET_IS_PRIVATE },
+	{ "region", SECRET_REGION },
+	{ "defaultregion", SECRET_DEFAULT_REGION },
+	{ "arn", SECRET_ARN },
+	{ "externalid", SECRET_EXTERNAL_ID },
+};
+
+enum { SPELLING_COUNT = sizeof(spellings) / sizeof(spellings[0]) };
+
+void secret_release(struct secret *secret)
+{
+	for (size_t i = 0; i < SECRET_KEY_COUNT; i++) {
+		if (secret->values[i].data)
+			OPENSSL_cleanse(secret->values[i].data, secret->values[i].size);
+		buf_release(&secret->values[i]);
+	}
+}
+
+static bool is_spelling(const char *name, const char *spelling)
+{
+	for (; *name; name++) {
+		if (*name == '-' || *name == '_')
+			continue;
+		if (tolower((unsigned char)*name) != *spelling++)
+			return false;
+	}
+	return !*spelling;
+}
+
+/* Files made with echo end with a newline that is not part of the value. */
+static void trim(struct buf *value)
+{
+	while (value->size && strchr("\r\n", value->data[value->size - 1]))
+		value->data[--value->size] = '\0';
+}
+
+static int read_key(int dir, const char *name, struct secret *secret, struct err *err)
+{
+	for (size_t i = 0; i < SPELLING_COUNT; i++) {
+		struct buf *value = &secret->values[spellings[i].key];
+
+		if (!is_spelling(name, spellings[i].spelling))
+			continue;
+		buf_clear(value);
+		if (io_read_file(dir, name, value, err))
+			return err_context(err, "secret");
+		if (memchr(buf_text(value), '\0', value->size))
+			return err_set(err, ERR_FORMAT, "secret: %s has a NUL", name);
+		trim(value);
+	}
+	return 0;
+}
+
+int secret_read(const char *path, struct secret *secret, struct err *err)
+{
+	DIR *dir = opendir(path);
+	const struct dirent *entry;
+	int failed = 0;
+
+	for (size_t i = 0; i < SECRET_KEY_COUNT; i++)
+		secret->values[i] = (struct buf)BUF_INIT(SECRET_MAX_BYTES);
+	if (!dir && (errno == ENOENT || errno == ENOTDIR))
+		return 0;
+	if (!dir)
+		return err_set_sys(err, errno, "open the secret %s", path);
+	while (!failed && (entry = readdir(dir)))
+		if (strncmp(entry->d_name, "..", 2) != 0 && strcmp(entry->d_name, ".") != 0)
+			failed = read_key(dirfd(dir), entry->d_name, secret, err);
+	(void)closedir(dir);
+	return failed;
+}
+
+const char *secret_value(const struct secret *secret, enum secret_key key)
+{
+	return secret->values[key].size ? secret->values[key].data : NULL;
+}
+
+static bool is_known(const char *name)
+{
+	for (size_t i = 0; i < SPELLING_COUNT; i++)
+		if (is_spelling(name, spellings[i].spelling))
+			return true;
+	return false;
+}
+
+int secret_unknown_keys(const char *path, struct buf *names, struct err *err)
+{
+	DIR *dir = opendir(path);
+	const struct dirent *entry;
+	int failed = 0;
+
+	while (dir && !failed && (entry = readdir(dir)))
+		if (entry->d_name[0] != '.' && !is_known(entry->d_name))
+			failed = buf_addf(names, err, "%s%s", names->size ? " " : "",
+			                  entry->d_name);
+	if (dir)
+		(void)closedir(dir);
+	return failed;
+}
+
+uint64_t secret_fingerprint(const char *path)
+{
+	uint64_t sum = 0; /* of entries, whose order is the folder's own */
+	const struct dirent *entry;
+	struct stat st;
+	DIR *dir = opendir(path);
+
+	while (dir && (entry = readdir(dir))) {
+		uint64_t one = IO_FINGERPRINT_START;
+
+		if (entry->d_name[0] == '.' && strcmp(entry->d_name, ".dockerconfigjson") != 0)
+			continue;
+		if (!fstatat(dirfd(dir), entry->d_name, &st, 0))
+			one = io_fingerprint(one, &st);
+		sum += one;
+	}
+	if (dir)
+		(void)closedir(dir);
+	return sum;
+}
