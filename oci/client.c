@@ -349,7 +349,7 @@ static int fetch_blob(struct oci_client *client, const struct oci_descriptor *bl
 		.url = url,
 		.follow = true,
 		.size = blob->size,
-		.sink = { tee_write, &tee },
+		.sink = { .write = tee_write, .ctx = &tee },
 	};
 	char found_text[DIGEST_TEXT_SIZE];
 	struct digest found;

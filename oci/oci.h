@@ -176,9 +176,13 @@ struct oci_artifact {
 MUST_CHECK int oci_manifest(struct oci_client *client, const char *tag, const struct digest *digest,
                             struct oci_artifact *out_artifact, struct err *err);
 
-/* Where bytes go as they come. write returns 0, or -1 with err filled: then the transfer ends. */
+/*
+ * Where bytes go as they come. restart takes back all that was written: better
+ * ones follow. Both return 0, or -1 with err filled: then the transfer ends.
+ */
 struct oci_sink {
 	int (*write)(void *ctx, const void *bytes, size_t size, struct err *err);
+	int (*restart)(void *ctx, struct err *err);
 	void *ctx;
 };
 

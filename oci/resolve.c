@@ -93,7 +93,7 @@ static int probe_open(struct probe *probe, const struct resolution *r, size_t ta
 	probe->hasher = hasher_new(DIGEST_SHA256, err);
 	if (!probe->hasher)
 		return -1;
-	probe->exchange.sink = (struct oci_sink){ hash_bytes, probe->hasher };
+	probe->exchange.sink = (struct oci_sink){ .write = hash_bytes, .ctx = probe->hasher };
 	return 0;
 }
 

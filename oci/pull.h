@@ -1,0 +1,37 @@
+/*
+ * One blob on its way into a sink: how much of it is there, and what that
+ * hashes to so far. A source that breaks off leaves it as it is, and the same
+ * or another source goes on behind the last byte; the verdict is about all of
+ * them.
+ */
+#ifndef SPECMAN_OCI_PULL_H
+#define SPECMAN_OCI_PULL_H
+
+#include <stdint.h>
+
+#include "base/digest.h"
+#include "base/err.h"
+#include "oci/oci.h"
+
+struct pull {
+	const struct oci_descriptor *blob;
+	const struct oci_sink *sink;
+	struct hasher *hasher;
+	int64_t received; /* bytes that the sink has */
+};
+
+/* Both are borrowed until pull_release. */
+MUST_CHECK int pull_init(struct pull *pull, const struct oci_descriptor *blob,
+                         const struct oci_sink *sink, struct err *err);
+void pull_release(struct pull *pull);
+
+/* Take the next bytes. ERR_DIGEST past the descriptor's size, or what the sink reports. */
+MUST_CHECK int pull_write(struct pull *pull, const void *bytes, size_t size, struct err *err);
+
+/* Forget all bytes, here and in the sink. */
+MUST_CHECK int pull_restart(struct pull *pull, struct err *err);
+
+/* All bytes are there: ERR_DIGEST when they are not the descriptor's. Once only, then restart. */
+MUST_CHECK int pull_end(struct pull *pull, struct err *err);
+
+#endif

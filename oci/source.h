@@ -1,0 +1,49 @@
+/*
+ * A place to get a repository from: a registry (remote.h) or a folder on disk
+ * (layout.h). Sources answer what they are asked; client.c chooses among them,
+ * retries, and verifies: no answer of a source is believed.
+ */
+#ifndef SPECMAN_OCI_SOURCE_H
+#define SPECMAN_OCI_SOURCE_H
+
+#include "base/buf.h"
+#include "base/digest.h"
+#include "base/err.h"
+#include "oci/oci.h"
+#include "oci/pull.h"
+
+/*
+ * self is the source's own. Errors are those of the functions of oci.h. After
+ * an ERR_NETWORK the same question may be asked again.
+ */
+struct source_ops {
+	/* As oci_tags: a whole list, or an error. */
+	int (*tags)(void *self, struct oci_tags *out_tags, struct err *err);
+
+	/* As oci_resolve: all places are filled. */
+	void (*resolve)(void *self, char *const *tags, size_t count,
+	                struct oci_resolved *out_resolved);
+
+	/*
+	 * Put the bytes of the manifest with this digest into body, which is empty
+	 * and bounded. *out_type becomes its Content-Type, a heap string, or NULL.
+	 */
+	int (*manifest)(void *self, const struct digest *digest, struct buf *body, char **out_type,
+	                struct err *err);
+
+	/*
+	 * Feed the bytes of pull->blob behind pull->received to pull_write. 0: the
+	 * source has no more of them.
+	 */
+	int (*blob)(void *self, struct pull *pull, struct err *err);
+
+	struct oci_counters (*counters)(const void *self);
+	void (*free)(void *self);
+};
+
+struct source {
+	const struct source_ops *ops;
+	void *self;
+};
+
+#endif
