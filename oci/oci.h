@@ -37,6 +37,63 @@ enum {
 	OCI_CREATED_SIZE = 40, /* RFC 3339 */
 };
 
+/*
+ * err.cause of what fails here, where it is known more closely than by kind: for
+ * advice to the operator. The sentence in err.msg stands for itself.
+ */
+enum oci_cause {
+	OCI_CAUSE_NONE = 0,
+
+	/* The way there. */
+	OCI_CAUSE_HOST_UNKNOWN,      /* no address for the name */
+	OCI_CAUSE_REFUSED,           /* nobody listens at the port */
+	OCI_CAUSE_UNREACHABLE,       /* no route */
+	OCI_CAUSE_CONNECT_TIMEOUT,   /* no answer to the first packet */
+	OCI_CAUSE_STALLED,           /* connected, then silence */
+	OCI_CAUSE_BROKEN_OFF,        /* the connection ended in the middle */
+	OCI_CAUSE_PROXY_UNREACHABLE, /* the proxy itself can't be reached */
+	OCI_CAUSE_PROXY_LOGIN,       /* 407 */
+	OCI_CAUSE_PROXY_REFUSED,     /* the proxy won't connect */
+
+	/* TLS. */
+	OCI_CAUSE_TLS_UNTRUSTED,   /* a CA that is not known */
+	OCI_CAUSE_TLS_INTERCEPTED, /* the same, and a proxy stands between */
+	OCI_CAUSE_TLS_EXPIRED,
+	OCI_CAUSE_TLS_NOT_YET_VALID,
+	OCI_CAUSE_TLS_WRONG_NAME,
+	OCI_CAUSE_TLS_PLAIN_HTTP,  /* the port speaks http */
+	OCI_CAUSE_TLS_CLIENT_CERT, /* the server wants a client certificate, or another one */
+	OCI_CAUSE_TLS_HANDSHAKE,   /* no version or cipher in common */
+
+	/* Who asks, and what for. */
+	OCI_CAUSE_LOGIN_MISSING,    /* 401, and no credentials are given */
+	OCI_CAUSE_LOGIN_REFUSED,    /* 401 with username and password, or a token */
+	OCI_CAUSE_TOKEN_POWERLESS,  /* a token was given, and then refused */
+	OCI_CAUSE_NO_RIGHT,         /* 403 */
+	OCI_CAUSE_POLICY,           /* 412: Harbor's rules on scans and signatures */
+	OCI_CAUSE_REALM_REFUSED,    /* a token server that is not to be trusted */
+	OCI_CAUSE_REDIRECT_REFUSED, /* too many, or away from TLS */
+	OCI_CAUSE_REPOSITORY_UNKNOWN,
+	OCI_CAUSE_NOT_A_REGISTRY, /* an answer, but none of the distribution API */
+	OCI_CAUSE_CONTENT_GONE,   /* a manifest or blob is not there */
+	OCI_CAUSE_RATE_LIMITED,   /* 429 */
+	OCI_CAUSE_SERVER_FAILED,  /* 5xx */
+	OCI_CAUSE_HELPER,         /* credentials are left to a helper program */
+
+	/* Amazon's ECR. */
+	OCI_CAUSE_AWS_NO_CREDENTIALS, /* none of the sources has any */
+	OCI_CAUSE_AWS_KEY_UNKNOWN,
+	OCI_CAUSE_AWS_SIGNATURE,     /* the secret key doesn't fit the access key */
+	OCI_CAUSE_AWS_CLOCK,         /* this machine's clock is wrong */
+	OCI_CAUSE_AWS_EXPIRED,       /* temporary credentials have ended */
+	OCI_CAUSE_AWS_RIGHT_MISSING, /* the error names the right */
+	OCI_CAUSE_AWS_ROLE_REFUSED,  /* the role can't be assumed */
+	OCI_CAUSE_AWS_REGION,        /* no region is known, or it is the wrong one */
+
+	OCI_CAUSE_LAYOUT, /* the folder is no OCI image layout */
+	OCI_CAUSE_COUNT
+};
+
 /* A repository: what --repository names. */
 struct oci_reference {
 	char host[OCI_HOST_SIZE]; /* "harbor.example.com:5000", "[::1]:5000": lower case */

@@ -22,6 +22,7 @@ void err_fill(struct err *err, enum err_kind kind, const char *format, ...)
 
 	err->kind = kind;
 	err->sys = 0;
+	err->cause = 0;
 	va_start(args, format);
 	(void)vsnprintf(err->msg, sizeof(err->msg), format, args);
 	va_end(args);
@@ -36,6 +37,7 @@ void err_fill_sys(struct err *err, int sys, const char *format, ...)
 
 	err->kind = sys == ENOSPC || sys == EDQUOT ? ERR_NO_SPACE : ERR_IO;
 	err->sys = sys;
+	err->cause = 0;
 	va_start(args, format);
 	(void)vsnprintf(err->msg, sizeof(err->msg), format, args);
 	va_end(args);

@@ -30,6 +30,8 @@ enum err_kind {
 struct err {
 	enum err_kind kind;
 	int sys;
+	int cause; /* a number of the module that failed, for advice (oci.h: enum oci_cause), or 0
+	            */
 	char msg[512];
 };
 
@@ -43,13 +45,15 @@ struct err {
  *                                      and EDQUOT are ERR_NO_SPACE, all else
  *                                      ERR_IO; the reason's text is appended.
  * err_context(err, format, …)          Put "<context>: " in front of the sentence;
- *                                      the kind stays.
+ *                                      kind and cause stay.
+ * err_cause(err, cause)                Say why more precisely, after one of the first two.
  *
  * Control characters, which may come from outside, become '?'; a longer text is cut.
  */
-#define err_set(...)     (err_fill(__VA_ARGS__), -1)
-#define err_set_sys(...) (err_fill_sys(__VA_ARGS__), -1)
-#define err_context(...) (err_prepend(__VA_ARGS__), -1)
+#define err_set(...)           (err_fill(__VA_ARGS__), -1)
+#define err_set_sys(...)       (err_fill_sys(__VA_ARGS__), -1)
+#define err_context(...)       (err_prepend(__VA_ARGS__), -1)
+#define err_cause(err, cause_) ((err)->cause = (cause_), -1)
 
 void err_fill(struct err *err, enum err_kind kind, const char *format, ...) PRINTF_LIKE(3, 4);
 void err_fill_sys(struct err *err, int sys, const char *format, ...) PRINTF_LIKE(3, 4);
