@@ -25,6 +25,7 @@ struct line {
 	struct source source;
 	char name[LINE_NAME_SIZE];
 	int64_t down_until_ms; /* it has failed lately */
+	bool is_late;          /* and so comes last in the walk under way */
 };
 
 struct oci_client {
@@ -103,25 +104,28 @@ static void tell(const struct oci_client *client, enum oci_notice_kind kind,
 
 /* ---- one after the other ---- */
 
-/* A walk over the lines: those that are not down, from `first` on, then those that are. */
+/* A walk over the lines from `first` on: those that are not down, then those that are. */
 struct walk {
 	size_t first;
 	size_t step;
-	int64_t now_ms;
 };
 
-static struct walk walk_from(size_t first)
+static struct walk walk_from(struct oci_client *client, size_t first)
 {
-	return (struct walk){ .first = first, .now_ms = clock_now_ms() };
+	int64_t now_ms = clock_now_ms();
+
+	for (size_t i = 0; i < client->count; i++)
+		client->lines[i].is_late = client->lines[i].down_until_ms > now_ms;
+	return (struct walk){ .first = first };
 }
 
 static struct line *walk_next(struct oci_client *client, struct walk *walk)
 {
 	while (walk->step < 2 * client->count) {
 		struct line *line = &client->lines[(walk->first + walk->step) % client->count];
-		bool second = walk->step++ >= client->count;
+		bool is_second_turn = walk->step++ >= client->count;
 
-		if ((line->down_until_ms > walk->now_ms) == second)
+		if (line->is_late == is_second_turn)
 			return line;
 	}
 	return NULL;
@@ -196,7 +200,7 @@ struct question {
 static int ask_once(struct oci_client *client, const struct question *question,
                     struct line **out_line, struct err *err)
 {
-	struct walk walk = walk_from(question->first);
+	struct walk walk = walk_from(client, question->first);
 	struct err all = { .kind = ERR_NONE };
 	struct line *line = walk_next(client, &walk);
 
@@ -227,9 +231,14 @@ static int ask_once(struct oci_client *client, const struct question *question,
 static int ask_any(struct oci_client *client, const struct question *question,
                    struct line **out_line, struct err *err)
 {
-	while (ask_once(client, question, out_line, err))
-		if (pause_before_retry(client, question->subject, err))
+	struct err failure;
+
+	while (ask_once(client, question, out_line, &failure)) {
+		if (pause_before_retry(client, question->subject, &failure)) {
+			*err = failure;
 			return -1;
+		}
+	}
 	return 0;
 }
 
@@ -347,7 +356,7 @@ static void resolve_at(const struct oci_client *client, struct line *line, struc
 static void resolve_once(struct oci_client *client, char *const *tags, size_t count,
                          struct batch *batch, struct oci_resolved *results)
 {
-	struct walk walk = walk_from(client->lister);
+	struct walk walk = walk_from(client, client->lister);
 	const struct line *before = NULL;
 	struct line *line;
 

@@ -43,12 +43,14 @@ class Request(BaseHTTPRequestHandler):
         pass
 
     def reply(self, status, body=b"", headers=(), length=None):
-        """One whole answer; `length` when the header is to lie."""
+        """One whole answer; `length` when the header is to lie. Headers are a
+        dictionary, or pairs where a name comes twice."""
+        headers = list(getattr(headers, "items", lambda: headers)())
         if isinstance(body, (dict, list)):
             body = json.dumps(body).encode()
-            headers = {"Content-Type": "application/json", **dict(headers)}
+            headers.append(("Content-Type", "application/json"))
         self.send_response(status)
-        for name, value in dict(headers).items():
+        for name, value in headers:
             self.send_header(name, value)
         self.send_header("Content-Length",
                          str(len(body) if length is None else length))
