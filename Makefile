@@ -108,6 +108,6 @@ clean:
 	rm -rf build build-*
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -10
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -9
 
 .PHONY: all deps demo check check-run unit integration bench analyze format format-check install clean help

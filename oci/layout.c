@@ -62,12 +62,12 @@ static struct oci_counters layout_counters(const void *self)
 	return ((const struct layout *)self)->counters;
 }
 
-/* Say of an error where it happened, and of one that lies in the folder's content that it does. */
-static int fail(const struct layout *layout, struct err *err)
+/* What is wrong with the content of the folder is wrong with the layout. */
+static int fail(struct err *err)
 {
 	if (err->kind == ERR_FORMAT && !err->cause)
 		(void)err_cause(err, OCI_CAUSE_LAYOUT);
-	return err_context(err, "oci-layout:%.200s", layout->dir);
+	return -1;
 }
 
 /* ---- files ---- */
@@ -284,7 +284,7 @@ static int layout_tags(void *self, struct oci_tags *out_tags, struct err *err)
 	if (cancel_check(layout->cancel, err))
 		return -1;
 	if (load(layout, err) || list_tags(layout, out_tags, err))
-		return fail(layout, err);
+		return fail(err);
 	layout->is_new = true;
 	return 0;
 }
@@ -326,10 +326,8 @@ static void layout_resolve(void *self, char *const *tags, size_t count,
 		else
 			result->failed = resolve_tag(layout, tags[i], &result->digest,
 			                             &result->err);
-		if (!result->failed)
-			continue;
-		(void)err_context(&result->err, "tag %.128s", tags[i]);
-		(void)fail(layout, &result->err);
+		if (result->failed)
+			(void)fail(&result->err);
 	}
 }
 
@@ -415,7 +413,7 @@ static int layout_manifest(void *self, const struct digest *digest, struct buf *
 
 	if (cancel_check(layout->cancel, err))
 		return -1;
-	return read_manifest(layout, digest, body, out_type, err) ? fail(layout, err) : 0;
+	return read_manifest(layout, digest, body, out_type, err) ? fail(err) : 0;
 }
 
 /* A file that has become shorter is at its end: what that means is for the caller to judge. */
@@ -433,10 +431,8 @@ static int feed(struct layout *layout, int fd, struct pull *pull, struct err *er
 		n = pread(fd, chunk, wanted, (off_t)pull->received);
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0) {
-			(void)err_set_sys(err, errno, "read the blob");
-			return fail(layout, err);
-		}
+		if (n < 0)
+			return err_set_sys(err, errno, "read the blob");
 		if (n == 0)
 			return 0;
 		layout->counters.received_bytes += (uint64_t)n;
@@ -456,7 +452,7 @@ static int layout_blob(void *self, struct pull *pull, struct err *err)
 		return -1;
 	fd = open_blob(layout, &pull->blob->digest, &size, err);
 	if (fd < 0 || check_size(size, pull->blob->size, err))
-		return fail(layout, err);
+		return fail(err);
 	return feed(layout, fd, pull, err);
 }
 

@@ -22,7 +22,8 @@
 
 /*
  * dir is copied, cancel borrowed for good. The folder need not be there yet:
- * each operation says what it finds, under the folder's name. Its errors:
+ * each operation says what it finds. Its errors, which leave it to the caller
+ * to name folder and tag:
  * ERR_IO      the folder is not there (OCI_CAUSE_LAYOUT), or can't be read
  * ERR_FORMAT  it is no layout, or names nothing; from resolve, a name stands for
  *             several manifests (OCI_CAUSE_LAYOUT, each)

@@ -56,8 +56,7 @@ static void expect_failure(struct fixture *f, enum err_kind kind, int cause, con
 	struct err err;
 
 	assert_int_equal(ask_tags(f, &tags, &err), -1);
-	if (err.kind != kind || err.cause != cause || !strstr(err.msg, says) ||
-	    !strstr(err.msg, f->dir))
+	if (err.kind != kind || err.cause != cause || !strstr(err.msg, says))
 		fail_msg("%s: kind %d cause %d: %s", says, err.kind, err.cause, err.msg);
 }
 
@@ -229,7 +228,7 @@ static void refuses_a_name_for_two(void **state)
 	assert_int_equal(result.failed, -1);
 	assert_int_equal(result.err.kind, ERR_FORMAT);
 	assert_int_equal(result.err.cause, OCI_CAUSE_LAYOUT);
-	assert_non_null(strstr(result.err.msg, "tag 1: index.json gives this name to different"));
+	assert_non_null(strstr(result.err.msg, "index.json gives this name to different"));
 	expect_resolved(f, "2", &a);
 	expect_resolved(f, "3", &b);
 }
@@ -439,7 +438,7 @@ static void refuses_blobs(void **state)
 			put(f->dir, path, "12345", i == LARGER ? 5 : 3);
 		assert_int_equal(ask_blob(f, &blob, &memory, 0, &err), -1);
 		if (err.kind != rows[i].kind || err.cause != rows[i].cause ||
-		    !strstr(err.msg, rows[i].says) || !strstr(err.msg, f->dir))
+		    !strstr(err.msg, rows[i].says))
 			fail_msg("%zu: %s", i, err.msg);
 		assert_int_equal(memory.bytes.size, 0);
 	}
