@@ -4,8 +4,9 @@ behind a link that delays each answer by 20 ms.
 
     test/bench/poll.py PROGRAM
 
-Exit code 1 when it takes over 2 seconds, or asks more than one list and a HEAD
-for each tag, or the registry counts otherwise than the link.
+Exit code 1 when it takes over 2 seconds, asks more than one list and a HEAD
+for each tag, needs a new connection, or the registry counts otherwise than the
+link.
 """
 import os
 import statistics
@@ -62,8 +63,10 @@ def measure(daemon, link, registry, name):
         seconds, seen, logged = poll(daemon, link, registry)
         worst.append(seconds)
         problems += check(seconds, seen, logged)
+        if link.connections:
+            problems.append(f"{link.connections} connections were not kept")
     print(f"{name}: {len(seen)} requests, {link.sent} bytes there, "
-          f"{link.received} bytes back, {link.connections} new connections; "
+          f"{link.received} bytes back; "
           f"median {statistics.median(worst):.3f} s, worst {max(worst):.3f} s "
           f"of {ROUNDS}; {link.cpu():.3f} s of it the link's own computing",
           flush=True)
