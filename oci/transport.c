@@ -65,8 +65,11 @@ static bool system_trust_is_missing(CURL *easy)
 static int open_handles(struct transport *transport, struct err *err)
 {
 	transport->multi = curl_multi_init();
-	if (!transport->multi || curl_multi_setopt(transport->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
-	                                           (long)LIMIT_PARALLEL))
+	/* By default it keeps four for each request under way: a poll's list would leave four. */
+	if (!transport->multi ||
+	    curl_multi_setopt(transport->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
+	                      (long)LIMIT_PARALLEL) ||
+	    curl_multi_setopt(transport->multi, CURLMOPT_MAXCONNECTS, (long)LIMIT_PARALLEL))
 		return err_set_sys(err, ENOMEM, "HTTP client");
 	for (size_t i = 0; i < LIMIT_PARALLEL; i++) {
 		struct slot *slot = &transport->slots[i];
