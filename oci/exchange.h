@@ -33,8 +33,15 @@ struct exchange {
 	const char *form;          /* the body of a POST */
 	bool follow;               /* redirects */
 	int64_t size;              /* that the body of a 200 must have, or EXCHANGE_ANY_SIZE */
+	int64_t offset;            /* with a size: bytes of it that the sink has already */
 	size_t max_bytes;          /* that the body of a 200 may have when size is any */
 	struct oci_sink sink;      /* where the body of a 200 goes; without write: to body */
+
+	/*
+	 * With an offset the rest alone is asked for (RFC 9110, section 14.2). A
+	 * server may send the rest (206), or all of it (200): the sink gets the rest
+	 * in both cases.
+	 */
 
 	/* The answer. */
 	int failed; /* -1: there is none, err says why */

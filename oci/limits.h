@@ -38,6 +38,14 @@ enum {
 	LIMIT_ANSWER_MS = 5 * 60 * 1000,
 	LIMIT_POLL_MS = 1000, /* the longest sleep: a stop wakes it at once */
 
+	/* Asking again. */
+	LIMIT_RETRIES = 5,               /* pauses in a round of one client */
+	RETRY_BASE_MS = 500,             /* the longest first pause; it doubles */
+	LIMIT_RETRY_AFTER_S = 60 * 60,   /* that a Retry-After can demand */
+	LIMIT_RETRY_WAIT_MS = 60 * 1000, /* a longer one ends the round */
+	LIMIT_PROGRESS_BYTES = 1 << 20,  /* a download broken off behind so many has begun anew */
+	RETRY_DOWN_MS = 30 * 1000,       /* how long a source that failed is asked last */
+
 	/* Tokens. */
 	TOKEN_DEFAULT_S = 60, /* distribution, "Token Authentication": expires_in */
 	LIMIT_TOKEN_S = 24 * 60 * 60,

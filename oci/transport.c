@@ -270,6 +270,13 @@ static int set_headers(struct slot *slot)
 	if (add_line(slot, "Accept-Encoding", "identity") ||
 	    (exchange->accept && add_line(slot, "Accept", exchange->accept)))
 		return -1;
+	if (exchange->offset) {
+		char range[32];
+
+		(void)snprintf(range, sizeof(range), "bytes=%" PRId64 "-", exchange->offset);
+		if (add_line(slot, "Range", range))
+			return -1;
+	}
 	if (exchange->authorization && !exchange->foreign &&
 	    add_line(slot, "Authorization", exchange->authorization))
 		return -1;
@@ -399,12 +406,15 @@ static void slot_fail(struct slot *slot, CURLcode code)
 	struct exchange *exchange = slot->exchange;
 	const char *why = slot->error[0] ? slot->error : curl_easy_strerror(code);
 	const char *way = exchange->foreign ? "redirected to " : "";
+	long status = status_of(slot);
 	struct err err;
 
-	if (status_of(slot) == 200 && exchange->size >= 0)
+	if ((status == 200 || status == 206) && exchange->size >= 0)
 		(void)err_set(&err, ERR_NETWORK,
 		              "%s%s: broken off after %" PRId64 " of %" PRId64 " bytes: %s", way,
-		              exchange->host, exchange->received, exchange->size, why);
+		              exchange->host,
+		              exchange->received + (status == 206 ? exchange->offset : 0),
+		              exchange->size, why);
 	else
 		(void)err_set(&err, ERR_NETWORK, "%s%s: %s%s", way, exchange->host, why,
 		              hint_of(slot, code));
