@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "oci/layout.h"
 #include "oci/limits.h"
 #include "oci/manifest.h"
 #include "oci/oci.h"
@@ -42,6 +43,10 @@ DEFINE_CLEANUP(cleanup_client, struct oci_client, oci_client_free);
 static int line_open(struct line *line, const struct oci_settings *settings,
                      const struct cancel *cancel, struct err *err)
 {
+	if (settings->layout) {
+		(void)snprintf(line->name, sizeof(line->name), "oci-layout:%s", settings->layout);
+		return layout_source_open(settings->layout, cancel, &line->source, err);
+	}
 	(void)snprintf(line->name, sizeof(line->name), "%s/%s", settings->reference.host,
 	               settings->reference.name);
 	return remote_open(settings, cancel, &line->source, err)
