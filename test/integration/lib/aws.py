@@ -7,6 +7,8 @@ import email.utils
 import itertools
 import json
 import secrets
+import socket
+import threading
 import time
 import urllib.parse
 
@@ -49,6 +51,7 @@ class Aws(FakeRegistry):
         self.tokens = {}
         self.calls = []          # (service, action, access key)
         self.secrets = set()     # that may stand in no log
+        self.region = REGION
         self.token_seconds = 12 * 3600
         self.keys_seconds = 3600
         self.skew_s = 0
@@ -125,7 +128,7 @@ class Aws(FakeRegistry):
         if not signed:
             return None, ("MissingAuthenticationToken", "no signature")
         self.calls.append((service, right, signed.access_key))
-        if (signed.region, signed.service) != (REGION, service):
+        if (signed.region, signed.service) != (self.region, service):
             return None, ("InvalidSignature", "Credential should be scoped "
                           f"to a valid region, not '{signed.region}'.")
         keys = self.keys.get(signed.access_key)
@@ -273,10 +276,11 @@ class EcrRegistry(FakeRegistry):
     """A registry behind such tokens, which answers like ECR: no Bearer, 401
     to nobody, 403 without a challenge to a token that has ended."""
 
-    def __init__(self, aws, authority):
-        super().__init__(authority)
+    def __init__(self, aws, authority, host="127.0.0.1"):
+        super().__init__(authority, host)
         self.aws = aws
         self.missing = None  # a right that the caller lacks
+        self.denied = 0      # tokens that had ended
 
     def _answer(self, request):
         authorization = request.headers.get("Authorization")
@@ -285,6 +289,7 @@ class EcrRegistry(FakeRegistry):
                 "WWW-Authenticate": f'Basic realm="{self.url}/",'
                                     'service="ecr.amazonaws.com"'})
         if not self.aws.accepts(authorization):
+            self.denied += 1
             return request.reply(403, {"errors": [{
                 "code": "DENIED", "message": "Your authorization token has "
                 "expired. Reauthenticate and try again."}]})
@@ -296,3 +301,54 @@ class EcrRegistry(FakeRegistry):
                 "123456789012:repository/spectro because no identity-based "
                 f"policy allows the {self.missing} action"}]})
         return super()._answer(request)
+
+
+class Tunnel:
+    """An HTTP proxy that leads each CONNECT, whatever its host, to one port
+    on loopback: so that a host can have its real name."""
+
+    def __init__(self, port):
+        self.hosts = []
+        self._port = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = "http://127.0.0.1:%d" % self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def stop(self):
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self):
+        while True:
+            try:
+                near = self._listener.accept()[0]
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(near,),
+                             daemon=True).start()
+
+    def _serve(self, near):
+        with near, near.makefile("rb") as lines:
+            request = lines.readline().split()
+            while lines.readline().strip():
+                pass
+            self.hosts.append(request[1].decode())
+            with socket.create_connection(("127.0.0.1", self._port)) as far:
+                near.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                back = threading.Thread(target=_pump, args=(far, near),
+                                        daemon=True)
+                back.start()
+                _pump(near, far)
+                back.join()
+
+
+def _pump(source, sink):
+    try:
+        while True:
+            data = source.recv(65536)
+            if not data:
+                break
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass
