@@ -2,8 +2,19 @@
 #ifndef SPECMAN_OCI_ANSWER_H
 #define SPECMAN_OCI_ANSWER_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 #include "oci/exchange.h"
+
+enum { ANSWER_RIGHT_SIZE = 80 };
+
+/*
+ * Whether an error's body says that a right of AWS' IAM is missing ("User: … is
+ * not authorized to perform: ecr:BatchGetImage on resource: …"); then its name
+ * is in out_right, unless that is NULL.
+ */
+bool answer_missing_right(const struct exchange *exchange, char *out_right);
 
 /*
  * Fill err from an answer's status and body: "401 from <who>: UNAUTHORIZED:
@@ -16,7 +27,8 @@
  *	any other                           ERR_FORMAT
  *
  * 401 and 403 of a storage that a redirect led to are ERR_NETWORK: its URL was
- * signed by the registry, which signs another the next time.
+ * signed by the registry, which signs another the next time. A missing right is
+ * OCI_CAUSE_AWS_RIGHT_MISSING, with its name in the sentence.
  */
 int answer_refuse(const struct exchange *exchange, const char *who, const char *hint,
                   struct err *err);

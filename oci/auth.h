@@ -35,9 +35,9 @@ MUST_CHECK struct auth *auth_new(const struct oci_settings *settings, const char
 void auth_free(struct auth *auth);
 
 /*
- * The header's value, or NULL: nothing has been asked for yet. A token that is
- * about to end is renewed first; this can fail. It stays valid until the next
- * call of auth_header or auth_react.
+ * The header's value, or NULL: nothing has been asked for yet. A token that is about to end is
+ * renewed first, and ECR is logged in to; this can fail. It stays valid until the next call of
+ * auth_header or auth_react.
  */
 MUST_CHECK int auth_header(struct auth *auth, const char **out_value, struct err *err);
 

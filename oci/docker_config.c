@@ -14,31 +14,24 @@
 #include "base/cleanup.h"
 #include "oci/json.h"
 #include "oci/limits.h"
-
-static void wipe(char **secret)
-{
-	if (*secret)
-		explicit_bzero(*secret, strlen(*secret));
-	free(*secret);
-	*secret = NULL;
-}
+#include "oci/wipe.h"
 
 void oci_credentials_release(struct oci_credentials *credentials)
 {
-	wipe(&credentials->username);
-	wipe(&credentials->password);
-	wipe(&credentials->identity_token);
-	wipe(&credentials->registry_token);
+	wipe_text(&credentials->username);
+	wipe_text(&credentials->password);
+	wipe_text(&credentials->identity_token);
+	wipe_text(&credentials->registry_token);
 }
 
 void oci_aws_release(struct oci_aws *aws)
 {
-	wipe(&aws->access_key);
-	wipe(&aws->secret_key);
-	wipe(&aws->session_token);
-	wipe(&aws->region);
-	wipe(&aws->role_arn);
-	wipe(&aws->external_id);
+	wipe_text(&aws->access_key);
+	wipe_text(&aws->secret_key);
+	wipe_text(&aws->session_token);
+	wipe_text(&aws->region);
+	wipe_text(&aws->role_arn);
+	wipe_text(&aws->external_id);
 }
 
 /*
@@ -106,7 +99,7 @@ static char *decode(const char *text)
 		used--;
 	out[used] = '\0';
 	if (memchr(out, '\0', used))
-		wipe(&out);
+		wipe_text(&out);
 	return out;
 }
 
@@ -120,7 +113,7 @@ static int copy(const char *text, char **out, struct err *err)
 
 static int read_auth(const char *auth, struct oci_credentials *out, struct err *err)
 {
-	CLEANUP(wipe) char *pair = decode(auth);
+	CLEANUP(wipe_text) char *pair = decode(auth);
 	char *colon = pair ? strchr(pair, ':') : NULL;
 
 	if (!colon)

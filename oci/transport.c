@@ -222,14 +222,17 @@ static int set_trust(struct slot *slot, const struct place *place)
 static int set_bounds(struct slot *slot)
 {
 	const struct exchange *exchange = slot->exchange;
+	bool plain = slot->transport->plain_http || exchange->may_be_plain;
 	bool failed = false;
 
-	SET(CURLOPT_PROTOCOLS_STR, slot->transport->plain_http ? "http,https" : "https");
-	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)LIMIT_CONNECT_MS);
+	SET(CURLOPT_PROTOCOLS_STR, plain ? "http,https" : "https");
+	SET(CURLOPT_CONNECTTIMEOUT_MS,
+	    exchange->connect_ms ? exchange->connect_ms : (long)LIMIT_CONNECT_MS);
 	SET(CURLOPT_LOW_SPEED_LIMIT, 1L);
 	SET(CURLOPT_LOW_SPEED_TIME, (long)LIMIT_IDLE_S);
 	if (exchange->size < 0)
-		SET(CURLOPT_TIMEOUT_MS, (long)LIMIT_ANSWER_MS);
+		SET(CURLOPT_TIMEOUT_MS,
+		    exchange->answer_ms ? exchange->answer_ms : (long)LIMIT_ANSWER_MS);
 	else
 		SET(CURLOPT_BUFFERSIZE, 128L << 10);
 	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
@@ -240,6 +243,8 @@ static int set_bounds(struct slot *slot)
 	SET(CURLOPT_TCP_KEEPALIVE, 1L);
 	SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	SET(CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
+	if (exchange->direct)
+		SET(CURLOPT_NOPROXY, "*");
 	return failed ? -1 : 0;
 }
 
@@ -280,7 +285,26 @@ static int set_headers(struct slot *slot)
 	if (exchange->authorization && !exchange->foreign &&
 	    add_line(slot, "Authorization", exchange->authorization))
 		return -1;
+	if (exchange->content_type && add_line(slot, "Content-Type", exchange->content_type))
+		return -1;
+	for (size_t i = 0; i < exchange->line_count && !exchange->foreign; i++) {
+		if (add_line(slot, exchange->lines[i].name, exchange->lines[i].value))
+			return -1;
+	}
 	return curl_easy_setopt(slot->easy, CURLOPT_HTTPHEADER, slot->headers) ? -1 : 0;
+}
+
+static int set_signature(struct slot *slot)
+{
+	const struct exchange_signature *signature = slot->exchange->signature;
+	bool failed = false;
+
+	if (!signature || slot->exchange->foreign)
+		return 0;
+	SET(CURLOPT_AWS_SIGV4, signature->scope);
+	SET(CURLOPT_USERNAME, signature->access_key);
+	SET(CURLOPT_PASSWORD, signature->secret_key);
+	return failed ? -1 : 0;
 }
 
 static int set_question(struct slot *slot)
@@ -302,6 +326,8 @@ static int set_question(struct slot *slot)
 		SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(exchange->form));
 		SET(CURLOPT_POSTFIELDS, exchange->form);
 	}
+	if (exchange->method == EXCHANGE_PUT)
+		SET(CURLOPT_CUSTOMREQUEST, "PUT");
 	return failed ? -1 : 0;
 }
 
@@ -312,14 +338,15 @@ static int slot_start(struct slot *slot, const struct place *place)
 	struct exchange *exchange = slot->exchange;
 	struct err err;
 
-	if (!place->secure && !transport->plain_http) {
+	if (!place->secure && !transport->plain_http && !exchange->may_be_plain) {
 		(void)err_set(&err, ERR_FORMAT, "%s: a URL without TLS is refused", place->host);
 		return exchange_fail(exchange, &err);
 	}
 	(void)place_format(place, exchange->host);
 	curl_easy_reset(slot->easy);
 	slot->error[0] = '\0';
-	if (set_bounds(slot) || set_trust(slot, place) || set_headers(slot) || set_question(slot) ||
+	if (set_bounds(slot) || set_trust(slot, place) || set_headers(slot) ||
+	    set_signature(slot) || set_question(slot) ||
 	    curl_multi_add_handle(transport->multi, slot->easy)) {
 		(void)err_set(&err, ERR_IO, "libcurl can't take a request to %s", exchange->host);
 		return exchange_fail(exchange, &err);
