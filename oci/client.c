@@ -29,6 +29,9 @@ struct oci_client *oci_client_new(const struct oci_settings *settings, const str
 		.plain_http = settings->plain_http,
 		.insecure = settings->insecure,
 		.ca_pem = settings->ca_pem,
+		.cert_pem = settings->cert_pem,
+		.key_pem = settings->key_pem,
+		.environment = settings->environment,
 		.user_agent = settings->user_agent,
 	};
 	char url[sizeof("https://") + OCI_HOST_SIZE];

@@ -15,6 +15,8 @@ enum {
 	LIMIT_HEADER_BYTES = 64 << 10,  /* all header lines of a request's answers together */
 	LIMIT_URL_BYTES = 8 << 10,      /* presigned URLs with a session token take 2 KiB */
 	LIMIT_CONFIG_BYTES = 1 << 20,   /* a Kubernetes secret holds no more */
+	LIMIT_PROXY_BYTES = 4 << 10,    /* of HTTPS_PROXY and HTTP_PROXY */
+	LIMIT_NO_PROXY_BYTES = 64 << 10,
 
 	/* JSON: depth, and values, each of which costs some 100 bytes once parsed. */
 	LIMIT_JSON_DEPTH = 32,

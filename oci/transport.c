@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "oci/connector.h"
+#include "oci/failure.h"
 #include "oci/limits.h"
 #include "oci/url.h"
 
@@ -24,6 +25,7 @@ struct slot {
 	char *url; /* of the request under way; another than the exchange's after a redirect */
 	int redirects;
 	bool started;
+	struct connection connection;
 	char error[CURL_ERROR_SIZE];
 };
 
@@ -187,7 +189,6 @@ static int set_bounds(struct slot *slot)
 	/* Else a name under resolution holds up a stop. */
 	SET(CURLOPT_QUICK_EXIT, 1L);
 	SET(CURLOPT_TCP_KEEPALIVE, 1L);
-	SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	SET(CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
 	return failed ? -1 : 0;
 }
@@ -261,7 +262,8 @@ static int slot_start(struct slot *slot, const struct place *place)
 	(void)place_format(place, exchange->host);
 	curl_easy_reset(slot->easy);
 	slot->error[0] = '\0';
-	if (set_bounds(slot) || connector_set(transport->connector, slot->easy, place) ||
+	if (set_bounds(slot) ||
+	    connector_set(transport->connector, slot->easy, place, &slot->connection) ||
 	    set_headers(slot) || set_question(slot) ||
 	    curl_multi_add_handle(transport->multi, slot->easy)) {
 		(void)err_set(&err, ERR_IO, "libcurl can't take a request to %s", exchange->host);
@@ -334,31 +336,20 @@ static int slot_redirect(struct slot *slot, const char *location)
 	return slot_start(slot, &to);
 }
 
-static const char *hint_of(const struct slot *slot, CURLcode code)
-{
-	if (code == CURLE_PEER_FAILED_VERIFICATION)
-		return connector_has_trust(slot->transport->connector)
-		               ? " (is its CA among those to trust?)"
-		               : " (is a CA to trust missing?)";
-	if (code == CURLE_SSL_CONNECT_ERROR && strstr(slot->error, "wrong version number"))
-		return " (does it speak plain http?)";
-	return "";
-}
-
 static void slot_fail(struct slot *slot, CURLcode code)
 {
 	struct exchange *exchange = slot->exchange;
-	const char *why = slot->error[0] ? slot->error : curl_easy_strerror(code);
-	const char *way = exchange->foreign ? "redirected to " : "";
+	char who[sizeof("redirected to ") + URL_PLACE_SIZE];
+	struct failure failure;
 	struct err err;
 
+	(void)snprintf(who, sizeof(who), "%s%s", exchange->foreign ? "redirected to " : "",
+	               exchange->host);
+	failure_read(slot->easy, code, slot->error, &slot->connection, &failure);
+	(void)failure_set(&failure, who, &err);
 	if (status_of(slot) == 200 && exchange->size >= 0)
-		(void)err_set(&err, ERR_NETWORK,
-		              "%s%s: broken off after %" PRId64 " of %" PRId64 " bytes: %s", way,
-		              exchange->host, exchange->received, exchange->size, why);
-	else
-		(void)err_set(&err, ERR_NETWORK, "%s%s: %s%s", way, exchange->host, why,
-		              hint_of(slot, code));
+		(void)err_context(&err, "broken off after %" PRId64 " of %" PRId64 " bytes",
+		                  exchange->received, exchange->size);
 	(void)exchange_fail(exchange, &err);
 }
 
