@@ -23,6 +23,7 @@ struct auth {
 	char *scope;                /* for a challenge that names none */
 	char *header;               /* the cached value, or NULL */
 	bool is_token;              /* header is a Bearer that a token server gave */
+	bool powerless;             /* the last token was refused at once */
 	int64_t renew_ms;           /* of a token: when to get another */
 	struct challenge challenge; /* that the token answers */
 };
@@ -120,15 +121,18 @@ void auth_free(struct auth *auth)
 	free(auth);
 }
 
-const char *auth_hint(const struct auth *auth)
+struct answer_hint auth_hint(const struct auth *auth)
 {
+	enum oci_cause cause = auth->powerless ? OCI_CAUSE_TOKEN_POWERLESS
+	                                       : OCI_CAUSE_LOGIN_REFUSED;
+
 	if (auth->credentials.registry_token)
-		return "check the registry token";
+		return (struct answer_hint){ "check the registry token", cause };
 	if (auth->credentials.identity_token)
-		return "check the identity token";
+		return (struct answer_hint){ "check the identity token", cause };
 	if (auth->credentials.username)
-		return "check username and password";
-	return "no credentials are given";
+		return (struct answer_hint){ "check username and password", cause };
+	return (struct answer_hint){ "no credentials are given", OCI_CAUSE_LOGIN_MISSING };
 }
 
 /* RFC 7617, section 2: a heap string, or NULL without memory. */
@@ -188,8 +192,11 @@ static int ask_token(struct auth *auth, struct exchange *exchange, struct err *e
 	} else if (exchange->status != 200) {
 		failed = answer_refuse(exchange, who, auth_hint(auth), err);
 		/* RFC 6749, section 5.2: a refresh token that is refused is a 400. */
-		if (exchange->status == 400)
+		if (exchange->status == 400) {
 			err->kind = ERR_AUTH;
+			if (!err->cause)
+				failed = err_cause(err, OCI_CAUSE_LOGIN_REFUSED);
+		}
 	} else {
 		failed = read_token(auth, exchange, exchange->host, err);
 	}
@@ -273,6 +280,7 @@ bool auth_rejects(const struct auth *auth, const struct exchange *exchange,
 
 static int log_in(struct auth *auth, const struct challenge *challenge, struct err *err)
 {
+	auth->powerless = false;
 	if (!challenge->bearer)
 		return use_basic(auth, err);
 	auth->challenge = *challenge;
@@ -294,8 +302,10 @@ enum auth_verdict auth_react(struct auth *auth, struct auth_round *round,
 	if (round->logged_in) {
 		/* Worthless: Harbor gives a token to whoever asks. The next question begins anew.
 		 */
-		if (rejection->denied)
+		if (rejection->denied) {
+			auth->powerless = auth->is_token;
 			wipe(&auth->header);
+		}
 		return AUTH_KEEP;
 	}
 	if (rejection->denied && (challenge->bearer || basic)) {

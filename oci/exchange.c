@@ -162,5 +162,6 @@ void exchange_end(struct exchange *exchange, long status, int64_t length)
 		return;
 	(void)err_set(&err, ERR_NETWORK, "broken off after %" PRId64 " of %" PRId64 " bytes",
 	              exchange->received, exchange->size);
+	(void)err_cause(&err, OCI_CAUSE_BROKEN_OFF);
 	(void)exchange_fail(exchange, &err);
 }

@@ -316,17 +316,20 @@ static int slot_redirect(struct slot *slot, const char *location)
 	if (++slot->redirects > LIMIT_REDIRECTS) {
 		(void)err_set(&err, ERR_LIMIT, "%s: more than %d redirects", exchange->host,
 		              LIMIT_REDIRECTS);
+		(void)err_cause(&err, OCI_CAUSE_REDIRECT_REFUSED);
 		return exchange_fail(exchange, &err);
 	}
 	url = url_resolve(slot->url, location, &err);
 	if (!url || url_place(url, &to, &err) || url_place(slot->url, &from, &err) ||
 	    url_place(exchange->url, &origin, &err)) {
 		(void)err_context(&err, "%s: redirect", exchange->host);
+		(void)err_cause(&err, OCI_CAUSE_REDIRECT_REFUSED);
 		return exchange_fail(exchange, &err);
 	}
 	if (from.secure && !to.secure) {
 		(void)err_set(&err, ERR_FORMAT, "%s: redirect from https to http at %s is refused",
 		              exchange->host, to.host);
+		(void)err_cause(&err, OCI_CAUSE_REDIRECT_REFUSED);
 		return exchange_fail(exchange, &err);
 	}
 	if (!place_equal(&origin, &to))
