@@ -26,6 +26,7 @@ struct auth {
 	char *scope;                /* for a challenge that names none */
 	char *header;               /* the cached value, or NULL */
 	bool is_token;              /* header is a Bearer that a token server gave, or ECR's */
+	bool powerless;             /* the last token was refused at once */
 	int64_t renew_ms;           /* of a token: when to get another */
 	int64_t end_ms;             /* of ECR's: when it is worth nothing any more */
 	struct challenge challenge; /* that the token answers */
@@ -128,17 +129,20 @@ static bool is_private_ecr(const struct auth *auth)
 	return auth->ecr && !ecr_is_public(auth->ecr);
 }
 
-const char *auth_hint(const struct auth *auth)
+struct answer_hint auth_hint(const struct auth *auth)
 {
+	enum oci_cause cause = auth->powerless ? OCI_CAUSE_TOKEN_POWERLESS
+	                                       : OCI_CAUSE_LOGIN_REFUSED;
+
 	if (auth->ecr)
-		return "check the rights of the AWS credentials";
+		return (struct answer_hint){ "check the rights of the AWS credentials", cause };
 	if (auth->credentials.registry_token)
-		return "check the registry token";
+		return (struct answer_hint){ "check the registry token", cause };
 	if (auth->credentials.identity_token)
-		return "check the identity token";
+		return (struct answer_hint){ "check the identity token", cause };
 	if (auth->credentials.username)
-		return "check username and password";
-	return "no credentials are given";
+		return (struct answer_hint){ "check username and password", cause };
+	return (struct answer_hint){ "no credentials are given", OCI_CAUSE_LOGIN_MISSING };
 }
 
 /* RFC 7617, section 2: a heap string, or NULL without memory. */
@@ -225,8 +229,11 @@ static int ask_token(struct auth *auth, struct exchange *exchange, struct err *e
 	} else if (exchange->status != 200) {
 		failed = answer_refuse(exchange, who, auth_hint(auth), err);
 		/* RFC 6749, section 5.2: a refresh token that is refused is a 400. */
-		if (exchange->status == 400)
+		if (exchange->status == 400) {
 			err->kind = ERR_AUTH;
+			if (!err->cause)
+				failed = err_cause(err, OCI_CAUSE_LOGIN_REFUSED);
+		}
 	} else {
 		failed = read_token(auth, exchange, exchange->host, err);
 	}
@@ -331,6 +338,7 @@ bool auth_rejects(const struct auth *auth, const struct exchange *exchange,
 
 static int log_in(struct auth *auth, const struct challenge *challenge, struct err *err)
 {
+	auth->powerless = false;
 	if (!challenge->bearer)
 		return use_basic(auth, err);
 	auth->challenge = *challenge;
@@ -359,8 +367,10 @@ enum auth_verdict auth_react(struct auth *auth, struct auth_round *round,
 	if (round->logged_in) {
 		/* Worthless: Harbor gives a token to whoever asks. The next question begins anew.
 		 */
-		if (rejection->denied)
+		if (rejection->denied) {
+			auth->powerless = auth->is_token;
 			wipe_text(&auth->header);
+		}
 		return AUTH_KEEP;
 	}
 	if (rejection->denied && (challenge->bearer || basic)) {

@@ -22,6 +22,7 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "oci/answer.h"
 #include "oci/challenge.h"
 #include "oci/exchange.h"
 #include "oci/oci.h"
@@ -72,6 +73,6 @@ enum auth_verdict auth_react(struct auth *auth, struct auth_round *round,
                              const struct auth_rejection *rejection, struct err *err);
 
 /* What an operator should look at after a 401: "check username and password". */
-const char *auth_hint(const struct auth *auth);
+struct answer_hint auth_hint(const struct auth *auth);
 
 #endif

@@ -175,12 +175,14 @@ static int refuse_helper(const json_t *root, const struct oci_reference *referen
 
 	json_object_foreach((json_t *)(uintptr_t)json_object_get(root, "credHelpers"), key, helper)
 	{
-		if (match(key, reference))
-			return err_set(err, ERR_CONFIG,
-			               "%s is left to the credential helper \"%.60s\", which can't "
-			               "be run here: put its credentials under \"auths\"",
-			               reference->host,
-			               json_is_string(helper) ? json_string_value(helper) : "?");
+		if (match(key, reference)) {
+			(void)err_set(err, ERR_CONFIG,
+			              "%s is left to the credential helper \"%.60s\", which can't "
+			              "be run here: put its credentials under \"auths\"",
+			              reference->host,
+			              json_is_string(helper) ? json_string_value(helper) : "?");
+			return err_cause(err, OCI_CAUSE_HELPER);
+		}
 	}
 	return 0;
 }
@@ -201,11 +203,13 @@ static int find(const json_t *root, const struct oci_reference *reference,
 		return err_context(err, "entry \"%.100s\"", key);
 	if (!is_empty(out))
 		return 0;
-	if (store && *store)
-		return err_set(err, ERR_CONFIG,
-		               "the credentials are left to the credential store \"%.60s\", which "
-		               "can't be asked here: put them under \"auths\"",
-		               store);
+	if (store && *store) {
+		(void)err_set(err, ERR_CONFIG,
+		              "the credentials are left to the credential store \"%.60s\", which "
+		              "can't be asked here: put them under \"auths\"",
+		              store);
+		return err_cause(err, OCI_CAUSE_HELPER);
+	}
 	return err_set(err, ERR_NOT_FOUND, "no credentials for %s/%s", reference->host,
 	               reference->name);
 }

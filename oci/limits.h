@@ -19,6 +19,10 @@ enum {
 	LIMIT_AWS_BYTES = 64 << 10,     /* an answer of AWS: tokens take 2 KiB, sessions 4 */
 	LIMIT_AWS_KEY_BYTES = 16 << 10, /* one key, token or role in it */
 
+	/* The environment. */
+	LIMIT_PROXY_BYTES = 4 << 10, /* of HTTPS_PROXY and HTTP_PROXY */
+	LIMIT_NO_PROXY_BYTES = 64 << 10,
+
 	/* Files that AWS' environment variables name. */
 	LIMIT_AWS_TOKEN_FILE = 64 << 10,   /* a service account's token takes 2 KiB */
 	LIMIT_AWS_PROFILES_FILE = 1 << 20, /* ~/.aws/credentials */

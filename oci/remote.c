@@ -202,6 +202,9 @@ int remote_open(const struct oci_settings *settings, const struct cancel *cancel
 		.plain_http = settings->plain_http,
 		.insecure = settings->insecure,
 		.ca_pem = settings->ca_pem,
+		.cert_pem = settings->cert_pem,
+		.key_pem = settings->key_pem,
+		.environment = settings->environment,
 		.user_agent = settings->user_agent,
 	};
 

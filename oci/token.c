@@ -10,8 +10,9 @@
 #include "oci/form.h"
 #include "oci/json.h"
 #include "oci/limits.h"
+#include "oci/oci.h"
 
-int token_check_realm(const char *realm, const struct place *registry, struct err *err)
+static int check_realm(const char *realm, const struct place *registry, struct err *err)
 {
 	struct place place;
 
@@ -28,6 +29,11 @@ int token_check_realm(const char *realm, const struct place *registry, struct er
 			"registry's own",
 			place.host);
 	return 0;
+}
+
+int token_check_realm(const char *realm, const struct place *registry, struct err *err)
+{
+	return check_realm(realm, registry, err) ? err_cause(err, OCI_CAUSE_REALM_REFUSED) : 0;
 }
 
 /* Append name=value to *url, which is replaced. */

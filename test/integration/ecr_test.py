@@ -421,10 +421,11 @@ class Failures(EcrCase):
         self.assertEqual(self.aws.count("ecr"), 2)
 
     def test_throttled_answer_is_a_matter_of_the_network(self):
-        self.aws.hooks.append(lambda request: request.command == "POST" and
-                              request.reply(400, {
-                                  "__type": "ThrottlingException",
-                                  "message": "Rate exceeded"}))
+        def throttle(request):
+            request.rfile.read(int(request.headers.get("Content-Length", 0)))
+            return request.reply(400, {"__type": "ThrottlingException",
+                                       "message": "Rate exceeded"})
+        self.aws.hooks.append(throttle)
         failed = self.wait_failed(self.launch(self.given(
             self.aws.make_keys())), "ThrottlingException: Rate exceeded")
         self.assertEqual(failed["kind"], "network")

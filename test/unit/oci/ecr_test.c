@@ -144,7 +144,9 @@ static void names_missing_rights(void **state)
 			0);
 		exchange_end(&exchange, 403, -1);
 		assert_int_equal(answer_missing_right(&exchange, right), rows[i].right != NULL);
-		assert_int_equal(answer_refuse(&exchange, "r", "", &err), -1);
+		assert_int_equal(answer_refuse(&exchange, "r",
+		                               (struct answer_hint){ "", OCI_CAUSE_NONE }, &err),
+		                 -1);
 		assert_int_equal(err.kind, ERR_AUTH);
 		assert_int_equal(err.cause, rows[i].right ? OCI_CAUSE_AWS_RIGHT_MISSING : 0);
 		if (rows[i].right)

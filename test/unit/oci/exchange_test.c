@@ -171,7 +171,11 @@ static void names_errors(void **state)
 
 		assert_int_equal(buf_add(&exchange.body, rows[i].body, strlen(rows[i].body), &err),
 		                 0);
-		assert_int_equal(answer_refuse(&exchange, "the registry", "check it", &err), -1);
+		assert_int_equal(
+			answer_refuse(&exchange, "the registry",
+		                      (struct answer_hint){ "check it", OCI_CAUSE_LOGIN_REFUSED },
+		                      &err),
+			-1);
 		assert_int_equal(err.kind, rows[i].kind);
 		assert_int_equal(strncmp(err.msg, rows[i].says, strlen(rows[i].says)), 0);
 	}
