@@ -44,7 +44,7 @@ enum {
 
 	/* Times. A large download as a whole has none; what is held in memory has. */
 	LIMIT_CONNECT_MS = 10 * 1000,
-	LIMIT_IDLE_S = 60,
+	LIMIT_IDLE_S = 60, /* without a byte, unless the settings say otherwise */
 	LIMIT_ANSWER_MS = 5 * 60 * 1000,
 	LIMIT_POLL_MS = 1000, /* the longest sleep: a stop wakes it at once */
 	LIMIT_AWS_ANSWER_MS = 30 * 1000,

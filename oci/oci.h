@@ -167,6 +167,7 @@ struct oci_settings {
 	struct oci_credentials credentials; /* all NULL: anonymous */
 	struct oci_aws aws;
 	char *(*environment)(const char *name); /* as getenv(3), for proxies and AWS; or NULL */
+	int idle_s; /* seconds without a byte that end a request; 0: 60 */
 	const char *user_agent;
 };
 

@@ -205,6 +205,7 @@ int remote_open(const struct oci_settings *settings, const struct cancel *cancel
 		.cert_pem = settings->cert_pem,
 		.key_pem = settings->key_pem,
 		.environment = settings->environment,
+		.idle_s = settings->idle_s,
 		.user_agent = settings->user_agent,
 	};
 

@@ -34,6 +34,7 @@ struct transport {
 	CURLM *multi;
 	struct connector *connector;
 	char *user_agent;
+	long idle_s;
 	bool plain_http;
 	struct oci_counters counters;
 	size_t active;
@@ -87,6 +88,7 @@ struct transport *transport_new(const struct transport_settings *settings,
 		return NULL;
 	}
 	transport->cancel = cancel;
+	transport->idle_s = settings->idle_s ? settings->idle_s : LIMIT_IDLE_S;
 	transport->plain_http = settings->plain_http;
 	transport->user_agent = strdup(settings->user_agent ? settings->user_agent : "specman");
 	if (!transport->user_agent) {
@@ -183,7 +185,7 @@ static int set_bounds(struct slot *slot)
 	SET(CURLOPT_CONNECTTIMEOUT_MS,
 	    exchange->connect_ms ? exchange->connect_ms : (long)LIMIT_CONNECT_MS);
 	SET(CURLOPT_LOW_SPEED_LIMIT, 1L);
-	SET(CURLOPT_LOW_SPEED_TIME, (long)LIMIT_IDLE_S);
+	SET(CURLOPT_LOW_SPEED_TIME, slot->transport->idle_s);
 	if (exchange->size < 0)
 		SET(CURLOPT_TIMEOUT_MS,
 		    exchange->answer_ms ? exchange->answer_ms : (long)LIMIT_ANSWER_MS);

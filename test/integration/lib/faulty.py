@@ -33,6 +33,7 @@ class Request(BaseHTTPRequestHandler):
             self.request.settimeout(30)
             self.request.do_handshake()
         super().setup()
+        self.server.owner.connections += 1
 
     def do_GET(self):
         self.server.owner.answer(self)
@@ -105,6 +106,7 @@ class FakeRegistry:
         self.page = page
         self.login = basic(user, password) if user else None
         self.stopping = threading.Event()
+        self.connections = 0
         self._lock = threading.Lock()
         self._server = _Server(("127.0.0.1", 0), Request)
         self._server.owner = self
@@ -114,11 +116,18 @@ class FakeRegistry:
         if authority:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*authority.issue())
-            self._server.socket = context.wrap_socket(
-                self._server.socket, server_side=True,
-                do_handshake_on_connect=False)
+            self.exchange_context(context)
         threading.Thread(target=self._server.serve_forever,
                          kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    def exchange_context(self, context):
+        """From now on, connections are accepted with this TLS context."""
+        listener = self._server.socket
+        if isinstance(listener, ssl.SSLSocket):
+            listener._context = context  # its setter is for connections
+        else:
+            self._server.socket = context.wrap_socket(
+                listener, server_side=True, do_handshake_on_connect=False)
 
     def stop(self):
         self.stopping.set()

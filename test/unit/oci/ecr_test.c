@@ -148,7 +148,8 @@ static void names_missing_rights(void **state)
 		                               (struct answer_hint){ "", OCI_CAUSE_NONE }, &err),
 		                 -1);
 		assert_int_equal(err.kind, ERR_AUTH);
-		assert_int_equal(err.cause, rows[i].right ? OCI_CAUSE_AWS_RIGHT_MISSING : 0);
+		assert_int_equal(err.cause,
+		                 rows[i].right ? OCI_CAUSE_AWS_RIGHT_MISSING : OCI_CAUSE_NO_RIGHT);
 		if (rows[i].right)
 			assert_string_equal(right, rows[i].right);
 	}
