@@ -141,6 +141,17 @@ static void mark(struct line *line, const struct err *err)
 	line->down_until_ms = err && err->kind == ERR_NETWORK ? clock_now_ms() + RETRY_DOWN_MS : 0;
 }
 
+/* What the network is said to have failed at, but an operator has to mend. */
+static bool is_lasting(int cause)
+{
+	return cause >= OCI_CAUSE_TLS_UNTRUSTED && cause <= OCI_CAUSE_TLS_HANDSHAKE;
+}
+
+static bool may_pass(const struct err *err)
+{
+	return err->kind == ERR_NETWORK && !is_lasting(err->cause);
+}
+
 /* Put one source's failure beside those of the others. One that may pass makes all worth a try. */
 static void add_failure(const struct oci_client *client, struct err *all, const struct line *line,
                         struct err *one)
@@ -156,8 +167,10 @@ static void add_failure(const struct oci_client *client, struct err *all, const 
 	memcpy(msg, all->msg, sizeof(msg));
 	(void)snprintf(all->msg, sizeof(all->msg), "%.*s; %.*s", (int)sizeof(msg) / 2 - 2, msg,
 	               (int)sizeof(msg) / 2 - 2, one->msg);
-	if (one->kind == ERR_NETWORK)
-		all->kind = ERR_NETWORK;
+	if (may_pass(one)) {
+		all->kind = one->kind;
+		all->cause = one->cause;
+	}
 }
 
 /* Wait before all sources are asked again. -1: they are not; *failure stands, or says
@@ -168,7 +181,7 @@ static int pause_before_retry(struct oci_client *client, const char *subject, st
 	int64_t least_ms = INT64_MAX;
 	int64_t pause_ms;
 
-	if (failure->kind != ERR_NETWORK || client->pauses >= LIMIT_RETRIES)
+	if (!may_pass(failure) || client->pauses >= LIMIT_RETRIES)
 		return -1;
 	/* The one that is ready first sets the time. */
 	for (size_t i = 0; i < client->count; i++) {
@@ -329,9 +342,9 @@ static bool is_open(const struct err *err)
 	return err->kind != ERR_NOT_FOUND && err->kind != ERR_CANCELLED;
 }
 
-static bool may_pass(const struct err *err)
+static bool is_unasked(const struct err *err)
 {
-	return err->kind == ERR_NETWORK || err->kind == ERR_NONE;
+	return err->kind == ERR_NONE || may_pass(err);
 }
 
 /* Ask one line for the tags of a batch and keep what is better than what is known. */
@@ -365,7 +378,7 @@ static void resolve_once(struct oci_client *client, char *const *tags, size_t co
 	const struct line *before = NULL;
 	struct line *line;
 
-	batch_fill(batch, tags, count, results, may_pass);
+	batch_fill(batch, tags, count, results, is_unasked);
 	for (size_t i = 0; i < batch->count; i++)
 		results[batch->places[i]].err = (struct err){ .kind = ERR_NONE };
 	while (batch->count && (line = walk_next(client, &walk))) {

@@ -197,10 +197,10 @@ struct oci_client;
  * source that answers says; bytes come from whichever has them, since their
  * digest proves them. A source that can't be reached is asked last for a while.
  *
- * When all fail and one for a reason that may pass (ERR_NETWORK), they are asked
- * again after a pause, at most five times in a round, that is from one oci_tags
- * to the next. Retry-After is honoured; one of more than a minute ends the
- * round. observer may be NULL.
+ * When all fail and one for a reason that may pass (ERR_NETWORK, unless it is a
+ * matter of certificates or TLS versions), they are asked again after a pause, at most five times
+ * in a round, that is from one oci_tags to the next. Retry-After is honoured; one of more than a
+ * minute ends the round. observer may be NULL.
  */
 MUST_CHECK struct oci_client *oci_client_new(const struct oci_settings *sources, size_t count,
                                              const struct oci_observer *observer,
