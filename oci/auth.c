@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "oci/answer.h"
+#include "oci/aws_error.h"
 #include "oci/ecr.h"
 #include "oci/limits.h"
 #include "oci/token.h"
@@ -311,6 +312,7 @@ bool auth_rejects(const struct auth *auth, const struct exchange *exchange,
                   struct auth_rejection *out_rejection)
 {
 	struct auth_rejection rejection = { .with_header = exchange->authorization };
+	char right[AWS_RIGHT_SIZE];
 	const char *line;
 	long status = exchange->status;
 
@@ -321,7 +323,7 @@ bool auth_rejects(const struct auth *auth, const struct exchange *exchange,
 	    !((status == 400 || status == 403) && rejection.with_header && auth->is_token))
 		return false;
 	/* The same user with another token would lack the same right. */
-	if (auth->ecr && answer_missing_right(exchange, NULL))
+	if (auth->ecr && aws_error_right(buf_text(&exchange->body), right))
 		return false;
 	for (size_t i = 0; (line = exchange_header(exchange, "WWW-Authenticate", i)); i++)
 		challenge_add(&rejection.challenge, line);
