@@ -184,14 +184,17 @@ static int log_in_to_ecr(struct auth *auth, struct err *err)
 static int renew_ecr(struct auth *auth, struct err *err)
 {
 	int64_t now_ms = clock_now_ms();
+	struct err why;
 
 	if (auth->header && now_ms < auth->renew_ms)
 		return 0;
-	if (!log_in_to_ecr(auth, err))
+	if (!log_in_to_ecr(auth, &why))
 		return 0;
-	/* AWS is out of reach, and the old token good for a while. */
-	if (!auth->header || err->kind != ERR_NETWORK || now_ms >= auth->end_ms)
+	if (!auth->header || why.kind != ERR_NETWORK || now_ms >= auth->end_ms) {
+		*err = why;
 		return -1;
+	}
+	/* AWS is out of reach, and the old token good for a while. */
 	auth->renew_ms = now_ms + 1000 * (int64_t)AWS_RETRY_S;
 	return 0;
 }

@@ -308,7 +308,7 @@ class Renewal(EcrCase):
         self.assertNotIn("Sync failed", daemon.log())
 
     def test_token_goes_on_while_aws_is_out_of_reach(self):
-        self.aws.token_seconds = 8
+        self.aws.token_seconds = 6
         daemon = self.launch(self.given(self.aws.make_keys()), interval="1s")
         self.wait_served(daemon)
         self.aws.hooks.append(lambda request: request.reply(503))
