@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "oci/aws_error.h"
 #include "oci/error_body.h"
 
 /* ngx_http_special_response.c, of nginx' own statuses 496 and 495 */
@@ -122,25 +123,6 @@ static const char *meaning_of(long status, enum oci_cause cause)
 	}
 }
 
-bool answer_missing_right(const struct exchange *exchange, char *out_right)
-{
-	static const char phrase[] = "not authorized to perform: ";
-	const char *found = strstr(buf_text(&exchange->body), phrase);
-	size_t size;
-
-	if (!found)
-		return false;
-	found += sizeof(phrase) - 1;
-	size = strspn(found, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-:");
-	if (!size || size >= ANSWER_RIGHT_SIZE || !memchr(found, ':', size))
-		return false;
-	if (out_right) {
-		memcpy(out_right, found, size);
-		out_right[size] = '\0';
-	}
-	return true;
-}
-
 static int refuse_right(const struct exchange *exchange, const char *who, const char *right,
                         const char *said, struct err *err)
 {
@@ -154,11 +136,12 @@ int answer_refuse(const struct exchange *exchange, const char *who, struct answe
 {
 	bool with_hint = is_denial(exchange->status) && !exchange->foreign && hint.text[0];
 	enum oci_cause cause;
-	char said[ERROR_BODY_SIZE], right[ANSWER_RIGHT_SIZE];
+	char said[ERROR_BODY_SIZE], right[AWS_RIGHT_SIZE];
 
 	(void)error_body_format(exchange->body.data ? exchange->body.data : "", exchange->body.size,
 	                        said);
-	if (exchange->status == 403 && !exchange->foreign && answer_missing_right(exchange, right))
+	if (exchange->status == 403 && !exchange->foreign &&
+	    aws_error_right(buf_text(&exchange->body), right))
 		return refuse_right(exchange, who, right, said, err);
 	cause = cause_of(exchange, said, hint.cause);
 	(void)err_set(err, kind_of(exchange), "%ld from %s%s: %s%s%s", exchange->status,

@@ -2,19 +2,8 @@
 #ifndef SPECMAN_OCI_ANSWER_H
 #define SPECMAN_OCI_ANSWER_H
 
-#include <stdbool.h>
-
 #include "base/err.h"
 #include "oci/exchange.h"
-
-enum { ANSWER_RIGHT_SIZE = 80 };
-
-/*
- * Whether an error's body says that a right of AWS' IAM is missing ("User: … is
- * not authorized to perform: ecr:BatchGetImage on resource: …"); then its name
- * is in out_right, unless that is NULL.
- */
-bool answer_missing_right(const struct exchange *exchange, char *out_right);
 
 /* Who asked: what to check when that is not enough, and the cause of a 401. */
 struct answer_hint {

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "oci/answer.h"
+#include "oci/aws_error.h"
 #include "oci/ecr.h"
 #include "oci/limits.h"
 #include "oci/token.h"
@@ -187,14 +188,17 @@ static int log_in_to_ecr(struct auth *auth, struct err *err)
 static int renew_ecr(struct auth *auth, struct err *err)
 {
 	int64_t now_ms = clock_now_ms();
+	struct err why;
 
 	if (auth->header && now_ms < auth->renew_ms)
 		return 0;
-	if (!log_in_to_ecr(auth, err))
+	if (!log_in_to_ecr(auth, &why))
 		return 0;
-	/* AWS is out of reach, and the old token good for a while. */
-	if (!auth->header || err->kind != ERR_NETWORK || now_ms >= auth->end_ms)
+	if (!auth->header || why.kind != ERR_NETWORK || now_ms >= auth->end_ms) {
+		*err = why;
 		return -1;
+	}
+	/* AWS is out of reach, and the old token good for a while. */
 	auth->renew_ms = now_ms + 1000 * (int64_t)AWS_RETRY_S;
 	return 0;
 }
@@ -318,6 +322,7 @@ bool auth_rejects(const struct auth *auth, const struct exchange *exchange,
                   struct auth_rejection *out_rejection)
 {
 	struct auth_rejection rejection = { .with_header = exchange->authorization };
+	char right[AWS_RIGHT_SIZE];
 	const char *line;
 	long status = exchange->status;
 
@@ -328,7 +333,7 @@ bool auth_rejects(const struct auth *auth, const struct exchange *exchange,
 	    !((status == 400 || status == 403) && rejection.with_header && auth->is_token))
 		return false;
 	/* The same user with another token would lack the same right. */
-	if (auth->ecr && answer_missing_right(exchange, NULL))
+	if (auth->ecr && aws_error_right(buf_text(&exchange->body), right))
 		return false;
 	for (size_t i = 0; (line = exchange_header(exchange, "WWW-Authenticate", i)); i++)
 		challenge_add(&rejection.challenge, line);

@@ -110,16 +110,20 @@ static int no_credentials(const char *why, struct err *err)
 static int find_usual(const struct aws *aws, struct aws_keys *out_keys, struct err *err)
 {
 	CLEANUP(buf_release) struct buf why = BUF_INIT(sizeof(err->msg));
-	struct err full;
+	struct err one, full;
 
 	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
-		enum aws_found found = sources[i].find(aws, out_keys, err);
+		enum aws_found found = sources[i].find(aws, out_keys, &one);
 
-		if (found != AWS_ABSENT)
-			return found == AWS_FOUND ? 0 : -1;
+		if (found == AWS_FOUND)
+			return 0;
+		if (found == AWS_FAILED) {
+			*err = one;
+			return -1;
+		}
 		/* What doesn't fit is left out of the sentence. */
 		if (buf_addf(&why, &full, "%s%s: %.100s", why.size ? "; " : "", sources[i].name,
-		             err->msg))
+		             one.msg))
 			continue;
 	}
 	return no_credentials(buf_text(&why), err);
@@ -183,12 +187,14 @@ int aws_chain_keys(struct aws_chain *chain, const struct aws_keys **out_keys, bo
 	/* Keys without end cost nothing to look up, and their file may have changed. */
 	bool kept = chain->keys.access_key && chain->keys.life_s;
 	int64_t now_ms = clock_now_ms();
+	struct err why;
 
 	if (!kept || now_ms >= chain->renew_ms) {
-		if (!find(&chain->aws, &found, err)) {
+		if (!find(&chain->aws, &found, &why)) {
 			keep(chain, &found);
 			kept = false;
-		} else if (!kept || now_ms >= chain->end_ms || err->kind == ERR_CANCELLED) {
+		} else if (!kept || now_ms >= chain->end_ms || why.kind == ERR_CANCELLED) {
+			*err = why;
 			return -1;
 		} else {
 			chain->renew_ms = now_ms + 1000 * (int64_t)AWS_RETRY_S;

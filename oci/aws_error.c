@@ -2,7 +2,6 @@
 #include "oci/aws_error.h"
 
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -132,9 +131,28 @@ static int fill_clock(const struct aws_error *error, const struct aws_question *
 	return err_cause(err, OCI_CAUSE_AWS_CLOCK);
 }
 
+bool aws_error_right(const char *text, char out_right[static AWS_RIGHT_SIZE])
+{
+	static const char phrase[] = "not authorized to perform: ";
+	const char *found = strstr(text, phrase);
+	size_t size;
+
+	if (!found)
+		return false;
+	found += sizeof(phrase) - 1;
+	size = strspn(found, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-:");
+	if (!size || size >= AWS_RIGHT_SIZE || !memchr(found, ':', size))
+		return false;
+	memcpy(out_right, found, size);
+	out_right[size] = '\0';
+	return true;
+}
+
 static int fill_denied(const struct aws_error *error, const struct aws_question *question,
                        struct err *err)
 {
+	char right[AWS_RIGHT_SIZE];
+
 	if (question->role) {
 		(void)err_set(
 			err, ERR_AUTH,
@@ -144,10 +162,13 @@ static int fill_denied(const struct aws_error *error, const struct aws_question 
 			question->action);
 		return err_cause(err, OCI_CAUSE_AWS_ROLE_REFUSED);
 	}
-	(void)err_set(err, ERR_AUTH, "%s: the right %s is missing from the policy of %s: %s: %s",
-	              question->who, question->action,
-	              question->source ? question->source : "the caller", error->code,
-	              error->message);
+	/* Public ECR wants two of them for one action. */
+	if (!aws_error_right(error->message, right))
+		(void)snprintf(right, sizeof(right), "%s", question->action);
+	(void)err_set(err, ERR_AUTH,
+	              "%s: the right %s is missing from the policy behind the keys of %s: %s: %s",
+	              question->who, right, question->source ? question->source : "the caller",
+	              error->code, error->message);
 	return err_cause(err, OCI_CAUSE_AWS_RIGHT_MISSING);
 }
 

@@ -5,12 +5,13 @@
 #ifndef SPECMAN_OCI_AWS_ERROR_H
 #define SPECMAN_OCI_AWS_ERROR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
 
-enum { AWS_CODE_SIZE = 64, AWS_MESSAGE_SIZE = 240 };
+enum { AWS_CODE_SIZE = 64, AWS_MESSAGE_SIZE = 240, AWS_RIGHT_SIZE = 80 };
 
 /* Strings are "" when they are not there. */
 struct aws_error {
@@ -19,6 +20,12 @@ struct aws_error {
 };
 
 void aws_error_read(const char *body, size_t size, struct aws_error *out_error);
+
+/*
+ * Whether a text says that a right of IAM is missing ("User: … is not authorized
+ * to perform: ecr:BatchGetImage on resource: …"): then out_right has its name.
+ */
+bool aws_error_right(const char *text, char out_right[static AWS_RIGHT_SIZE]);
 
 /* What was asked, for the sentence. */
 struct aws_question {

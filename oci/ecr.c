@@ -188,19 +188,25 @@ int ecr_login(struct ecr *ecr, struct ecr_login *out_login, struct err *err)
 {
 	const struct aws_keys *keys = NULL;
 	bool kept = false;
+	struct err why;
 
-	if (aws_chain_keys(ecr->chain, &keys, &kept, err)) {
-		if (!ecr->may_be_nobody || err->cause != OCI_CAUSE_AWS_NO_CREDENTIALS)
-			return -1;
-		*out_login = (struct ecr_login){ .token = NULL };
-		return 0;
+	if (aws_chain_keys(ecr->chain, &keys, &kept, &why)) {
+		if (ecr->may_be_nobody && why.cause == OCI_CAUSE_AWS_NO_CREDENTIALS) {
+			*out_login = (struct ecr_login){ .token = NULL };
+			return 0;
+		}
+		*err = why;
+		return -1;
 	}
-	if (!ask(ecr, keys, out_login, err))
+	if (!ask(ecr, keys, out_login, &why))
 		return 0;
-	if (!is_about_keys(err))
-		return -1;
-	aws_chain_forget(ecr->chain);
-	if (!kept || aws_chain_keys(ecr->chain, &keys, &kept, err))
-		return -1;
-	return ask(ecr, keys, out_login, err);
+	if (is_about_keys(&why))
+		aws_chain_forget(ecr->chain);
+	if (is_about_keys(&why) && kept) {
+		if (aws_chain_keys(ecr->chain, &keys, &kept, err))
+			return -1;
+		return ask(ecr, keys, out_login, err);
+	}
+	*err = why;
+	return -1;
 }

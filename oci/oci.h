@@ -148,7 +148,7 @@ struct oci_aws {
 	char *access_key;
 	char *secret_key;
 	char *session_token;
-	char *region; /* NULL: as the host's name says */
+	char *region; /* where the host's name doesn't say it, and of STS; or NULL */
 	char *role_arn;
 	char *external_id;
 };

@@ -307,6 +307,16 @@ class Renewal(EcrCase):
         self.assertEqual(self.registry.denied, 0)
         self.assertNotIn("Sync failed", daemon.log())
 
+    def test_token_goes_on_while_aws_is_out_of_reach(self):
+        self.aws.token_seconds = 6
+        daemon = self.launch(self.given(self.aws.make_keys()), interval="1s")
+        self.wait_served(daemon)
+        self.aws.hooks.append(lambda request: request.reply(503))
+        until(lambda: len(self.aws.seen("POST", "^/$")) > 1, "a renewal", 30,
+              daemon.tail)
+        self.push(daemon, "4.5.15")
+        self.assertNotIn("Sync failed", daemon.log())
+
     def test_token_that_ends_early(self):
         daemon = self.launch(self.given(self.aws.make_keys()))
         self.wait_served(daemon)
@@ -338,7 +348,7 @@ class Renewal(EcrCase):
 
     def test_temporary_keys_before_their_end(self):
         self.aws.token_seconds = 2
-        self.aws.keys_seconds = 6
+        self.aws.keys_seconds = 4
         daemon = self.launch(self.given(
             self.aws.make_keys(), credentialType="sts", arn=ROLE),
             interval="1s")

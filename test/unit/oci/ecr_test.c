@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "oci/answer.h"
+#include "oci/aws_error.h"
 #include "oci/ecr.h"
 #include "oci/limits.h"
 
@@ -136,14 +137,14 @@ static void names_missing_rights(void **state)
 	(void)state;
 	for (size_t i = 0; i < LEN(rows); i++) {
 		CLEANUP(exchange_release) struct exchange exchange = { .size = EXCHANGE_ANY_SIZE };
-		char right[ANSWER_RIGHT_SIZE] = "";
+		char right[AWS_RIGHT_SIZE] = "";
 		struct err err;
 
 		assert_int_equal(
 			exchange_take_body(&exchange, 403, -1, rows[i].body, strlen(rows[i].body)),
 			0);
 		exchange_end(&exchange, 403, -1);
-		assert_int_equal(answer_missing_right(&exchange, right), rows[i].right != NULL);
+		assert_int_equal(aws_error_right(rows[i].body, right), rows[i].right != NULL);
 		assert_int_equal(answer_refuse(&exchange, "r",
 		                               (struct answer_hint){ "", OCI_CAUSE_NONE }, &err),
 		                 -1);
