@@ -3,7 +3,7 @@
  * failure or a warning its cause and what to do.
  *
  *	ok   certificate: tls.crt is good until 2026-01-02
- *	FAIL tags of harbor.example.com: 403 from the registry: denied
+ *	FAIL tags: tags of harbor.example.com/a/b: 403 from the registry: denied
  *	  cause: no-pull-right
  *	  do: The login is right, but …
  */
@@ -20,8 +20,6 @@ struct check {
 	const struct cancel *cancel;
 	unsigned ok, warnings, failed, skipped; /* steps that ended so */
 };
-
-enum { CHECK_STEP_SIZE = 640 }; /* "download of 4.5.15 from HOST/NAME" */
 
 void report_ok(struct check *check, const char *step, const char *format, ...) PRINTF_LIKE(3, 4);
 void report_skip(struct check *check, const char *step, const char *format, ...) PRINTF_LIKE(3, 4);

@@ -142,7 +142,8 @@ static int find_in_config(const struct parts *parts, const struct oci_reference 
 	if (reason.kind == ERR_NOT_FOUND)
 		return 0;
 	*err = reason;
-	return err->cause ? -1 : err_cause(err, ADVICE_DOCKER_CONFIG);
+	return err_cause(err, err->kind == ERR_CONFIG ? (int)OCI_CAUSE_HELPER
+	                                              : (int)ADVICE_DOCKER_CONFIG);
 }
 
 /* What flags and secret say without naming a host: for the repository's own one. */

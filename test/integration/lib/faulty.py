@@ -31,8 +31,21 @@ class Request(BaseHTTPRequestHandler):
     def setup(self):
         if isinstance(self.request, ssl.SSLSocket):
             self.request.settimeout(30)
-            self.request.do_handshake()
+            try:
+                self.request.do_handshake()
+            except ssl.SSLError:
+                self.drain()
+                raise
         super().setup()
+
+    def drain(self):
+        """Closing on unread bytes resets the connection, and an alert that
+        is under way is lost."""
+        with socket.fromfd(self.request.fileno(), socket.AF_INET,
+                           socket.SOCK_STREAM) as raw:
+            raw.settimeout(5)
+            while raw.recv(4096):
+                pass
 
     def do_GET(self):
         self.server.owner.answer(self)
@@ -93,10 +106,11 @@ class _Server(ThreadingHTTPServer):
 
 
 class FakeRegistry:
-    """Listens at once. `host` is the name that clients are to use."""
+    """Listens at once. `host` is the name that clients are to use; `tls` an
+    SSLContext other than that of the authority's usual certificate."""
 
     def __init__(self, authority=None, host="127.0.0.1", page=None,
-                 user=None, password=None):
+                 user=None, password=None, tls=None):
         self.repositories = {}
         self.requests = []   # (method, path, headers)
         self.hooks = []
@@ -108,11 +122,12 @@ class FakeRegistry:
         self._server.owner = self
         self.port = self._server.server_address[1]
         self.host = f"{host}:{self.port}"
-        self.url = ("https://" if authority else "http://") + self.host
         if authority:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(*authority.issue())
-            self._server.socket = context.wrap_socket(
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            tls.load_cert_chain(*authority.issue())
+        self.url = ("https://" if tls else "http://") + self.host
+        if tls:
+            self._server.socket = tls.wrap_socket(
                 self._server.socket, server_side=True,
                 do_handshake_on_connect=False)
         threading.Thread(target=self._server.serve_forever,
