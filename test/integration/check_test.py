@@ -10,9 +10,9 @@ import unittest
 from lib import proc, secret
 from lib.case import Case
 from lib.daemon import REPORT, environment, program
-from lib.mishaps import (AWS_SECRET, CAUSES, PASSWORD, USER, Run, Stage,
-                         closed_port)
+from lib.mishaps import CAUSES
 from lib.registry import PATH
+from lib.stage import AWS_SECRET, PASSWORD, USER, Run, Stage, closed_port
 from lib.wait import scale, until
 
 
@@ -118,10 +118,12 @@ class Check(Case):
             request.send_response(200)
             request.send_header("Content-Length", str(len(layer)))
             request.end_headers()
-            request.wfile.write(layer[:128 << 10])
-            request.wfile.flush()
-            closed.append(request.wait_closed())
-            return True
+            try:
+                request.wfile.write(layer[:128 << 10])
+                request.wfile.flush()
+                return request.wait_closed()
+            finally:  # also when it has hung up before all was written
+                closed.append(True)
         fake.on("GET", "/blobs/", trickle)
         code, stdout, _ = check(Run(
             "--repository", fake.repository(), "--registry-ca",
