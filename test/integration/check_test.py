@@ -27,12 +27,12 @@ def check(run, seconds=90):
 
 
 class EachCause(Case):
-    """All checks run side by side, beginning with the first test."""
+    """All checks run side by side: where the client asks again, they wait."""
 
     @classmethod
     def setUpClass(cls):
         cls.stage = Stage(cls)
-        cls.pool = concurrent.futures.ThreadPoolExecutor(8)
+        cls.pool = concurrent.futures.ThreadPoolExecutor(32)
         cls.addClassCleanup(cls.pool.shutdown)
         cls.runs = {}
         for title, _, _, set_up in CAUSES:
