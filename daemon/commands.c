@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "base/cleanup.h"
+#include "check.h"
 #include "config.h"
 #include "log.h"
 #include "serve.h"
@@ -48,6 +49,16 @@ static int run_ca(const struct config *config)
 	return fputs(pem, stdout) < 0 || fflush(stdout) ? EXIT_FAILED : EXIT_DONE;
 }
 
+static int run_check(const struct config *config)
+{
+	struct err err;
+	bool fine;
+
+	if (check_run(config, &fine, &err))
+		return fail("no check", &err);
+	return fine && !fflush(stdout) ? EXIT_DONE : EXIT_FAILED;
+}
+
 static int run_version(const struct config *config)
 {
 	(void)config;
@@ -56,6 +67,7 @@ static int run_version(const struct config *config)
 
 static const struct command commands[] = {
 	{ "serve", "run the daemon (the default)", run_serve },
+	{ "check", "test configuration, credentials, registry, certificate and disk", run_check },
 	{ "ca", "print the self-made CA, for clients to trust", run_ca },
 	{ "version", "print the version", run_version },
 };
@@ -97,9 +109,10 @@ int command_run(char *const *args, char *const *environment)
 		return EXIT_USAGE;
 	}
 	if (config.command && !(command = find(config.command))) {
-		(void)fprintf(stderr,
-		              "specman: unknown command %s: it may be serve, ca or version\n",
-		              config.command);
+		(void)fprintf(
+			stderr,
+			"specman: unknown command %s: it may be serve, check, ca or version\n",
+			config.command);
 		return EXIT_USAGE;
 	}
 	log_set_level(config.log_level);

@@ -71,6 +71,8 @@ static const struct flag flags[] = {
 
 enum { FLAG_COUNT = sizeof(flags) / sizeof(flags[0]), NAME_SIZE = 64 };
 
+_Static_assert(sizeof(flags) / sizeof(flags[0]) <= CONFIG_FLAGS_MAX, "each flag has its origin");
+
 /* ---- values ---- */
 
 static int parse_count(const char *text, int64_t least, int64_t most, const char **out_end,
@@ -128,10 +130,7 @@ static int parse_level(const char *text, enum log_level *out_level)
 
 static int add_listener(void *field, const char *text, struct err *err)
 {
-	struct {
-		struct listen_address at[CONFIG_LISTEN_MAX];
-		size_t count;
-	} *list = field;
+	struct config_listen *list = field;
 
 	if (list->count == CONFIG_LISTEN_MAX)
 		return err_set(err, ERR_CONFIG, "more than %d addresses", CONFIG_LISTEN_MAX);
@@ -159,6 +158,7 @@ static int set_value(const struct flag *flag, const char *from, const char *text
 	char *field = (char *)config + flag->offset;
 	const char *end = "";
 
+	config->origins[flag - flags].text = text;
 	switch (flag->kind) {
 	case TEXT:
 		if (!*text)
@@ -271,8 +271,7 @@ static bool is_service_link(const char *variable)
 	return !strncmp(variable, "SPECMAN_SERVICE_", 16) || !strncmp(variable, "SPECMAN_PORT", 12);
 }
 
-static int read_environment(char *const *environment, const bool *by_flag, struct config *config,
-                            struct err *err)
+static int read_environment(char *const *environment, struct config *config, struct err *err)
 {
 	for (; *environment; environment++) {
 		size_t length = strcspn(*environment, "=");
@@ -286,14 +285,16 @@ static int read_environment(char *const *environment, const bool *by_flag, struc
 			i++;
 		if (i == FLAG_COUNT)
 			return unknown(*environment, length, true, err);
-		if (!by_flag[i] &&
-		    set_value(&flags[i], name, *environment + length + 1, config, err))
+		if (config->origins[i].source == CONFIG_FLAG)
+			continue;
+		config->origins[i].source = CONFIG_ENVIRONMENT;
+		if (set_value(&flags[i], name, *environment + length + 1, config, err))
 			return -1;
 	}
 	return 0;
 }
 
-static int read_flag(char *const **args, bool *by_flag, struct config *config, struct err *err)
+static int read_flag(char *const **args, struct config *config, struct err *err)
 {
 	const char *arg = *(*args)++;
 	size_t length = strcspn(arg, "=");
@@ -318,7 +319,7 @@ static int read_flag(char *const **args, bool *by_flag, struct config *config, s
 		value = "true";
 	if (!value && !(value = *(*args)++))
 		return err_set(err, ERR_CONFIG, "%s needs a value: %s", arg, flags[i].value);
-	by_flag[i] = true;
+	config->origins[i].source = CONFIG_FLAG;
 	{
 		char name[NAME_SIZE];
 
@@ -392,14 +393,13 @@ int config_read(char *const *args, char *const *environment, struct config *out_
                 struct err *err)
 {
 	struct config config = { .repository = NULL };
-	bool by_flag[FLAG_COUNT] = { false };
 
 	if (fill_defaults(&config, err))
 		return -1;
 	while (*args)
-		if (read_flag(&args, by_flag, &config, err))
+		if (read_flag(&args, &config, err))
 			return -1;
-	if (read_environment(environment, by_flag, &config, err) || check_together(&config, err))
+	if (read_environment(environment, &config, err) || check_together(&config, err))
 		return -1;
 	*out_config = config;
 	return 0;
@@ -415,5 +415,41 @@ void config_print_flags(FILE *out)
 		if (flags[i].by_default)
 			(void)fprintf(out, " (%s)", flags[i].by_default);
 		(void)fputc('\n', out);
+	}
+}
+
+static void print_value(const struct flag *flag, const struct config *config, FILE *out)
+{
+	const char *field = (const char *)config + flag->offset;
+	const char *text = config->origins[flag - flags].text;
+	const struct config_texts *texts = (const void *)field;
+	const struct config_listen *list = (const void *)field;
+	char address[LISTEN_TEXT_SIZE];
+
+	if (flag->kind == TEXTS && texts->count)
+		for (size_t i = 0; i < texts->count; i++)
+			(void)fprintf(out, " %s", texts->at[i]);
+	else if (flag->kind == LISTEN)
+		for (size_t i = 0; i < list->count; i++)
+			(void)fprintf(out, " %s", listen_format(&list->at[i], address));
+	else if (flag->kind == COUNT)
+		(void)fprintf(out, " %" PRId64, *(const int64_t *)(const void *)field);
+	else
+		(void)fprintf(out, " %s", text ? text : "(not set)");
+}
+
+void config_print(const struct config *config, FILE *out)
+{
+	for (size_t i = 0; i < FLAG_COUNT; i++) {
+		char name[NAME_SIZE];
+
+		(void)fprintf(out, "  --%s", flags[i].name);
+		print_value(&flags[i], config, out);
+		if (config->origins[i].source == CONFIG_ENVIRONMENT)
+			(void)fprintf(out, "  [environment: %s]\n", variable_of(&flags[i], name));
+		else
+			(void)fprintf(out, "  [%s]\n",
+			              config->origins[i].source == CONFIG_FLAG ? "flag"
+			                                                       : "default");
 	}
 }

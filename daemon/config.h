@@ -10,11 +10,19 @@
 #include "base/listen.h"
 #include "log.h"
 
-enum { CONFIG_LISTEN_MAX = 8, CONFIG_TEXTS_MAX = 32 };
+enum { CONFIG_LISTEN_MAX = 8, CONFIG_TEXTS_MAX = 32, CONFIG_FLAGS_MAX = 96 };
+
+enum config_source { CONFIG_DEFAULT, CONFIG_FLAG, CONFIG_ENVIRONMENT };
 
 /* The values of a flag that may be repeated. */
 struct config_texts {
 	const char *at[CONFIG_TEXTS_MAX];
+	size_t count;
+};
+
+/* Where to listen. */
+struct config_listen {
+	struct listen_address at[CONFIG_LISTEN_MAX];
 	size_t count;
 };
 
@@ -41,14 +49,16 @@ struct config {
 	int64_t max_releases; /* 0: no limit */
 	bool prune;
 	const char *data_dir;
-	struct {
-		struct listen_address at[CONFIG_LISTEN_MAX];
-		size_t count;
-	} listen, admin_listen;
+	struct config_listen listen;
+	struct config_listen admin_listen;
 	int64_t workers;
 	const char *tls_cert;
 	const char *tls_key;
 	enum log_level log_level;
+	struct {
+		enum config_source source;
+		const char *text;    /* as it was given, the last time; NULL: not at all */
+	} origins[CONFIG_FLAGS_MAX]; /* in the order of the table of flags */
 };
 
 /*
@@ -65,5 +75,8 @@ const char *config_layout(const char *repository);
 
 /* Print the flags, one line each, for --help. */
 void config_print_flags(FILE *out);
+
+/* Print what counts, one flag a line, and where it is from. No flag's value is a secret. */
+void config_print(const struct config *config, FILE *out);
 
 #endif

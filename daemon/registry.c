@@ -12,6 +12,7 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
+#include "advice.h"
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "secret.h"
@@ -66,10 +67,12 @@ static int name_by_secret(const struct parts *parts, struct oci_reference *out_r
 	const char *base = buf_text(&parts->secret.values[SECRET_BASE_PATH]);
 	size_t length;
 
-	if (!endpoint)
-		return err_set(err, ERR_NOT_FOUND,
-		               "neither --repository nor the secret %s names a registry",
-		               parts->config->registry_secret_dir);
+	if (!endpoint) {
+		(void)err_set(err, ERR_NOT_FOUND,
+		              "neither --repository nor the secret %s names a registry",
+		              parts->config->registry_secret_dir);
+		return err_cause(err, ADVICE_NO_REPOSITORY);
+	}
 	length = strlen(endpoint);
 	while (length && endpoint[length - 1] == '/')
 		length--;
@@ -100,14 +103,23 @@ static int name_by_flag(const char *text, const char *flag, struct oci_settings 
 
 /* ---- credentials ---- */
 
+static int read_flag_file(const char *flag, const char *path, struct buf *text, struct err *err)
+{
+	if (!io_read_file(AT_FDCWD, path, text, err))
+		return 0;
+	(void)err_cause(err, ADVICE_FILE_UNREADABLE);
+	return err_context(err, "%s", flag);
+}
+
 static int read_flag_credentials(const struct config *config, struct oci_credentials *credentials,
                                  struct err *err)
 {
 	CLEANUP(buf_release) struct buf password = BUF_INIT(64 * 1024);
 	int failed;
 
-	if (io_read_file(AT_FDCWD, config->registry_password_file, &password, err))
-		return err_context(err, "--registry-password-file");
+	if (read_flag_file("--registry-password-file", config->registry_password_file, &password,
+	                   err))
+		return -1;
 	trim(&password);
 	failed = copy(config->registry_username, &credentials->username, err) ||
 	         copy(buf_text(&password), &credentials->password, err);
@@ -130,7 +142,8 @@ static int find_in_config(const struct parts *parts, const struct oci_reference 
 	if (reason.kind == ERR_NOT_FOUND)
 		return 0;
 	*err = reason;
-	return -1;
+	return err_cause(err, err->kind == ERR_CONFIG ? (int)OCI_CAUSE_HELPER
+	                                              : (int)ADVICE_DOCKER_CONFIG);
 }
 
 /* What flags and secret say without naming a host: for the repository's own one. */
@@ -242,8 +255,8 @@ static int find_pem(const struct parts *parts, const char *file, const char *fla
 
 	if (!file)
 		return value ? decode_pem(value, what, out_pem, err) : 0;
-	if (io_read_file(AT_FDCWD, file, &text, err))
-		return err_context(err, "%s", flag);
+	if (read_flag_file(flag, file, &text, err))
+		return -1;
 	*out_pem = buf_steal(&text);
 	return *out_pem ? 0 : err_set(err, ERR_CONFIG, "%s: %s is empty", flag, file);
 }
@@ -425,12 +438,11 @@ static int read_parts(const struct config *config, struct parts *parts, struct e
 	parts->config = config;
 	parts->docker_config = (struct buf)BUF_INIT(SECRET_MAX_BYTES);
 	if (secret_read(config->registry_secret_dir, &parts->secret, err))
-		return -1;
+		return err_cause(err, ADVICE_SECRET_UNREADABLE);
 	if (config->registry_config) {
 		parts->docker_config_name = config->registry_config;
-		return io_read_file(AT_FDCWD, config->registry_config, &parts->docker_config, err)
-		               ? err_context(err, "--registry-config")
-		               : 0;
+		return read_flag_file("--registry-config", config->registry_config,
+		                      &parts->docker_config, err);
 	}
 	parts->docker_config_name = ".dockerconfigjson";
 	return value->size ? buf_add(&parts->docker_config, value->data, value->size, err) : 0;
@@ -443,7 +455,9 @@ int registry_load(const struct config *config, struct registry *out_registry, st
 
 	if (read_parts(config, &parts, err) || add_repository(&registry, &parts, err) ||
 	    add_mirrors(&registry, &parts, err))
-		return -1;
+		return err->cause || err->kind != ERR_CONFIG
+		               ? -1
+		               : err_cause(err, ADVICE_SECRET_VALUE); /* flags were checked */
 	*out_registry = registry;
 	registry = (struct registry){ .sources = NULL };
 	return 0;

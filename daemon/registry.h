@@ -22,7 +22,8 @@ struct registry {
 /*
  * Read everything anew. The sources own their texts; registry_release frees
  * and wipes them. ERR_NOT_FOUND when neither a flag nor the secret names a
- * repository yet; ERR_CONFIG, ERR_FORMAT or ERR_IO for what can't be used.
+ * repository yet; ERR_CONFIG, ERR_FORMAT or ERR_IO for what can't be used. err.cause
+ * is one of advice.h.
  *
  * Username, password and token of flags and secret are for the repository's
  * own host, entries of a docker config for the host that they name. CAs are

@@ -4,12 +4,14 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
-#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include <openssl/crypto.h>
 
+#include "base/cleanup.h"
 #include "base/io.h"
 
 /* Compared without case, "-" and "_". Of two spellings of one key the one read last counts. */
@@ -153,4 +155,87 @@ uint64_t secret_fingerprint(const char *path)
 	if (dir)
 		(void)closedir(dir);
 	return sum;
+}
+
+const char *secret_spelling(enum secret_key key)
+{
+	static const char *const names[SECRET_KEY_COUNT] = {
+		[SECRET_ENDPOINT] = "endpoint",
+		[SECRET_BASE_PATH] = "baseContentPath",
+		[SECRET_USERNAME] = "username",
+		[SECRET_PASSWORD] = "password",
+		[SECRET_TOKEN] = "token",
+		[SECRET_CA] = "caCert",
+		[SECRET_CLIENT_CERT] = "clientCert",
+		[SECRET_CLIENT_KEY] = "clientKey",
+		[SECRET_INSECURE] = "insecureSkipVerify",
+		[SECRET_MIRRORS] = "mirrorRegistries",
+		[SECRET_DOCKER_CONFIG] = ".dockerconfigjson",
+		[SECRET_ACCESS_KEY] = "accessKey",
+		[SECRET_SECRET_KEY] = "secretKey",
+		[SECRET_SESSION_TOKEN] = "sessionToken",
+		[SECRET_CREDENTIAL_TYPE] = "credentialType",
+		[SECRET_IS_PRIVATE] = "isPrivate",
+		[SECRET_REGION] = "region",
+		[SECRET_DEFAULT_REGION] = "defaultRegion",
+		[SECRET_ARN] = "arn",
+		[SECRET_EXTERNAL_ID] = "externalId",
+	};
+
+	return names[key];
+}
+
+/* ---- mounts: proc(5), /proc/pid/mountinfo ---- */
+
+/* Spaces, tabs, line ends and backslashes are written as \ooo. In place. */
+static void unescape(char *path)
+{
+	char *to = path;
+
+	for (const char *from = path; *from; to++) {
+		unsigned code;
+
+		if (*from == '\\' && sscanf(from + 1, "%3o", &code) == 1) {
+			*to = (char)code;
+			from += 4;
+		} else {
+			*to = *from++;
+		}
+	}
+	*to = '\0';
+}
+
+/* Whether one line of mountinfo is a mount of a key, or of one version of the folder. */
+static bool freezes(char *line, const char *dir, char key[static NAME_MAX + 1])
+{
+	char root[PATH_MAX], point[PATH_MAX];
+	size_t length = strlen(dir);
+
+	if (sscanf(line, "%*u %*u %*s %4095s %4095s", root, point) != 2)
+		return false;
+	unescape(root);
+	unescape(point);
+	if (strncmp(point, dir, length) != 0)
+		return false;
+	if (!point[length]) {
+		(void)snprintf(key, NAME_MAX + 1, ".");
+		return strstr(root, "/..") != NULL;
+	}
+	if (point[length] != '/' || strchr(point + length + 1, '/'))
+		return false;
+	(void)snprintf(key, NAME_MAX + 1, "%.*s", NAME_MAX, point + length + 1);
+	return true;
+}
+
+bool secret_is_frozen(const char *path, char key[static NAME_MAX + 1])
+{
+	CLEANUP(cleanup_file) FILE *mounts = fopen("/proc/self/mountinfo", "re");
+	CLEANUP(cleanup_free) char *dir = realpath(path, NULL);
+	CLEANUP(cleanup_free) char *line = NULL;
+	size_t room = 0;
+
+	while (mounts && dir && getline(&line, &room, mounts) > 0)
+		if (freezes(line, dir, key))
+			return true;
+	return false;
 }

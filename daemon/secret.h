@@ -5,6 +5,8 @@
 #ifndef SPECMAN_SECRET_H
 #define SPECMAN_SECRET_H
 
+#include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buf.h"
@@ -50,6 +52,17 @@ void secret_release(struct secret *secret);
 
 /* A value without the line ends behind it, owned by the secret; NULL: not there, or empty. */
 const char *secret_value(const struct secret *secret, enum secret_key key);
+
+/* How the documentation spells a key. */
+const char *secret_spelling(enum secret_key key);
+
+/*
+ * Whether the folder, or a key in it, was mounted by subPath: then it shows for
+ * ever what it was at the pod's start. (The kubelet swaps ..data for a new folder;
+ * a mount of what lay in the old one stays.) `key` becomes the name of what is so
+ * mounted. False as well when /proc does not say.
+ */
+bool secret_is_frozen(const char *dir, char key[static NAME_MAX + 1]);
 
 /*
  * Append the names of the keys that nobody here understands, separated by

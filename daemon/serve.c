@@ -32,7 +32,6 @@ enum {
 	IDLE_MS = 130 * 1000, /* just behind the HTTP server's own 120 s */
 	GRACE_MS = 20 * 1000, /* within Kubernetes' 30 s */
 	LIVE_WITHIN_MS = 30 * 1000,
-	RESERVE_BYTES = 32 * 1024 * 1024,
 };
 
 struct service {
@@ -141,7 +140,7 @@ static int open_store(struct service *service, struct err *err)
 	const struct store_settings settings = {
 		.dir = service->config->data_dir,
 		.limits = store_default_limits,
-		.reserve_bytes = RESERVE_BYTES,
+		.reserve_bytes = SERVE_RESERVE_BYTES,
 		.observer = on_store_event,
 		.observer_ctx = service,
 	};

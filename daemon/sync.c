@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "advice.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -37,7 +38,8 @@ struct sync {
 	uint64_t seen;             /* fingerprint of what the client was made from */
 	struct refusal *refusals;
 	size_t refusal_count;
-	int64_t told_ms; /* when the last line that all is well was written */
+	bool advised[ADVICE_CAUSE_COUNT]; /* causes whose advice was told in this trouble */
+	int64_t told_ms;                  /* when the last line that all is well was written */
 };
 
 /* A tag and what the registry says of it. */
@@ -113,14 +115,22 @@ static void remember_refusal(struct sync *sync, const struct change *change)
 static void tell_trouble(struct sync *sync, const char *subject, const char *msg, const char *tag,
                          const struct err *err)
 {
+	struct log_field fields[6] = { { "error", err->msg },
+		                       { "kind", err_kind_name(err->kind) } };
+	int cause = advice_cause_of(err);
+	size_t n = 2;
+
 	if (err->kind == ERR_CANCELLED ||
 	    !recurring_happened(sync->troubles, subject, err->msg, clock_now_ms()))
 		return;
-	log_line(LOG_ERROR, msg,
-	         (struct log_field[]){ { "error", err->msg },
-	                               { "kind", err_kind_name(err->kind) },
-	                               { tag ? "tag" : NULL, tag },
-	                               { NULL, NULL } });
+	if (tag)
+		fields[n++] = (struct log_field){ "tag", tag };
+	if (cause)
+		fields[n++] = (struct log_field){ "cause", advice_find(cause)->name };
+	if (cause && !sync->advised[cause])
+		fields[n++] = (struct log_field){ "advice", advice_find(cause)->text };
+	sync->advised[cause] = true;
+	log_line(LOG_ERROR, msg, fields);
 }
 
 static void tell_published(struct sync *sync, const struct store_release *release)
@@ -399,8 +409,10 @@ static enum sync_result go_round(struct sync *sync, struct err *err)
 
 	if (oci_tags(sync->client, &tags, err))
 		return result_of(err->kind);
-	if (recurring_over(sync->troubles, "sync"))
+	if (recurring_over(sync->troubles, "sync")) {
 		log_line(LOG_INFO, "The registry answers again", NULL);
+		memset(sync->advised, 0, sizeof(sync->advised));
+	}
 	return pull_changes(sync, sync->client, &tags);
 }
 

@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "storage.h"
 
 static const char format_text[] = "specman-store 1\n";
 
@@ -53,24 +54,45 @@ static int take_lock(struct layout *layout, struct err *err)
 	return io_write_all(layout->lock, text, (size_t)length, "lock", err);
 }
 
-static int check_format(const struct layout *layout, struct err *err)
+/* ERR_NOT_FOUND where there is no store yet. */
+static int check_format(int root, struct err *err)
 {
 	CLEANUP(buf_release) struct buf text = BUF_INIT(256);
-	struct err reason;
 
-	if (io_read_file(layout->root, "format", &text, &reason)) {
-		if (reason.kind == ERR_NOT_FOUND)
-			return io_replace_file(layout->root, "format", format_text,
-			                       sizeof(format_text) - 1, 0640, err);
-		*err = reason;
+	if (io_read_file(root, "format", &text, err))
 		return -1;
-	}
 	if (strcmp(buf_text(&text), format_text) != 0)
 		return err_set(err, ERR_CONFIG,
 		               "the store's format is \"%.40s\", and this version knows only "
 		               "\"specman-store 1\": run the version that wrote it",
 		               buf_text(&text));
 	return 0;
+}
+
+static int make_format(int root, struct err *err)
+{
+	struct err reason;
+
+	if (!check_format(root, &reason))
+		return 0;
+	if (reason.kind == ERR_NOT_FOUND)
+		return io_replace_file(root, "format", format_text, sizeof(format_text) - 1, 0640,
+		                       err);
+	*err = reason;
+	return -1;
+}
+
+int store_check_format(const char *dir, struct err *err)
+{
+	CLEANUP(cleanup_fd) int root = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct err reason;
+
+	if (root < 0)
+		return err_set_sys(err, errno, "open folder %s", dir);
+	if (!check_format(root, &reason) || reason.kind == ERR_NOT_FOUND)
+		return 0;
+	*err = reason;
+	return err_context(err, "data directory %s", dir);
 }
 
 /*
@@ -103,7 +125,7 @@ static int remove_leftovers(int folder, const char *name, const char *ending, st
 static int open_all(struct layout *layout, const char *dir, struct err *err)
 {
 	if (open_folder(AT_FDCWD, dir, &layout->root, err) || take_lock(layout, err) ||
-	    check_format(layout, err) ||
+	    make_format(layout->root, err) ||
 	    open_folder(layout->root, "objects", &layout->objects, err) ||
 	    open_folder(layout->root, "releases", &layout->releases, err) ||
 	    open_folder(layout->root, "tmp", &layout->tmp, err))

@@ -75,6 +75,13 @@ struct store;
  */
 MUST_CHECK struct store *store_open(const struct store_settings *settings, struct err *err);
 
+/*
+ * Whether this version knows the format of the store in an existing folder; one
+ * without a store is fine, too. Only reads, and takes no lock: the store may be
+ * in use. ERR_CONFIG, ERR_IO.
+ */
+MUST_CHECK int store_check_format(const char *dir, struct err *err);
+
 /* No view may be held and no content be open any more. NULL is fine. */
 void store_close(struct store *store);
 

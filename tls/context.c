@@ -2,10 +2,13 @@
 #include "context.h"
 
 #include <string.h>
+#include <time.h>
 
 #include <openssl/err.h>
+#include <openssl/x509v3.h>
 
 #include "base/cleanup.h"
+#include "tls.h"
 
 /* RFC 9325: forward secrecy and AEAD alone. TLS 1.3's suites are all of that kind. */
 static const char ciphers[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
@@ -49,20 +52,34 @@ static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *o
 	return SSL_TLSEXT_ERR_OK;
 }
 
+static bool is_mismatch(unsigned long code)
+{
+	return ERR_GET_LIB(code) == ERR_LIB_X509 &&
+	       (ERR_GET_REASON(code) == X509_R_KEY_VALUES_MISMATCH ||
+	        ERR_GET_REASON(code) == X509_R_KEY_TYPE_MISMATCH);
+}
+
 static int load(SSL_CTX *context, const char *cert_file, const char *key_file, struct err *err)
 {
 	char reason[REASON_SIZE];
 
-	if (SSL_CTX_use_certificate_chain_file(context, cert_file) != 1)
-		return err_set(err, ERR_CONFIG, "certificate %s can't be used: %s", cert_file,
-		               openssl_reason(reason));
-	if (SSL_CTX_use_PrivateKey_file(context, key_file, SSL_FILETYPE_PEM) != 1)
-		return err_set(err, ERR_CONFIG,
-		               "key %s can't be used (encrypted, or not the key of %s?): %s",
-		               key_file, cert_file, openssl_reason(reason));
-	if (SSL_CTX_check_private_key(context) != 1)
-		return err_set(err, ERR_CONFIG, "key %s is not the key of certificate %s", key_file,
-		               cert_file);
+	if (SSL_CTX_use_certificate_chain_file(context, cert_file) != 1) {
+		(void)err_set(err, ERR_CONFIG, "certificate %s can't be used: %s", cert_file,
+		              openssl_reason(reason));
+		return err_cause(err, TLS_CAUSE_CERTIFICATE);
+	}
+	if (SSL_CTX_use_PrivateKey_file(context, key_file, SSL_FILETYPE_PEM) != 1 &&
+	    !is_mismatch(ERR_peek_error())) {
+		(void)err_set(err, ERR_CONFIG, "key %s can't be used (encrypted?): %s", key_file,
+		              openssl_reason(reason));
+		return err_cause(err, TLS_CAUSE_KEY);
+	}
+	if (SSL_CTX_check_private_key(context) != 1) {
+		(void)err_set(err, ERR_CONFIG, "key %s is not the key of certificate %s", key_file,
+		              cert_file);
+		ERR_clear_error();
+		return err_cause(err, TLS_CAUSE_OTHER_KEY);
+	}
 	return 0;
 }
 
@@ -95,4 +112,35 @@ SSL_CTX *context_new(const char *cert_file, const char *key_file, struct err *er
 	if (load(context, cert_file, key_file, err))
 		return NULL;
 	return STEAL(context);
+}
+
+static int seconds_of(const ASN1_TIME *time, int64_t *out_seconds)
+{
+	struct tm tm;
+
+	if (ASN1_TIME_to_tm(time, &tm) != 1)
+		return -1;
+	*out_seconds = timegm(&tm);
+	return 0;
+}
+
+int tls_certificate_read(const char *cert_file, const char *key_file, const char *name,
+                         struct tls_certificate *out_certificate, struct err *err)
+{
+	CLEANUP(cleanup_context) SSL_CTX *context = context_new(cert_file, key_file, err);
+	struct tls_certificate certificate;
+	X509 *cert;
+
+	if (!context)
+		return -1;
+	cert = SSL_CTX_get0_certificate(context);
+	if (seconds_of(X509_get0_notBefore(cert), &certificate.not_before) ||
+	    seconds_of(X509_get0_notAfter(cert), &certificate.not_after)) {
+		(void)err_set(err, ERR_CONFIG, "certificate %s has no time that can be read",
+		              cert_file);
+		return err_cause(err, TLS_CAUSE_CERTIFICATE);
+	}
+	certificate.has_name = X509_check_host(cert, name, 0, 0, NULL) == 1;
+	*out_certificate = certificate;
+	return 0;
 }

@@ -99,6 +99,28 @@ void tls_server_stop(struct tls_server *server, int grace_ms);
 /* Free a server that was stopped; no other thread may use it any more. NULL is fine. */
 void tls_server_free(struct tls_server *server);
 
+/* What a certificate says of itself. */
+struct tls_certificate {
+	int64_t not_before; /* seconds since 1970 */
+	int64_t not_after;
+	bool has_name; /* it is good for the name that was asked about */
+};
+
+/* err.cause of tls_certificate_read and, for certificate and key, of tls_server_start. */
+enum tls_cause {
+	TLS_CAUSE_NONE = 0,
+	TLS_CAUSE_CERTIFICATE, /* the file can't be used as one */
+	TLS_CAUSE_KEY,         /* nor this as a key */
+	TLS_CAUSE_OTHER_KEY,   /* each is fine, they don't belong together */
+};
+
+/*
+ * Load certificate and key as the server would, and say what they are. ERR_CONFIG
+ * as tls_server_start. `name` is a DNS name (RFC 6125; wildcards are understood).
+ */
+MUST_CHECK int tls_certificate_read(const char *cert_file, const char *key_file, const char *name,
+                                    struct tls_certificate *out_certificate, struct err *err);
+
 /*
  * The self-made CA, for ca.crt consumers: the PEM as a heap string, made on
  * first use together with the server's certificate (ECDSA P-256; CA 10 years,

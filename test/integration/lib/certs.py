@@ -1,5 +1,6 @@
 """A certificate authority for one test file, made by openssl."""
 import os
+import time
 
 from . import proc
 
@@ -17,8 +18,9 @@ class Authority:
                   "-subj", f"/CN={name}",
                   "-addext", "keyUsage=critical,keyCertSign,cRLSign"])
 
-    def issue(self, name="server", sans=_SANS, algorithm="ec"):
-        """Returns the paths of a certificate and its key."""
+    def issue(self, name="server", sans=_SANS, algorithm="ec", days=(0, 30)):
+        """Returns the paths of a certificate and its key, good from and to
+        these days from now."""
         base = os.path.join(self.folder, name)
         cert, key, request, ext = (base + end for end in
                                    (".pem", ".key", ".csr", ".ext"))
@@ -31,10 +33,25 @@ class Authority:
                        "basicConstraints=CA:FALSE\n"
                        "keyUsage=critical,digitalSignature\n"
                        "extendedKeyUsage=serverAuth,clientAuth\n")
-        proc.run(["openssl", "x509", "-req", "-in", request, "-CA", self.ca,
-                  "-CAkey", self._key, "-CAcreateserial", "-days", "30",
-                  "-extfile", ext, "-out", cert])
+        self._sign(request, ext, cert, days)
         return cert, key
+
+    def _sign(self, request, ext, cert, days):
+        """By `openssl ca`: no other command of OpenSSL 3.0 takes dates."""
+        database = os.path.join(self.folder, "index.txt")
+        config = os.path.join(self.folder, "ca.cnf")
+        with open(database, "w", encoding="ascii"):
+            pass
+        with open(config, "w", encoding="ascii") as file:
+            file.write("[ca]\ndefault_ca=own\n[own]\ndefault_md=sha256\n"
+                       f"database={database}\nnew_certs_dir={self.folder}\n"
+                       "rand_serial=yes\npolicy=any\n[any]\ncommonName=supplied\n")
+        first, last = (time.strftime("%Y%m%d%H%M%SZ", time.gmtime(
+            time.time() + day * 86400 - 60)) for day in days)
+        proc.run(["openssl", "ca", "-batch", "-notext",
+                  "-config", config, "-cert", self.ca, "-keyfile", self._key,
+                  "-in", request, "-extfile", ext, "-startdate", first,
+                  "-enddate", last, "-out", cert])
 
 
 def _new_key(algorithm):

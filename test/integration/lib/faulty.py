@@ -31,9 +31,22 @@ class Request(BaseHTTPRequestHandler):
     def setup(self):
         if isinstance(self.request, ssl.SSLSocket):
             self.request.settimeout(30)
-            self.request.do_handshake()
+            try:
+                self.request.do_handshake()
+            except ssl.SSLError:
+                self.drain()
+                raise
         super().setup()
         self.server.owner.connections += 1
+
+    def drain(self):
+        """Closing on unread bytes resets the connection, and an alert that
+        is under way is lost."""
+        with socket.fromfd(self.request.fileno(), socket.AF_INET,
+                           socket.SOCK_STREAM) as raw:
+            raw.settimeout(5)
+            while raw.recv(4096):
+                pass
 
     def do_GET(self):
         self.server.owner.answer(self)
@@ -96,10 +109,11 @@ class _Server(ThreadingHTTPServer):
 
 
 class FakeRegistry:
-    """Listens at once. `host` is the name that clients are to use."""
+    """Listens at once. `host` is the name that clients are to use; `tls` an
+    SSLContext other than that of the authority's usual certificate."""
 
     def __init__(self, authority=None, host="127.0.0.1", page=None,
-                 user=None, password=None):
+                 user=None, password=None, tls=None):
         self.repositories = {}
         self.requests = []   # (method, path, headers)
         self.hooks = []
@@ -112,11 +126,12 @@ class FakeRegistry:
         self._server.owner = self
         self.port = self._server.server_address[1]
         self.host = f"{host}:{self.port}"
-        self.url = ("https://" if authority else "http://") + self.host
         if authority:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(*authority.issue())
-            self.exchange_context(context)
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            tls.load_cert_chain(*authority.issue())
+        self.url = ("https://" if tls else "http://") + self.host
+        if tls:
+            self.exchange_context(tls)
         threading.Thread(target=self._server.serve_forever,
                          kwargs={"poll_interval": 0.05}, daemon=True).start()
 

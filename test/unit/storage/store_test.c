@@ -451,6 +451,27 @@ static void one_writer(void **state)
 	assert_non_null(strstr(err.msg, "in use by another specman"));
 }
 
+static void another_format_is_told_without_the_lock(void **state)
+{
+	struct fixture *f = *state;
+	char path[80];
+	struct err err;
+	FILE *file;
+
+	assert_int_equal(store_check_format(f->dir, &err), 0); /* while the store is open */
+	(void)snprintf(path, sizeof(path), "%s/format", f->dir);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	assert_true(fputs("specman-store 9\n", file) >= 0);
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(store_check_format(f->dir, &err), -1);
+	assert_int_equal(err.kind, ERR_CONFIG);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(store_check_format(f->dir, &err), 0);
+	assert_int_equal(store_check_format("/nonexistent", &err), -1);
+	assert_int_equal(err.kind, ERR_IO);
+}
+
 static void republish_needs_no_bytes(void **state)
 {
 	struct fixture *f = *state;
@@ -503,6 +524,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_damaged_release_file_is_left_out, setup,
 		                                teardown),
 		cmocka_unit_test_setup_teardown(one_writer, setup, teardown),
+		cmocka_unit_test_setup_teardown(another_format_is_told_without_the_lock, setup,
+		                                teardown),
 		cmocka_unit_test_setup_teardown(republish_needs_no_bytes, setup, teardown),
 		cmocka_unit_test_setup_teardown(reserved_and_conflicting_names, setup, teardown),
 	};

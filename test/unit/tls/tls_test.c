@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <openssl/pem.h>
@@ -153,10 +154,30 @@ static void bad_certificates_are_named(void **state)
 	assert_non_null(strstr(err.msg, "/nonexistent.crt"));
 	assert_null(context_new(in_dir(1, "tls.crt"), in_dir(2, "ca.key"), &err));
 	assert_int_equal(err.kind, ERR_CONFIG);
+	assert_int_equal(err.cause, TLS_CAUSE_OTHER_KEY);
 	assert_non_null(strstr(err.msg, "ca.key"));
 	write_file("lock", "rubbish");
 	assert_null(context_new(in_dir(1, "lock"), in_dir(2, "tls.key"), &err));
+	assert_int_equal(err.cause, TLS_CAUSE_CERTIFICATE);
 	assert_non_null(strstr(err.msg, "lock"));
+	assert_null(context_new(in_dir(1, "tls.crt"), in_dir(2, "lock"), &err));
+	assert_int_equal(err.cause, TLS_CAUSE_KEY);
+}
+
+static void a_certificate_says_what_it_is(void **state)
+{
+	const char *cert = in_dir(1, "tls.crt"), *key = in_dir(2, "tls.key");
+	struct tls_certificate certificate;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(selfsigned_ensure(dir, &err), 0);
+	assert_int_equal(tls_certificate_read(cert, key, "specman-service", &certificate, &err), 0);
+	assert_true(certificate.has_name);
+	assert_true(certificate.not_before < time(NULL));
+	assert_int_equal((certificate.not_after - certificate.not_before) / 86400, 398);
+	assert_int_equal(tls_certificate_read(cert, key, "example.com", &certificate, &err), 0);
+	assert_false(certificate.has_name);
 }
 
 static struct sockaddr_storage peer(const char *text)
@@ -226,6 +247,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_half_written_pair_is_made_anew, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_broken_ca_is_never_replaced, setup, teardown),
 		cmocka_unit_test_setup_teardown(bad_certificates_are_named, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_certificate_says_what_it_is, setup, teardown),
 		cmocka_unit_test(caps_count_addresses),
 	};
 

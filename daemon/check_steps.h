@@ -1,0 +1,32 @@
+/* The steps of `specman check`, each in a file of its own; they report, and change nothing. */
+#ifndef SPECMAN_CHECK_STEPS_H
+#define SPECMAN_CHECK_STEPS_H
+
+#include "check_report.h"
+
+/* The mounted secret: which keys it has, and whether a change of it will arrive. */
+void check_secret(struct check *check);
+
+/*
+ * The data directory: there or to be made, writable and durable, with room. A
+ * daemon may be running on it: its lock is left alone, and the file that is
+ * written has no name.
+ */
+void check_disk(struct check *check);
+
+/* Bytes that a download may use on the data directory's file system; 0 when that can't be said. */
+uint64_t check_disk_room(const struct config *config);
+
+/* The certificate that clients on 8443 are shown. */
+void check_certificate(struct check *check);
+
+/* The clock, by what can't be from the future. */
+void check_clock(struct check *check);
+
+/*
+ * The repository and each mirror: reach, TLS, login, tags, and of the newest tag
+ * the manifest and the first bytes of its content. curl_global_init was called.
+ */
+void check_sources(struct check *check);
+
+#endif

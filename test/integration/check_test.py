@@ -1,0 +1,199 @@
+"""`specman check`: each cause that lib/mishaps.py makes happen has to be named
+together with what to do about it; and what holds whatever is wrong."""
+import concurrent.futures
+import os
+import shlex
+import signal
+import threading
+import unittest
+
+from lib import proc, secret
+from lib.case import Case
+from lib.daemon import REPORT, environment, program
+from lib.mishaps import CAUSES
+from lib.registry import PATH
+from lib.stage import AWS_SECRET, PASSWORD, USER, Run, Stage, closed_port
+from lib.wait import scale, until
+
+
+def check(run, seconds=90):
+    """The check's exit code and what it printed."""
+    done = proc.run([*run.wrapper, program(), "check", *run.flags],
+                    seconds * scale(), check=False, env=environment(run.env))
+    stdout, stderr = done.stdout.decode(), done.stderr.decode()
+    if REPORT.search(stderr):
+        raise AssertionError("sanitizer report:\n" + stderr)
+    return done.returncode, stdout, stderr
+
+
+class EachCause(Case):
+    """All checks run side by side: where the client asks again, they wait."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.stage = Stage(cls)
+        cls.pool = concurrent.futures.ThreadPoolExecutor(32)
+        cls.addClassCleanup(cls.pool.shutdown)
+        cls.runs = {}
+        for title, _, _, set_up in CAUSES:
+            cls.runs[title] = cls.pool.submit(check, set_up(cls.stage))
+
+    def check_row(self, title, name, verdict):
+        code, stdout, stderr = self.runs[title].result()
+        self.assertRegex(
+            stdout, rf"(?m)^{verdict} +[^\n]+: [^\n]+\n  cause: {name}\n"
+            r"  do: .{20,}$", stderr)
+        self.assertEqual(code, 1 if verdict == "FAIL" else 0, stdout + stderr)
+        for value in (PASSWORD, "not-the-right-one", AWS_SECRET):
+            self.assertNotIn(value, stdout + stderr)
+
+
+for _title, _name, _verdict, _ in CAUSES:
+    setattr(EachCause, "test_" + _title,
+            lambda self, row=(_title, _name, _verdict): self.check_row(*row))
+
+
+class Check(Case):
+    """What holds whatever is wrong."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.stage = Stage(cls)
+
+    def test_there_are_at_least_25_causes(self):
+        self.assertGreaterEqual(len({name for _, name, _, _ in CAUSES}), 25)
+
+    def test_all_is_well(self):
+        folder = self.stage.folder()
+        run = Run("--registry-secret-dir", self.stage.secret(
+            **secret.platform(self.stage.registry)).folder,
+            *self.stage.serving(), "--data-dir", folder,
+            env={"SPECMAN_POLL_INTERVAL": "5m"})
+        code, stdout, stderr = check(run)
+        self.assertEqual(code, 0, stdout + stderr)
+        self.assertNotRegex(stdout, "(?m)^(FAIL|warn|skip)")
+        for step in ("configuration", "secret", "data directory",
+                     "certificate", "clock", "reach", "TLS", "login",
+                     "tags", "digest", "manifest", "content"):
+            self.assertRegex(stdout, f"(?m)^ok   {step}: ")
+        self.assertIn("--poll-interval 5m  [environment: "
+                      "SPECMAN_POLL_INTERVAL]", stdout)
+        self.assertIn(f"--data-dir {folder}  [flag]", stdout)
+        self.assertIn("--poll-jitter 10%  [default]", stdout)
+        self.assertIn(f"  username {USER}  [secret]", stdout)
+        self.assertRegex(stdout, r"  password \*{8} .*\[secret\]")
+        self.assertNotIn(PASSWORD, stdout + stderr)
+        self.assertEqual(os.listdir(folder), [], "it changes nothing")
+
+    def test_anonymous_access_is_said_to_be_that(self):
+        run = Run(*self.stage.plain(), *self.stage.data())
+        code, stdout, _ = check(run)
+        self.assertEqual(code, 0, stdout)
+        self.assertRegex(stdout, "(?m)^ok   login: anonymous")
+
+    def test_a_flag_counts_more_than_the_secret(self):
+        keys = secret.platform(self.stage.registry, "elsewhere")
+        _, stdout, _ = check(Run(
+            "--registry-secret-dir", self.stage.secret(**keys).folder,
+            "--repository", self.stage.registry.repository(),
+            "--data-dir", self.stage.folder()))
+        self.assertRegex(stdout, r"  endpoint \S+  \[secret, but what counts "
+                         r"is --repository\]")
+        self.assertRegex(stdout, "(?m)^ok   content: 4.5.13")
+
+    def test_steps_behind_a_failed_one_are_skipped(self):
+        _, stdout, _ = check(Run(
+            "--repository", f"127.0.0.1:{closed_port()}/{PATH}",
+            *self.stage.data()))
+        for step in ("TLS", "login", "tags", "digest", "manifest", "content"):
+            self.assertRegex(stdout, f"(?m)^skip {step}: ")
+
+    def test_a_large_blob_is_not_downloaded(self):
+        fake = self.stage.fake()
+        layer = bytes(8 << 20)
+        fake.push("5.0.0", layer)
+        closed = []
+
+        def trickle(request):
+            request.send_response(200)
+            request.send_header("Content-Length", str(len(layer)))
+            request.end_headers()
+            try:
+                request.wfile.write(layer[:128 << 10])
+                request.wfile.flush()
+                return request.wait_closed()
+            finally:  # also when it has hung up before all was written
+                closed.append(True)
+        fake.on("GET", "/blobs/", trickle)
+        code, stdout, _ = check(Run(
+            "--repository", fake.repository(), "--registry-ca",
+            self.stage.authority.ca, *self.stage.data()))
+        self.assertEqual(code, 0, stdout)
+        self.assertRegex(stdout, "(?m)^ok   content: 5.0.0: its first ")
+        until(lambda: closed, "the connection to be closed")
+
+    def test_beside_a_daemon(self):
+        fake = self.stage.fake()
+        flags = ["--repository", fake.repository(), "--registry-ca",
+                 self.stage.authority.ca, "--poll-interval", "1h"]
+        daemon = self.start(*flags)
+        daemon.wait_log("msg=Published")
+        before = daemon.mark()
+        code, stdout, _ = check(Run(*flags, "--data-dir", daemon.data))
+        self.assertEqual(code, 0, stdout)
+        self.assertRegex(stdout, "(?m)^ok   certificate: .*own CA")
+        self.check_store(daemon.data)
+        self.assertEqual(daemon.lines(before), [])
+
+    def test_usage_is_exit_code_2(self):
+        code, stdout, stderr = check(Run("--no-such-flag"))
+        self.assertEqual(code, 2)
+        self.assertEqual(stdout, "")
+        self.assertIn("--no-such-flag", stderr)
+
+    def test_help_names_it(self):
+        done = proc.run([program(), "--help"], env=environment())
+        self.assertRegex(done.stdout.decode(), "(?m)^  check +test ")
+
+    def test_control_c_ends_it(self):
+        fake = self.stage.fake()
+        asked = threading.Event()
+
+        def stall(request):
+            asked.set()
+            return request.wait_closed()
+        fake.on("GET", "/tags/list", stall)
+        command = [program(), "check", "--repository", fake.repository(),
+                   "--registry-ca", self.stage.authority.ca,
+                   *self.stage.data()]
+        with open(os.path.join(self.folder(), "out"), "w+b") as out:
+            process = proc.spawn(command, stdout=out, stderr=out,
+                                 env=environment())
+            self.addCleanup(proc.end, process)
+            self.assertTrue(asked.wait(30 * scale()), shlex.join(command))
+            process.send_signal(signal.SIGINT)
+            self.assertEqual(process.wait(30 * scale()), 1)
+            out.seek(0)
+            self.assertRegex(out.read().decode(),
+                             "(?m)^skip tags: interrupted")
+
+    def test_the_log_names_cause_and_advice_once(self):
+        folder = self.folder()
+        daemon = self.start("--registry-config", self.stage.file("{"),
+                            "--repository", self.stage.registry.repository(),
+                            "--poll-interval", "1h", data=folder)
+        found = daemon.wait_log("msg=\"Sync failed\"")
+        self.assertEqual(found["cause"], "docker-config-broken")
+        self.assertIn("kubectl create secret", found["advice"])
+        since = daemon.mark()
+        with open(daemon.command[daemon.command.index("--registry-config") +
+                                 1], "w", encoding="ascii") as file:
+            file.write("[]")
+        daemon.poll_now()
+        again = daemon.wait_log("msg=\"Sync failed\"", since)
+        self.assertEqual(again["cause"], "docker-config-broken")
+        self.assertNotIn("advice", again)
+
+
+if __name__ == "__main__":
+    unittest.main()
