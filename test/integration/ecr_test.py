@@ -348,7 +348,7 @@ class Renewal(EcrCase):
 
     def test_temporary_keys_before_their_end(self):
         self.aws.token_seconds = 2
-        self.aws.keys_seconds = 4
+        self.aws.keys_seconds = 6
         daemon = self.launch(self.given(
             self.aws.make_keys(), credentialType="sts", arn=ROLE),
             interval="1s")
