@@ -3,6 +3,7 @@
 #   make [all]            build $(O)/specman
 #   make demo [KEEP=1]    the whole job against a real registry on loopback
 #   make check            every test; `unit` and `integration` are its halves
+#   make bench            how fast a poll is, how much memory a large release takes (7 GiB of disk)
 #   make analyze          clang-tidy, cppcheck, shellcheck
 #   make format           lay out the source with clang-format
 #   SANITIZE=address,undefined or SANITIZE=thread: a build of its own, for every target
@@ -85,6 +86,11 @@ unit: $(UNIT_BIN)
 integration: all
 	@python3 test/run.py $(O) --integration-only
 
+bench: deps
+	@$(MAKE) --no-print-directory all
+	@python3 -B test/bench/poll.py $(O)/specman
+	@python3 -B test/bench/memory.py $(O)/specman
+
 analyze:
 	@test/deps.sh analyze
 	@test/analyze.sh
@@ -104,4 +110,4 @@ clean:
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -9
 
-.PHONY: all deps demo check check-run unit integration analyze format format-check install clean help
+.PHONY: all deps demo check check-run unit integration bench analyze format format-check install clean help

@@ -267,7 +267,7 @@ static void check_source(struct check *check, const struct oci_settings *setting
 	else
 		(void)snprintf(source.name, sizeof(source.name), "%s/%s", settings->reference.host,
 		               settings->reference.name);
-	client = source.client = oci_client_new(settings, check->cancel, &err);
+	client = source.client = oci_client_new(settings, 1, NULL, check->cancel, &err);
 	if (client) {
 		ask(check, &source, first);
 	} else {

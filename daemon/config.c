@@ -43,6 +43,8 @@ static const struct flag flags[] = {
 	{ "registry-insecure", SWITCH, AT(registry_insecure), "", "false",
 	  "don't check the registry's certificate" },
 	{ "plain-http", SWITCH, AT(plain_http), "", "false", "talk to the registry without TLS" },
+	{ "registry-idle-timeout", DURATION, AT(registry_idle_ms), "TIME", "60s",
+	  "give a request up after so long without a byte; whole seconds" },
 	{ "poll-interval", DURATION, AT(poll_interval_ms), "TIME", "60s", "how often to poll" },
 	{ "poll-jitter", PERCENT, AT(poll_jitter_percent), "PERCENT", "10%",
 	  "spread of the interval" },

@@ -40,6 +40,7 @@ struct config {
 	struct config_texts repository_mirror;
 	bool registry_insecure;
 	bool plain_http;
+	int64_t registry_idle_ms;
 	int64_t poll_interval_ms;
 	int64_t poll_jitter_percent;
 	struct config_texts tag_include;

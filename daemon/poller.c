@@ -14,7 +14,7 @@
 #include "base/clock.h"
 #include "registry.h"
 
-enum { LOOK_MS = 2000, BACK_OFF_MAX = 10, QUICK_RETRIES = 5 };
+enum { LOOK_MS = 2000, BACK_OFF_MAX = 10 };
 
 struct poller {
 	const struct config *config;
@@ -24,15 +24,10 @@ struct poller {
 	pthread_t thread;
 };
 
-/*
- * The interval, times the back-off, plus or minus the jitter. After the first
- * troubles with the network in a row it is 1, 2, 4, 8, 16 seconds at most.
- */
-static int64_t pause_ms(const struct config *config, int64_t back_off, unsigned broken_off)
+/* The interval, times the back-off, plus or minus the jitter. */
+static int64_t pause_ms(const struct config *config, int64_t back_off)
 {
-	int64_t quick = 1000LL << (broken_off ? broken_off - 1 : 0);
-	int64_t usual = config->poll_interval_ms * back_off;
-	int64_t pause = broken_off && broken_off <= QUICK_RETRIES && quick < usual ? quick : usual;
+	int64_t pause = config->poll_interval_ms * back_off;
 	int64_t spread = pause * config->poll_jitter_percent / 100;
 	uint32_t random = 0;
 
@@ -66,23 +61,16 @@ static void *run(void *ctx)
 {
 	struct poller *poller = ctx;
 	int64_t back_off = 1;
-	unsigned broken_off = 0; /* rounds in a row */
 
 	while (!cancel_is_raised(poller->cancel)) {
 		uint64_t seen = registry_fingerprint(poller->config);
 		enum sync_result result = sync_round(poller->sync);
 
-		if (result != SYNC_BROKEN_OFF)
-			broken_off = 0;
-		else if (broken_off <= QUICK_RETRIES)
-			broken_off++;
-		if (result == SYNC_FAILED || broken_off > QUICK_RETRIES)
+		if (result == SYNC_FAILED)
 			back_off = back_off * 2 < BACK_OFF_MAX ? back_off * 2 : BACK_OFF_MAX;
 		else
 			back_off = 1;
-		wait_for_round(poller,
-		               clock_now_ms() + pause_ms(poller->config, back_off, broken_off),
-		               seen);
+		wait_for_round(poller, clock_now_ms() + pause_ms(poller->config, back_off), seen);
 	}
 	return NULL;
 }

@@ -315,6 +315,7 @@ static struct oci_settings *add_source(struct registry *registry, const struct p
 	*more = (struct oci_settings){
 		.plain_http = parts->config->plain_http,
 		.environment = getenv,
+		.idle_s = (int)((parts->config->registry_idle_ms + 999) / 1000),
 		.user_agent = "specman/" SPECMAN_VERSION,
 	};
 	return more;

@@ -190,6 +190,11 @@ static int write_download(void *ctx, const void *bytes, size_t size, struct err 
 	return store_download_write(ctx, bytes, size, err);
 }
 
+static int restart_download(void *ctx, struct err *err)
+{
+	return store_download_restart(ctx, err);
+}
+
 /* Sets *out_refused when the archive's own content is at fault. */
 static int download(struct sync *sync, struct oci_client *client, const struct change *change,
                     const struct oci_artifact *artifact, struct store_release *out_release,
@@ -199,7 +204,7 @@ static int download(struct sync *sync, struct oci_client *client, const struct c
 		                             &artifact->layer.digest };
 	char layer[DIGEST_TEXT_SIZE], bytes[24];
 	CLEANUP(cleanup_download) struct store_download *file = NULL;
-	struct oci_sink sink = { .write = write_download };
+	struct oci_sink sink = { .write = write_download, .restart = restart_download };
 
 	(void)snprintf(bytes, sizeof(bytes), "%" PRId64, artifact->layer.size);
 	tell_step("Downloading", change->tag,
@@ -296,8 +301,6 @@ static enum sync_result result_of(enum err_kind kind)
 	switch (kind) {
 	case ERR_NONE:
 		return SYNC_DONE;
-	case ERR_NETWORK:
-		return SYNC_BROKEN_OFF;
 	case ERR_CANCELLED:
 		return SYNC_CANCELLED;
 	default:
@@ -426,6 +429,30 @@ static void tell_unknown_keys(struct sync *sync)
 	         (struct log_field[]){ { "keys", names.data }, { NULL, NULL } });
 }
 
+static void on_notice(void *ctx, enum oci_notice_kind kind, const char *source, const char *subject,
+                      const char *detail, int64_t pause_ms)
+{
+	static const char *const lines[] = {
+		[OCI_NOTICE_RETRY] = "Asking the registry again after a pause",
+		[OCI_NOTICE_FAILED_OVER] = "Asking the next source",
+		[OCI_NOTICE_MIRROR_DIFFERS] = "A source differs from the one that is believed",
+	};
+	struct sync *sync = ctx;
+	char pause[24];
+
+	(void)snprintf(pause, sizeof(pause), "%" PRId64 "ms", pause_ms);
+	/* When it begins and then at growing intervals; each time for those who look closely. */
+	log_line(recurring_happened(sync->troubles, source, lines[kind], clock_now_ms())
+	                 ? LOG_WARNING
+	                 : LOG_DEBUG,
+	         lines[kind],
+	         (struct log_field[]){ { "source", source },
+	                               { "subject", subject },
+	                               { "reason", detail },
+	                               { pause_ms ? "pause" : NULL, pause },
+	                               { NULL, NULL } });
+}
+
 static void drop_client(struct sync *sync)
 {
 	oci_client_free(sync->client);
@@ -446,7 +473,8 @@ static int renew_client(struct sync *sync, struct err *err)
 	if (recurring_over(sync->troubles, "secret"))
 		log_line(LOG_INFO, "The registry secret is there", NULL);
 	tell_unknown_keys(sync);
-	sync->client = oci_client_new(registry.sources, sync->cancel, err);
+	sync->client = oci_client_new(registry.sources, registry.count,
+	                              &(struct oci_observer){ on_notice, sync }, sync->cancel, err);
 	sync->seen = seen;
 	if (!sync->client && err->kind == ERR_NOT_FOUND) /* which here means: no secret yet */
 		err->kind = ERR_CONFIG;

@@ -18,10 +18,9 @@ MUST_CHECK struct sync *sync_new(const struct config *config, struct store *stor
 void sync_free(struct sync *sync);
 
 enum sync_result {
-	SYNC_DONE,       /* the store has what the registry has */
-	SYNC_WAITING,    /* nobody has said yet which registry to ask */
-	SYNC_FAILED,     /* something is to be tried again; it was logged */
-	SYNC_BROKEN_OFF, /* the same, and it was the network: soon may be better */
+	SYNC_DONE,    /* the store has what the registry has */
+	SYNC_WAITING, /* nobody has said yet which registry to ask */
+	SYNC_FAILED,  /* something is to be tried again; it was logged */
 	SYNC_CANCELLED,
 };
 

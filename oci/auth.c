@@ -12,30 +12,28 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "oci/answer.h"
+#include "oci/aws_error.h"
+#include "oci/ecr.h"
 #include "oci/limits.h"
 #include "oci/token.h"
 #include "oci/url.h"
+#include "oci/wipe.h"
 
 struct auth {
 	struct oci_credentials credentials;
 	struct transport *transport;
 	struct place registry;
+	struct ecr *ecr;            /* NULL: the registry is not Amazon's */
 	char *scope;                /* for a challenge that names none */
 	char *header;               /* the cached value, or NULL */
-	bool is_token;              /* header is a Bearer that a token server gave */
+	bool is_token;              /* header is a Bearer that a token server gave, or ECR's */
+	bool powerless;             /* the last token was refused at once */
 	int64_t renew_ms;           /* of a token: when to get another */
+	int64_t end_ms;             /* of ECR's: when it is worth nothing any more */
 	struct challenge challenge; /* that the token answers */
 };
 
 DEFINE_CLEANUP(cleanup_auth, struct auth, auth_free);
-
-static void wipe(char **secret)
-{
-	if (*secret)
-		explicit_bzero(*secret, strlen(*secret));
-	free(*secret);
-	*secret = NULL;
-}
 
 static int copy(const char *text, char **out, struct err *err)
 {
@@ -66,7 +64,7 @@ static int set_header(struct auth *auth, const char *scheme, char *text, struct 
 	explicit_bzero(text, strlen(text));
 	if (size < 0)
 		return err_set_sys(err, ENOMEM, "credentials");
-	wipe(&auth->header);
+	wipe_text(&auth->header);
 	auth->header = header;
 	auth->is_token = false;
 	return 0;
@@ -74,7 +72,7 @@ static int set_header(struct auth *auth, const char *scheme, char *text, struct 
 
 static int use_registry_token(struct auth *auth, struct err *err)
 {
-	CLEANUP(wipe) char *token = NULL;
+	CLEANUP(wipe_text) char *token = NULL;
 
 	if (!auth->credentials.registry_token)
 		return 0;
@@ -102,6 +100,11 @@ struct auth *auth_new(const struct oci_settings *settings, const char *registry_
 	    copy_credentials(&settings->credentials, &auth->credentials, err) ||
 	    use_registry_token(auth, err))
 		return NULL;
+	if (ecr_applies(settings)) {
+		auth->ecr = ecr_new(settings, transport, err);
+		if (!auth->ecr)
+			return NULL;
+	}
 	if (asprintf(&auth->scope, "repository:%s:pull", settings->reference.name) < 0) {
 		auth->scope = NULL;
 		(void)err_set_sys(err, ENOMEM, "credentials");
@@ -115,26 +118,38 @@ void auth_free(struct auth *auth)
 	if (!auth)
 		return;
 	oci_credentials_release(&auth->credentials);
-	wipe(&auth->header);
+	wipe_text(&auth->header);
+	ecr_free(auth->ecr);
 	free(auth->scope);
 	free(auth);
 }
 
-const char *auth_hint(const struct auth *auth)
+/* Its token is the header, and no challenge is answered. */
+static bool is_private_ecr(const struct auth *auth)
 {
+	return auth->ecr && !ecr_is_public(auth->ecr);
+}
+
+struct answer_hint auth_hint(const struct auth *auth)
+{
+	enum oci_cause cause = auth->powerless ? OCI_CAUSE_TOKEN_POWERLESS
+	                                       : OCI_CAUSE_LOGIN_REFUSED;
+
+	if (auth->ecr)
+		return (struct answer_hint){ "check the rights of the AWS credentials", cause };
 	if (auth->credentials.registry_token)
-		return "check the registry token";
+		return (struct answer_hint){ "check the registry token", cause };
 	if (auth->credentials.identity_token)
-		return "check the identity token";
+		return (struct answer_hint){ "check the identity token", cause };
 	if (auth->credentials.username)
-		return "check username and password";
-	return "no credentials are given";
+		return (struct answer_hint){ "check username and password", cause };
+	return (struct answer_hint){ "no credentials are given", OCI_CAUSE_LOGIN_MISSING };
 }
 
 /* RFC 7617, section 2: a heap string, or NULL without memory. */
 static char *basic_text(const struct oci_credentials *credentials)
 {
-	CLEANUP(wipe) char *pair = NULL;
+	CLEANUP(wipe_text) char *pair = NULL;
 	char *text;
 	int size = asprintf(&pair, "%s:%s", credentials->username,
 	                    credentials->password ? credentials->password : "");
@@ -151,17 +166,47 @@ static char *basic_text(const struct oci_credentials *credentials)
 
 static int use_basic(struct auth *auth, struct err *err)
 {
-	CLEANUP(wipe) char *text = basic_text(&auth->credentials);
+	CLEANUP(wipe_text) char *text = basic_text(&auth->credentials);
 
 	if (!text)
 		return err_set_sys(err, ENOMEM, "credentials");
 	return set_header(auth, "Basic", text, err);
 }
 
+static int log_in_to_ecr(struct auth *auth, struct err *err)
+{
+	CLEANUP(ecr_login_release) struct ecr_login login = { .token = NULL };
+
+	if (ecr_login(auth->ecr, &login, err) || set_header(auth, "Basic", login.token, err))
+		return -1;
+	auth->is_token = true;
+	auth->renew_ms = clock_now_ms() + 1000 * login.renew_s;
+	auth->end_ms = clock_now_ms() + 1000 * login.life_s;
+	return 0;
+}
+
+static int renew_ecr(struct auth *auth, struct err *err)
+{
+	int64_t now_ms = clock_now_ms();
+	struct err why;
+
+	if (auth->header && now_ms < auth->renew_ms)
+		return 0;
+	if (!log_in_to_ecr(auth, &why))
+		return 0;
+	if (!auth->header || why.kind != ERR_NETWORK || now_ms >= auth->end_ms) {
+		*err = why;
+		return -1;
+	}
+	/* AWS is out of reach, and the old token good for a while. */
+	auth->renew_ms = now_ms + 1000 * (int64_t)AWS_RETRY_S;
+	return 0;
+}
+
 static int read_token(struct auth *auth, const struct exchange *exchange, const char *server,
                       struct err *err)
 {
-	CLEANUP(wipe) char *token = NULL;
+	CLEANUP(wipe_text) char *token = NULL;
 	int64_t now_ms = clock_now_ms();
 	int64_t seconds = 0;
 
@@ -188,14 +233,40 @@ static int ask_token(struct auth *auth, struct exchange *exchange, struct err *e
 	} else if (exchange->status != 200) {
 		failed = answer_refuse(exchange, who, auth_hint(auth), err);
 		/* RFC 6749, section 5.2: a refresh token that is refused is a 400. */
-		if (exchange->status == 400)
+		if (exchange->status == 400) {
 			err->kind = ERR_AUTH;
+			if (!err->cause)
+				failed = err_cause(err, OCI_CAUSE_LOGIN_REFUSED);
+		}
 	} else {
 		failed = read_token(auth, exchange, exchange->host, err);
 	}
 	if (exchange->body.data)
 		explicit_bzero(exchange->body.data, exchange->body.size);
 	return failed;
+}
+
+/* Basic for the token server, or NULL: we are nobody. */
+static int token_server_basic(struct auth *auth, char **out, struct err *err)
+{
+	CLEANUP(ecr_login_release) struct ecr_login login = { .token = NULL };
+	CLEANUP(wipe_text) char *basic = NULL;
+	const char *text = NULL;
+
+	if (auth->ecr) {
+		if (ecr_login(auth->ecr, &login, err))
+			return -1;
+		text = login.token;
+	} else if (auth->credentials.username) {
+		text = basic = basic_text(&auth->credentials);
+		if (!basic)
+			return err_set_sys(err, ENOMEM, "credentials");
+	}
+	if (text && asprintf(out, "Basic %s", text) < 0) {
+		*out = NULL;
+		return err_set_sys(err, ENOMEM, "credentials");
+	}
+	return 0;
 }
 
 /* Get a token for auth->challenge: with a refresh token by POST, else by GET, if need be as nobody.
@@ -210,9 +281,8 @@ static int login_with_token(struct auth *auth, struct err *err)
 		.accept = "application/json",
 	};
 	CLEANUP(cleanup_free) char *url = NULL;
-	CLEANUP(wipe) char *form = NULL;
-	CLEANUP(wipe) char *basic = NULL;
-	CLEANUP(wipe) char *authorization = NULL;
+	CLEANUP(wipe_text) char *form = NULL;
+	CLEANUP(wipe_text) char *authorization = NULL;
 
 	if (token_check_realm(auth->challenge.realm, &auth->registry, err))
 		return -1;
@@ -226,15 +296,8 @@ static int login_with_token(struct auth *auth, struct err *err)
 		return ask_token(auth, &exchange, err);
 	}
 	url = token_url(&auth->challenge, err);
-	if (!url)
+	if (!url || token_server_basic(auth, &authorization, err))
 		return -1;
-	if (credentials->username) {
-		basic = basic_text(credentials);
-		if (!basic || asprintf(&authorization, "Basic %s", basic) < 0) {
-			authorization = NULL;
-			return err_set_sys(err, ENOMEM, "credentials");
-		}
-	}
 	exchange.method = EXCHANGE_GET;
 	exchange.url = url;
 	exchange.authorization = authorization;
@@ -243,8 +306,11 @@ static int login_with_token(struct auth *auth, struct err *err)
 
 int auth_header(struct auth *auth, const char **out_value, struct err *err)
 {
-	if (auth->header && auth->is_token && clock_now_ms() >= auth->renew_ms) {
-		wipe(&auth->header);
+	if (is_private_ecr(auth) && renew_ecr(auth, err))
+		return -1;
+	if (!is_private_ecr(auth) && auth->header && auth->is_token &&
+	    clock_now_ms() >= auth->renew_ms) {
+		wipe_text(&auth->header);
 		if (login_with_token(auth, err))
 			return -1;
 	}
@@ -256,6 +322,7 @@ bool auth_rejects(const struct auth *auth, const struct exchange *exchange,
                   struct auth_rejection *out_rejection)
 {
 	struct auth_rejection rejection = { .with_header = exchange->authorization };
+	char right[AWS_RIGHT_SIZE];
 	const char *line;
 	long status = exchange->status;
 
@@ -265,6 +332,9 @@ bool auth_rejects(const struct auth *auth, const struct exchange *exchange,
 	if (status != 401 &&
 	    !((status == 400 || status == 403) && rejection.with_header && auth->is_token))
 		return false;
+	/* The same user with another token would lack the same right. */
+	if (auth->ecr && aws_error_right(buf_text(&exchange->body), right))
+		return false;
 	for (size_t i = 0; (line = exchange_header(exchange, "WWW-Authenticate", i)); i++)
 		challenge_add(&rejection.challenge, line);
 	*out_rejection = rejection;
@@ -273,13 +343,14 @@ bool auth_rejects(const struct auth *auth, const struct exchange *exchange,
 
 static int log_in(struct auth *auth, const struct challenge *challenge, struct err *err)
 {
+	auth->powerless = false;
 	if (!challenge->bearer)
 		return use_basic(auth, err);
 	auth->challenge = *challenge;
 	if (!challenge->scope[0])
 		(void)snprintf(auth->challenge.scope, sizeof(auth->challenge.scope), "%s",
 		               auth->scope);
-	wipe(&auth->header);
+	wipe_text(&auth->header);
 	return login_with_token(auth, err);
 }
 
@@ -291,11 +362,20 @@ enum auth_verdict auth_react(struct auth *auth, struct auth_round *round,
 
 	if (auth->credentials.registry_token)
 		return AUTH_KEEP;
+	if (is_private_ecr(auth)) {
+		if (round->logged_in)
+			return AUTH_KEEP;
+		round->logged_in = true;
+		wipe_text(&auth->header);
+		return log_in_to_ecr(auth, err) ? AUTH_FAILED : AUTH_AGAIN;
+	}
 	if (round->logged_in) {
 		/* Worthless: Harbor gives a token to whoever asks. The next question begins anew.
 		 */
-		if (rejection->denied)
-			wipe(&auth->header);
+		if (rejection->denied) {
+			auth->powerless = auth->is_token;
+			wipe_text(&auth->header);
+		}
 		return AUTH_KEEP;
 	}
 	if (rejection->denied && (challenge->bearer || basic)) {
@@ -305,7 +385,7 @@ enum auth_verdict auth_react(struct auth *auth, struct auth_round *round,
 	/* Harbor says Basic to an expired token, ECR 403 or 400: look what it says to nobody. */
 	if (rejection->with_header && !round->dropped) {
 		round->dropped = true;
-		wipe(&auth->header);
+		wipe_text(&auth->header);
 		return AUTH_AGAIN;
 	}
 	return AUTH_KEEP;

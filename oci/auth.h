@@ -22,6 +22,7 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "oci/answer.h"
 #include "oci/challenge.h"
 #include "oci/exchange.h"
 #include "oci/oci.h"
@@ -35,9 +36,9 @@ MUST_CHECK struct auth *auth_new(const struct oci_settings *settings, const char
 void auth_free(struct auth *auth);
 
 /*
- * The header's value, or NULL: nothing has been asked for yet. A token that is
- * about to end is renewed first; this can fail. It stays valid until the next
- * call of auth_header or auth_react.
+ * The header's value, or NULL: nothing has been asked for yet. A token that is about to end is
+ * renewed first, and ECR is logged in to; this can fail. It stays valid until the next call of
+ * auth_header or auth_react.
  */
 MUST_CHECK int auth_header(struct auth *auth, const char **out_value, struct err *err);
 
@@ -72,6 +73,6 @@ enum auth_verdict auth_react(struct auth *auth, struct auth_round *round,
                              const struct auth_rejection *rejection, struct err *err);
 
 /* What an operator should look at after a 401: "check username and password". */
-const char *auth_hint(const struct auth *auth);
+struct answer_hint auth_hint(const struct auth *auth);
 
 #endif

@@ -1,9 +1,7 @@
 /*
- * The client of one repository (see oci.h): what is asked for tags, manifests
- * and blobs, and what of the answers is believed.
+ * The client of a repository (see oci.h): which source is asked, when it is
+ * asked again, and the proof of what it answers.
  */
-#include "oci/client.h"
-
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,47 +9,69 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "oci/answer.h"
+#include "base/clock.h"
+#include "oci/layout.h"
 #include "oci/limits.h"
-#include "oci/link.h"
 #include "oci/manifest.h"
-#include "oci/nameset.h"
-#include "oci/tags.h"
+#include "oci/oci.h"
+#include "oci/pull.h"
+#include "oci/remote.h"
+#include "oci/retry.h"
+#include "oci/source.h"
+
+enum { LINE_NAME_SIZE = OCI_HOST_SIZE + OCI_NAME_SIZE, SUBJECT_SIZE = DIGEST_TEXT_SIZE + 32 };
+
+/* A source and what is known of it. */
+struct line {
+	struct source source;
+	char name[LINE_NAME_SIZE];
+	int64_t down_until_ms; /* it has failed lately */
+	bool is_late;          /* and so comes last in the walk under way */
+};
+
+struct oci_client {
+	const struct cancel *cancel;
+	struct oci_observer observer;
+	struct line *lines;
+	size_t count;
+	size_t lister;   /* the line that gave the last list of tags */
+	unsigned pauses; /* in this round */
+};
 
 DEFINE_CLEANUP(cleanup_client, struct oci_client, oci_client_free);
-DEFINE_CLEANUP(cleanup_hasher, struct hasher, hasher_free);
 
-struct oci_client *oci_client_new(const struct oci_settings *settings, const struct cancel *cancel,
+static int line_open(struct line *line, const struct oci_settings *settings,
+                     const struct cancel *cancel, struct err *err)
+{
+	if (settings->layout) {
+		(void)snprintf(line->name, sizeof(line->name), "oci-layout:%s", settings->layout);
+		return layout_source_open(settings->layout, cancel, &line->source, err);
+	}
+	(void)snprintf(line->name, sizeof(line->name), "%s/%s", settings->reference.host,
+	               settings->reference.name);
+	return remote_open(settings, cancel, &line->source, err)
+	               ? err_context(err, "%s", line->name)
+	               : 0;
+}
+
+struct oci_client *oci_client_new(const struct oci_settings *sources, size_t count,
+                                  const struct oci_observer *observer, const struct cancel *cancel,
                                   struct err *err)
 {
 	CLEANUP(cleanup_client) struct oci_client *client = calloc(1, sizeof(*client));
-	struct transport_settings transport = {
-		.plain_http = settings->plain_http,
-		.insecure = settings->insecure,
-		.ca_pem = settings->ca_pem,
-		.user_agent = settings->user_agent,
-	};
-	char url[sizeof("https://") + OCI_HOST_SIZE];
 
-	if (!client) {
+	if (client)
+		client->lines = calloc(count, sizeof(*client->lines));
+	if (!client || !client->lines) {
 		(void)err_set_sys(err, ENOMEM, "registry client");
 		return NULL;
 	}
-	client->reference = settings->reference;
-	(void)snprintf(url, sizeof(url), "http%s://%s", settings->plain_http ? "" : "s",
-	               settings->reference.host);
-	transport.registry_url = url;
-	client->transport = transport_new(&transport, cancel, err);
-	if (!client->transport)
-		return NULL;
-	client->auth = auth_new(settings, url, client->transport, err);
-	if (!client->auth)
-		return NULL;
-	if (asprintf(&client->base, "%s/v2/%s", url, settings->reference.name) < 0) {
-		client->base = NULL;
-		(void)err_set_sys(err, ENOMEM, "registry client");
-		return NULL;
-	}
+	client->cancel = cancel;
+	if (observer)
+		client->observer = *observer;
+	for (; client->count < count; client->count++)
+		if (line_open(&client->lines[client->count], &sources[client->count], cancel, err))
+			return NULL;
 	return STEAL(client);
 }
 
@@ -59,58 +79,196 @@ void oci_client_free(struct oci_client *client)
 {
 	if (!client)
 		return;
-	auth_free(client->auth);
-	transport_free(client->transport);
-	free(client->base);
+	for (size_t i = 0; i < client->count; i++)
+		client->lines[i].source.ops->free(client->lines[i].source.self);
+	free(client->lines);
 	free(client);
 }
 
 struct oci_counters oci_client_counters(const struct oci_client *client)
 {
-	return transport_counters(client->transport);
+	struct oci_counters sum = { .requests = 0 };
+
+	for (size_t i = 0; i < client->count; i++) {
+		const struct source *source = &client->lines[i].source;
+		struct oci_counters one = source->ops->counters(source->self);
+
+		sum.requests += one.requests;
+		sum.received_bytes += one.received_bytes;
+	}
+	return sum;
 }
 
-int client_refuse(const struct oci_client *client, const struct exchange *exchange, struct err *err)
+static void tell(const struct oci_client *client, enum oci_notice_kind kind,
+                 const struct line *line, const char *subject, const char *detail, int64_t pause_ms)
 {
-	return answer_refuse(exchange, "the registry", auth_hint(client->auth), err);
+	if (client->observer.notice)
+		client->observer.notice(client->observer.ctx, kind, line->name, subject, detail,
+		                        pause_ms);
 }
 
-/* Ask, and authenticate when that is asked for. 0: there is an answer, of whatever status. */
-static int ask(struct oci_client *client, struct exchange *exchange, struct err *err)
+/* ---- one after the other ---- */
+
+/* A walk over the lines from `first` on: those that are not down, then those that are. */
+struct walk {
+	size_t first;
+	size_t step;
+};
+
+static struct walk walk_from(struct oci_client *client, size_t first)
 {
-	struct auth_round round = { .logged_in = false };
-	enum auth_verdict verdict;
+	int64_t now_ms = clock_now_ms();
 
-	do {
-		struct auth_rejection rejection;
+	for (size_t i = 0; i < client->count; i++)
+		client->lines[i].is_late = client->lines[i].down_until_ms > now_ms;
+	return (struct walk){ .first = first };
+}
 
-		exchange_release(exchange);
-		if (auth_header(client->auth, &exchange->authorization, err))
-			return -1;
-		transport_ask(client->transport, exchange);
-		if (exchange->failed) {
-			*err = exchange->err;
+static struct line *walk_next(struct oci_client *client, struct walk *walk)
+{
+	while (walk->step < 2 * client->count) {
+		struct line *line = &client->lines[(walk->first + walk->step) % client->count];
+		bool is_second_turn = walk->step++ >= client->count;
+
+		if (line->is_late == is_second_turn)
+			return line;
+	}
+	return NULL;
+}
+
+static void mark(struct line *line, const struct err *err)
+{
+	line->down_until_ms = err && err->kind == ERR_NETWORK ? clock_now_ms() + RETRY_DOWN_MS : 0;
+}
+
+/* What the network is said to have failed at, but an operator has to mend. */
+static bool is_lasting(int cause)
+{
+	return cause >= OCI_CAUSE_TLS_UNTRUSTED && cause <= OCI_CAUSE_TLS_HANDSHAKE;
+}
+
+static bool may_pass(const struct err *err)
+{
+	return err->kind == ERR_NETWORK && !is_lasting(err->cause);
+}
+
+/* Put one source's failure beside those of the others. One that may pass makes all worth a try. */
+static void add_failure(const struct oci_client *client, struct err *all, const struct line *line,
+                        struct err *one)
+{
+	char msg[sizeof(all->msg)];
+
+	if (client->count > 1)
+		(void)err_context(one, "%s", line->name);
+	if (all->kind == ERR_NONE) {
+		*all = *one;
+		return;
+	}
+	memcpy(msg, all->msg, sizeof(msg));
+	(void)snprintf(all->msg, sizeof(all->msg), "%.*s; %.*s", (int)sizeof(msg) / 2 - 2, msg,
+	               (int)sizeof(msg) / 2 - 2, one->msg);
+	if (may_pass(one)) {
+		all->kind = one->kind;
+		all->cause = one->cause;
+	}
+}
+
+/* Wait before all sources are asked again. -1: they are not; *failure stands, or says
+ * ERR_CANCELLED. */
+static int pause_before_retry(struct oci_client *client, const char *subject, struct err *failure)
+{
+	int64_t now_ms = clock_now_ms();
+	int64_t least_ms = INT64_MAX;
+	int64_t pause_ms;
+
+	if (!may_pass(failure) || client->pauses >= LIMIT_RETRIES)
+		return -1;
+	/* The one that is ready first sets the time. */
+	for (size_t i = 0; i < client->count; i++) {
+		const struct source *source = &client->lines[i].source;
+		int64_t until_ms = source->ops->not_before_ms
+		                           ? source->ops->not_before_ms(source->self)
+		                           : 0;
+		int64_t left_ms = until_ms > now_ms ? until_ms - now_ms : 0;
+
+		if (left_ms < least_ms)
+			least_ms = left_ms;
+	}
+	if (least_ms > LIMIT_RETRY_WAIT_MS)
+		return -1;
+	pause_ms = retry_pause_ms(client->pauses++, least_ms);
+	tell(client, OCI_NOTICE_RETRY, &client->lines[0], subject, failure->msg, pause_ms);
+	return retry_wait(client->cancel, pause_ms, failure);
+}
+
+/*
+ * What is asked of one line after the other until one gives it, and of all of
+ * them again after a pause when that may help.
+ */
+enum { ASK_DONE = 0, ASK_FAILED = -1, ASK_FINAL = -2 };
+
+struct question {
+	/* ASK_FINAL: it has failed, and no other source would do better. */
+	int (*ask)(struct line *line, void *ctx, struct err *err);
+	void *ctx;
+	char subject[SUBJECT_SIZE];
+	size_t first; /* the line to begin with */
+};
+
+static int ask_once(struct oci_client *client, const struct question *question,
+                    struct line **out_line, struct err *err)
+{
+	struct walk walk = walk_from(client, question->first);
+	struct err all = { .kind = ERR_NONE };
+	struct line *line = walk_next(client, &walk);
+
+	while (line) {
+		struct line *next;
+		struct err one;
+		int result = question->ask(line, question->ctx, &one);
+
+		mark(line, result == ASK_DONE ? NULL : &one);
+		if (result == ASK_DONE) {
+			*out_line = line;
+			return 0;
+		}
+		if (result == ASK_FINAL || one.kind == ERR_CANCELLED) {
+			*err = one;
 			return -1;
 		}
-		verdict = AUTH_KEEP;
-		if (auth_rejects(client->auth, exchange, &rejection))
-			verdict = auth_react(client->auth, &round, &rejection, err);
-		exchange->authorization = NULL;
-	} while (verdict == AUTH_AGAIN);
-	return verdict == AUTH_FAILED ? -1 : 0;
-}
-
-char *client_url(const struct oci_client *client, const char *kind, const char *name,
-                 struct err *err)
-{
-	char *url = NULL;
-
-	if (asprintf(&url, "%s/%s/%s", client->base, kind, name) < 0) {
-		(void)err_set_sys(err, ENOMEM, "request");
-		return NULL;
+		add_failure(client, &all, line, &one);
+		next = walk_next(client, &walk);
+		if (next)
+			tell(client, OCI_NOTICE_FAILED_OVER, line, question->subject, one.msg, 0);
+		line = next;
 	}
-	return url;
+	*err = all;
+	return -1;
 }
+
+static int ask_any(struct oci_client *client, const struct question *question,
+                   struct line **out_line, struct err *err)
+{
+	struct err failure;
+
+	while (ask_once(client, question, out_line, &failure)) {
+		if (pause_before_retry(client, question->subject, &failure)) {
+			*err = failure;
+			return -1;
+		}
+	}
+	return 0;
+}
+
+/* With one source its name is the context, with several each failure has it. */
+static int in_context(const struct oci_client *client, const char *subject, struct err *err)
+{
+	if (client->count > 1)
+		return err_context(err, "%s", subject);
+	return err_context(err, "%s of %s", subject, client->lines[0].name);
+}
+
+/* ---- tags ---- */
 
 void oci_tags_release(struct oci_tags *tags)
 {
@@ -121,184 +279,232 @@ void oci_tags_release(struct oci_tags *tags)
 	tags->count = 0;
 }
 
-enum page { PAGE_LAST, PAGE_MORE, PAGE_RESTART, PAGE_FAILED };
-
-/* For `return page_failed(err_set(…))`. */
-static enum page page_failed(int failed)
+static int ask_tags(struct line *line, void *ctx, struct err *err)
 {
-	(void)failed;
-	return PAGE_FAILED;
-}
-
-/* The URL of the page behind the one just read, or NULL with *out_failed set on a bad one. */
-static char *next_page(const struct exchange *exchange, bool *out_failed, struct err *err)
-{
-	CLEANUP(cleanup_free) char *target = NULL;
-	const char *line;
-	char *url;
-
-	*out_failed = false;
-	for (size_t i = 0; !target && (line = exchange_header(exchange, "Link", i)); i++)
-		target = link_next(line);
-	if (!target)
-		return NULL;
-	url = link_resolve(exchange->url, target, err);
-	*out_failed = !url;
-	return url;
-}
-
-/* Read the page at *url; *url becomes that of the next one. */
-static enum page read_page(struct oci_client *client, struct nameset *tags, char **url, size_t page,
-                           struct err *err)
-{
-	CLEANUP(exchange_release)
-	struct exchange exchange = {
-		.method = EXCHANGE_GET,
-		.url = *url,
-		.accept = "application/json",
-		.follow = true,
-		.size = EXCHANGE_ANY_SIZE,
-		.max_bytes = LIMIT_TAG_PAGE_BYTES,
-	};
-	bool failed = false;
-	char *next;
-
-	if (ask(client, &exchange, err))
-		return PAGE_FAILED;
-	/* Quay and others refuse a large n. */
-	if (page == 0 && strchr(*url, '?') && (exchange.status == 400 || exchange.status == 413)) {
-		*strchr(*url, '?') = '\0';
-		return PAGE_MORE;
-	}
-	/* zot, when the tag that the page starts behind has been deleted meanwhile. */
-	if (page > 0 && exchange.status == 404)
-		return PAGE_RESTART;
-	if (exchange.status != 200)
-		return page_failed(client_refuse(client, &exchange, err));
-	if (tags_add_page(tags, buf_text(&exchange.body), exchange.body.size, err))
-		return PAGE_FAILED;
-	next = next_page(&exchange, &failed, err);
-	if (failed)
-		return PAGE_FAILED;
-	free(*url);
-	*url = next;
-	return next ? PAGE_MORE : PAGE_LAST;
-}
-
-static enum page read_list(struct oci_client *client, struct nameset *tags, struct err *err)
-{
-	CLEANUP(nameset_release) struct nameset seen = NAMESET_INIT;
-	CLEANUP(cleanup_free) char *url = NULL;
-
-	if (asprintf(&url, "%s/tags/list?n=%d", client->base, LIMIT_TAGS_ASKED) < 0) {
-		url = NULL;
-		return page_failed(err_set_sys(err, ENOMEM, "request"));
-	}
-	for (size_t page = 0; page < LIMIT_TAG_PAGES; page++) {
-		enum page result;
-
-		if (nameset_has(&seen, url))
-			return page_failed(err_set(err, ERR_LIMIT, "its pages form a loop"));
-		if (nameset_add(&seen, url, LIMIT_TAG_PAGES, err))
-			return PAGE_FAILED;
-		result = read_page(client, tags, &url, page, err);
-		if (result != PAGE_MORE)
-			return result;
-	}
-	return page_failed(err_set(err, ERR_LIMIT, "more than %d pages", LIMIT_TAG_PAGES));
+	return line->source.ops->tags(line->source.self, ctx, err);
 }
 
 int oci_tags(struct oci_client *client, struct oci_tags *out_tags, struct err *err)
 {
-	enum page result = PAGE_RESTART;
+	const struct question question = { ask_tags, out_tags, "tags", 0 };
+	struct line *line;
 
-	for (int start = 0; result == PAGE_RESTART && start < LIMIT_LIST_STARTS; start++) {
-		CLEANUP(nameset_release) struct nameset tags = NAMESET_INIT;
-
-		result = read_list(client, &tags, err);
-		if (result == PAGE_LAST)
-			out_tags->names = nameset_steal(&tags, &out_tags->count);
-	}
-	if (result == PAGE_LAST)
-		return 0;
-	if (result == PAGE_RESTART)
-		(void)err_set(err, ERR_NETWORK, "the list changed under our hands %d times",
-		              LIMIT_LIST_STARTS);
-	return err_context(err, "tags of %s/%s", client->reference.host, client->reference.name);
+	client->pauses = 0;
+	if (ask_any(client, &question, &line, err))
+		return in_context(client, "tags", err);
+	client->lister = (size_t)(line - client->lines);
+	return 0;
 }
 
-/* Fetch a manifest by its digest and prove that it is the one. */
-static int fetch_manifest(struct oci_client *client, const struct digest *digest,
-                          struct manifest *out_manifest, int64_t *out_size, struct err *err)
+/* ---- digests ---- */
+
+/* Some of the tags, gathered for one question, and where their answers belong. */
+struct batch {
+	char **tags;
+	size_t *places;
+	struct oci_resolved *answers;
+	size_t count;
+};
+
+static void batch_release(struct batch *batch)
 {
+	free(batch->tags);
+	free(batch->places);
+	free(batch->answers);
+}
+
+static int batch_init(struct batch *batch, size_t room, struct err *err)
+{
+	batch->tags = calloc(room, sizeof(*batch->tags));
+	batch->places = calloc(room, sizeof(*batch->places));
+	batch->answers = calloc(room, sizeof(*batch->answers));
+	if (!batch->tags || !batch->places || !batch->answers)
+		return err_set_sys(err, ENOMEM, "%zu tags", room);
+	return 0;
+}
+
+/* Gather what still has no answer, or one that `wanted` takes for none. */
+static void batch_fill(struct batch *batch, char *const *tags, size_t count,
+                       const struct oci_resolved *results, bool (*wanted)(const struct err *err))
+{
+	batch->count = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (!results[i].failed || !wanted(&results[i].err))
+			continue;
+		batch->tags[batch->count] = tags[i];
+		batch->places[batch->count++] = i;
+	}
+}
+
+/* That a tag is gone is an answer; all else another source may know better. */
+static bool is_open(const struct err *err)
+{
+	return err->kind != ERR_NOT_FOUND && err->kind != ERR_CANCELLED;
+}
+
+static bool is_unasked(const struct err *err)
+{
+	return err->kind == ERR_NONE || may_pass(err);
+}
+
+/* Ask one line for the tags of a batch and keep what is better than what is known. */
+static void resolve_at(const struct oci_client *client, struct line *line, struct batch *batch,
+                       struct oci_resolved *results)
+{
+	const struct err *network = NULL;
+
+	line->source.ops->resolve(line->source.self, batch->tags, batch->count, batch->answers);
+	for (size_t i = 0; i < batch->count; i++) {
+		struct oci_resolved *result = &results[batch->places[i]];
+		struct oci_resolved *answer = &batch->answers[i];
+
+		if (!answer->failed) {
+			*result = *answer;
+			continue;
+		}
+		if (answer->err.kind == ERR_NETWORK)
+			network = &answer->err;
+		add_failure(client, &result->err, line, &answer->err);
+		if (!is_open(&answer->err))
+			result->err.kind = answer->err.kind;
+	}
+	mark(line, network);
+}
+
+static void resolve_once(struct oci_client *client, char *const *tags, size_t count,
+                         struct batch *batch, struct oci_resolved *results)
+{
+	struct walk walk = walk_from(client, client->lister);
+	const struct line *before = NULL;
+	struct line *line;
+
+	batch_fill(batch, tags, count, results, is_unasked);
+	for (size_t i = 0; i < batch->count; i++)
+		results[batch->places[i]].err = (struct err){ .kind = ERR_NONE };
+	while (batch->count && (line = walk_next(client, &walk))) {
+		if (before)
+			tell(client, OCI_NOTICE_FAILED_OVER, before, batch->tags[0],
+			     results[batch->places[0]].err.msg, 0);
+		resolve_at(client, line, batch, results);
+		batch_fill(batch, tags, count, results, is_open);
+		before = line;
+	}
+}
+
+void oci_resolve(struct oci_client *client, char *const *tags, size_t count,
+                 struct oci_resolved *out_resolved)
+{
+	CLEANUP(batch_release) struct batch batch = { .tags = NULL };
+	char subject[SUBJECT_SIZE];
+	struct err err = { .kind = ERR_NONE };
+	int failed = batch_init(&batch, count + 1, &err);
+
+	for (size_t i = 0; i < count; i++)
+		out_resolved[i] = (struct oci_resolved){ .failed = -1, .err = err };
+	while (!failed) {
+		resolve_once(client, tags, count, &batch, out_resolved);
+		batch_fill(&batch, tags, count, out_resolved, may_pass);
+		if (!batch.count)
+			break;
+		err = out_resolved[batch.places[0]].err;
+		failed = pause_before_retry(client, "digests of tags", &err);
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (!out_resolved[i].failed)
+			continue;
+		(void)snprintf(subject, sizeof(subject), "tag %.128s", tags[i]);
+		(void)in_context(client, subject, &out_resolved[i].err);
+	}
+}
+
+/* Whether the other sources agree on a tag: they are not believed, but an operator should know. */
+static void compare_mirrors(struct oci_client *client, const char *tag, const struct digest *digest)
+{
+	char name[OCI_TAG_SIZE];
+	char *names[] = { name };
 	char text[DIGEST_TEXT_SIZE];
-	CLEANUP(cleanup_free)
-	char *url = client_url(client, "manifests", digest_format(digest, text), err);
-	CLEANUP(exchange_release)
-	struct exchange exchange = {
-		.method = EXCHANGE_GET,
-		.url = url,
-		.accept = MANIFEST_ACCEPT,
-		.follow = true,
-		.size = EXCHANGE_ANY_SIZE,
-		.max_bytes = LIMIT_MANIFEST_BYTES,
-	};
-	char found_text[DIGEST_TEXT_SIZE];
+
+	(void)snprintf(name, sizeof(name), "%s", tag);
+	for (size_t i = 0; i < client->count; i++) {
+		struct line *line = &client->lines[i];
+		struct oci_resolved answer;
+
+		if (i == client->lister || line->down_until_ms > clock_now_ms())
+			continue;
+		line->source.ops->resolve(line->source.self, names, 1, &answer);
+		if (!answer.failed && !digest_equal(&answer.digest, digest))
+			tell(client, OCI_NOTICE_MIRROR_DIFFERS, line, tag,
+			     digest_format(&answer.digest, text), 0);
+		else if (answer.failed && answer.err.kind == ERR_NOT_FOUND)
+			tell(client, OCI_NOTICE_MIRROR_DIFFERS, line, tag, "it has no such tag", 0);
+	}
+}
+
+/* ---- manifests ---- */
+
+struct manifest_question {
+	const struct digest *digest;
+	struct manifest manifest;
+	int64_t size;
+};
+
+/* Fetch a manifest by its digest and prove that it is the one. */
+static int ask_manifest(struct line *line, void *ctx, struct err *err)
+{
+	struct manifest_question *question = ctx;
+	const struct digest *digest = question->digest;
+	CLEANUP(buf_release) struct buf body = BUF_INIT(LIMIT_MANIFEST_BYTES);
+	CLEANUP(cleanup_free) char *type = NULL;
+	char text[DIGEST_TEXT_SIZE];
 	struct digest found;
 
-	if (!url || ask(client, &exchange, err))
+	if (line->source.ops->manifest(line->source.self, digest, &body, &type, err))
 		return -1;
-	if (exchange.status != 200)
-		return client_refuse(client, &exchange, err);
-	if (digest_of(digest->algorithm, buf_text(&exchange.body), exchange.body.size, &found, err))
+	if (digest_of(digest->algorithm, buf_text(&body), body.size, &found, err))
 		return -1;
 	if (!digest_equal(&found, digest))
 		return err_set(err, ERR_DIGEST, "the %zu bytes that came have the digest %s",
-		               exchange.body.size, digest_format(&found, found_text));
-	if (client_check_digest_header(&exchange, digest, err))
-		return -1;
-	*out_size = (int64_t)exchange.body.size;
-	return manifest_read(buf_text(&exchange.body), exchange.body.size,
-	                     exchange_header(&exchange, "Content-Type", 0), manifest_platform(),
-	                     out_manifest, err);
+		               body.size, digest_format(&found, text));
+	question->size = (int64_t)body.size;
+	return manifest_read(buf_text(&body), body.size, type, manifest_platform(),
+	                     &question->manifest, err);
 }
 
-int client_check_digest_header(const struct exchange *exchange, const struct digest *digest,
-                               struct err *err)
+static int fetch_manifest(struct oci_client *client, struct manifest_question *wanted,
+                          struct err *err)
 {
-	const char *header = exchange_header(exchange, "Docker-Content-Digest", 0);
-	struct digest announced;
-	struct err unused;
+	struct question question = { ask_manifest, wanted, "", client->lister };
+	char text[DIGEST_TEXT_SIZE];
+	struct line *line;
 
-	if (!header || digest_parse(header, &announced, &unused) ||
-	    announced.algorithm != digest->algorithm || digest_equal(&announced, digest))
-		return 0;
-	return err_set(err, ERR_DIGEST, "Docker-Content-Digest says %.135s, the bytes differ",
-	               header);
+	(void)snprintf(question.subject, sizeof(question.subject), "manifest %s",
+	               digest_format(wanted->digest, text));
+	return ask_any(client, &question, &line, err);
 }
 
 /* The manifest that an index leads to. An index in an index leads on no further. */
 static int follow_index(struct oci_client *client, struct manifest *manifest, struct err *err)
 {
 	const struct oci_descriptor entry = manifest->chosen;
+	struct manifest_question wanted = { .digest = &entry.digest };
 	char text[DIGEST_TEXT_SIZE];
-	int64_t size = 0;
 	int failed;
 
 	if (entry.size > LIMIT_MANIFEST_BYTES)
 		failed = err_set(err, ERR_LIMIT, "it is said to have %" PRId64 " bytes",
 		                 entry.size);
 	else
-		failed = fetch_manifest(client, &entry.digest, manifest, &size, err);
-	if (!failed && size != entry.size)
+		failed = fetch_manifest(client, &wanted, err);
+	if (!failed && wanted.size != entry.size)
 		failed = err_set(err, ERR_DIGEST,
 		                 "it has %" PRId64 " bytes instead of the %" PRId64
 		                 " of its descriptor",
-		                 size, entry.size);
-	if (!failed && manifest->is_index)
+		                 wanted.size, entry.size);
+	if (!failed && wanted.manifest.is_index)
 		failed = err_set(err, ERR_FORMAT, "it is an index within an index");
 	if (failed)
 		return err_context(err, "its manifest %s", digest_format(&entry.digest, text));
+	*manifest = wanted.manifest;
 	return 0;
 }
 
@@ -306,75 +512,80 @@ int oci_manifest(struct oci_client *client, const char *tag, const struct digest
                  struct oci_artifact *out_artifact, struct err *err)
 {
 	struct oci_artifact artifact = { .manifest = *digest };
-	struct manifest manifest = { .is_index = false };
+	struct manifest_question wanted = { .digest = digest };
 	char text[DIGEST_TEXT_SIZE];
-	int64_t size = 0;
+	char subject[SUBJECT_SIZE + OCI_TAG_SIZE];
 
-	if (fetch_manifest(client, digest, &manifest, &size, err) ||
-	    (manifest.is_index && follow_index(client, &manifest, err)))
-		return err_context(err, "manifest %s of tag %s of %s/%s",
-		                   digest_format(digest, text), tag, client->reference.host,
-		                   client->reference.name);
-	artifact.layer = manifest.chosen;
-	memcpy(artifact.title, manifest.title, sizeof(artifact.title));
-	memcpy(artifact.created, manifest.created, sizeof(artifact.created));
+	(void)snprintf(subject, sizeof(subject), "manifest %s of tag %s",
+	               digest_format(digest, text), tag);
+	if (fetch_manifest(client, &wanted, err) ||
+	    (wanted.manifest.is_index && follow_index(client, &wanted.manifest, err)))
+		return in_context(client, subject, err);
+	compare_mirrors(client, tag, digest);
+	artifact.layer = wanted.manifest.chosen;
+	memcpy(artifact.title, wanted.manifest.title, sizeof(artifact.title));
+	memcpy(artifact.created, wanted.manifest.created, sizeof(artifact.created));
 	*out_artifact = artifact;
 	return 0;
 }
 
-/* Between the wire and the caller's sink: every byte is hashed on its way. */
-struct tee {
-	struct hasher *hasher;
-	const struct oci_sink *sink;
+/* ---- blobs ---- */
+
+struct blob_question {
+	struct oci_client *client;
+	struct pull pull;
+	int64_t begun_at; /* what was there at the last break that counted as progress */
 };
 
-static int tee_write(void *ctx, const void *bytes, size_t size, struct err *err)
+/* The bytes of one line, as far as they go. Wrong ones are taken back. */
+static int ask_bytes(struct line *line, struct blob_question *question, struct err *err)
 {
-	const struct tee *tee = ctx;
+	struct pull *pull = &question->pull;
+	struct err other;
 
-	if (hasher_add(tee->hasher, bytes, size, err))
-		return -1;
-	return tee->sink->write(tee->sink->ctx, bytes, size, err);
+	if (!line->source.ops->blob(line->source.self, pull, err) && !pull_end(pull, err))
+		return ASK_DONE;
+	if (pull->sink_failed)
+		return ASK_FINAL;
+	if (err->kind == ERR_NETWORK &&
+	    pull->received - question->begun_at >= LIMIT_PROGRESS_BYTES) {
+		question->begun_at = pull->received;
+		question->client->pauses = 0;
+	}
+	if (err->kind != ERR_DIGEST && err->kind != ERR_FORMAT)
+		return ASK_FAILED;
+	question->begun_at = 0;
+	if (pull_restart(pull, &other)) {
+		*err = other;
+		return ASK_FINAL;
+	}
+	return ASK_FAILED;
 }
 
-static int fetch_blob(struct oci_client *client, const struct oci_descriptor *blob,
-                      const char *name, const struct oci_sink *sink, struct err *err)
+static int ask_blob(struct line *line, void *ctx, struct err *err)
 {
-	CLEANUP(cleanup_hasher) struct hasher *hasher = hasher_new(blob->digest.algorithm, err);
-	CLEANUP(cleanup_free) char *url = client_url(client, "blobs", name, err);
-	struct tee tee = { hasher, sink };
-	CLEANUP(exchange_release)
-	struct exchange exchange = {
-		.method = EXCHANGE_GET,
-		.url = url,
-		.follow = true,
-		.size = blob->size,
-		.sink = { .write = tee_write, .ctx = &tee },
-	};
-	char found_text[DIGEST_TEXT_SIZE];
-	struct digest found;
+	struct blob_question *question = ctx;
+	bool resumed = question->pull.received > 0;
+	int result = ask_bytes(line, question, err);
 
-	if (!hasher || !url || ask(client, &exchange, err))
-		return -1;
-	if (exchange.status != 200)
-		return client_refuse(client, &exchange, err);
-	if (hasher_end(hasher, &found, err))
-		return -1;
-	if (!digest_equal(&found, &blob->digest))
-		return err_set(err, ERR_DIGEST,
-		               "the %" PRId64 " bytes that came have the digest %s", blob->size,
-		               digest_format(&found, found_text));
-	return 0;
+	/* The first part may be what was wrong, or the server can't send parts: once as a whole. */
+	if (result == ASK_FAILED && resumed && !question->pull.received)
+		result = ask_bytes(line, question, err);
+	return result;
 }
 
 int oci_blob(struct oci_client *client, const struct oci_descriptor *blob,
              const struct oci_sink *sink, struct err *err)
 {
-	char name[DIGEST_TEXT_SIZE];
+	struct blob_question wanted = { .client = client };
+	struct question question = { ask_blob, &wanted, "", client->lister };
+	char text[DIGEST_TEXT_SIZE];
+	struct line *line;
+	int failed;
 
-	(void)digest_format(&blob->digest, name);
-	if (fetch_blob(client, blob, name, sink, err))
-		return err_context(err, "blob %s of %s/%s", name, client->reference.host,
-		                   client->reference.name);
-	return 0;
+	(void)snprintf(question.subject, sizeof(question.subject), "blob %s",
+	               digest_format(&blob->digest, text));
+	failed = pull_init(&wanted.pull, blob, sink, err) || ask_any(client, &question, &line, err);
+	pull_release(&wanted.pull);
+	return failed ? in_context(client, question.subject, err) : 0;
 }

@@ -14,31 +14,24 @@
 #include "base/cleanup.h"
 #include "oci/json.h"
 #include "oci/limits.h"
-
-static void wipe(char **secret)
-{
-	if (*secret)
-		explicit_bzero(*secret, strlen(*secret));
-	free(*secret);
-	*secret = NULL;
-}
+#include "oci/wipe.h"
 
 void oci_credentials_release(struct oci_credentials *credentials)
 {
-	wipe(&credentials->username);
-	wipe(&credentials->password);
-	wipe(&credentials->identity_token);
-	wipe(&credentials->registry_token);
+	wipe_text(&credentials->username);
+	wipe_text(&credentials->password);
+	wipe_text(&credentials->identity_token);
+	wipe_text(&credentials->registry_token);
 }
 
 void oci_aws_release(struct oci_aws *aws)
 {
-	wipe(&aws->access_key);
-	wipe(&aws->secret_key);
-	wipe(&aws->session_token);
-	wipe(&aws->region);
-	wipe(&aws->role_arn);
-	wipe(&aws->external_id);
+	wipe_text(&aws->access_key);
+	wipe_text(&aws->secret_key);
+	wipe_text(&aws->session_token);
+	wipe_text(&aws->region);
+	wipe_text(&aws->role_arn);
+	wipe_text(&aws->external_id);
 }
 
 /*
@@ -106,7 +99,7 @@ static char *decode(const char *text)
 		used--;
 	out[used] = '\0';
 	if (memchr(out, '\0', used))
-		wipe(&out);
+		wipe_text(&out);
 	return out;
 }
 
@@ -120,7 +113,7 @@ static int copy(const char *text, char **out, struct err *err)
 
 static int read_auth(const char *auth, struct oci_credentials *out, struct err *err)
 {
-	CLEANUP(wipe) char *pair = decode(auth);
+	CLEANUP(wipe_text) char *pair = decode(auth);
 	char *colon = pair ? strchr(pair, ':') : NULL;
 
 	if (!colon)
@@ -182,12 +175,14 @@ static int refuse_helper(const json_t *root, const struct oci_reference *referen
 
 	json_object_foreach((json_t *)(uintptr_t)json_object_get(root, "credHelpers"), key, helper)
 	{
-		if (match(key, reference))
-			return err_set(err, ERR_CONFIG,
-			               "%s is left to the credential helper \"%.60s\", which can't "
-			               "be run here: put its credentials under \"auths\"",
-			               reference->host,
-			               json_is_string(helper) ? json_string_value(helper) : "?");
+		if (match(key, reference)) {
+			(void)err_set(err, ERR_CONFIG,
+			              "%s is left to the credential helper \"%.60s\", which can't "
+			              "be run here: put its credentials under \"auths\"",
+			              reference->host,
+			              json_is_string(helper) ? json_string_value(helper) : "?");
+			return err_cause(err, OCI_CAUSE_HELPER);
+		}
 	}
 	return 0;
 }
@@ -208,11 +203,13 @@ static int find(const json_t *root, const struct oci_reference *reference,
 		return err_context(err, "entry \"%.100s\"", key);
 	if (!is_empty(out))
 		return 0;
-	if (store && *store)
-		return err_set(err, ERR_CONFIG,
-		               "the credentials are left to the credential store \"%.60s\", which "
-		               "can't be asked here: put them under \"auths\"",
-		               store);
+	if (store && *store) {
+		(void)err_set(err, ERR_CONFIG,
+		              "the credentials are left to the credential store \"%.60s\", which "
+		              "can't be asked here: put them under \"auths\"",
+		              store);
+		return err_cause(err, OCI_CAUSE_HELPER);
+	}
 	return err_set(err, ERR_NOT_FOUND, "no credentials for %s/%s", reference->host,
 	               reference->name);
 }

@@ -2,6 +2,7 @@
 #include "oci/exchange.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -98,11 +99,43 @@ static int take_error(struct exchange *exchange, const void *bytes, size_t size)
 	return exchange->enough ? -1 : 0;
 }
 
-static int check_length(struct exchange *exchange, int64_t length)
+static bool is_wanted(const struct exchange *exchange, long status)
+{
+	return status == 200 || (status == 206 && exchange->offset > 0);
+}
+
+/* Where in the whole the body of the answer begins. */
+static int64_t begin_of(const struct exchange *exchange, long status)
+{
+	return status == 206 ? exchange->offset : 0;
+}
+
+/* RFC 9110, section 14.4: "bytes FIRST-LAST/SIZE" of a 206 is what was asked for. */
+static int check_range(struct exchange *exchange, long status)
+{
+	const char *range = exchange_header(exchange, "Content-Range", 0);
+	char wanted[64];
+	struct err err;
+
+	if (status != 206 || exchange->received)
+		return 0;
+	(void)snprintf(wanted, sizeof(wanted), "bytes %" PRId64 "-%" PRId64 "/", exchange->offset,
+	               exchange->size - 1);
+	if (range && !strncasecmp(range, wanted, strlen(wanted)))
+		return 0;
+	(void)err_set(&err, ERR_FORMAT, "asked for %s it sent another part: %.60s", wanted,
+	              range ? range : "without Content-Range");
+	return exchange_fail(exchange, &err);
+}
+
+static int check_length(struct exchange *exchange, long status, int64_t length)
 {
 	struct err err;
 
-	if (exchange->size < 0 || length < 0 || length == exchange->size)
+	if (exchange->size < 0 || length < 0)
+		return 0;
+	length += begin_of(exchange, status);
+	if (length == exchange->size)
 		return 0;
 	(void)err_set(&err, ERR_DIGEST,
 	              "it has %" PRId64 " bytes (Content-Length) instead of the %" PRId64
@@ -112,12 +145,13 @@ static int check_length(struct exchange *exchange, int64_t length)
 }
 
 /* Count what comes: a length that was announced proves nothing, one that wasn't even less. */
-static int check_room(struct exchange *exchange, size_t size)
+static int check_room(struct exchange *exchange, long status, size_t size)
 {
 	struct err err;
 
 	exchange->received += (int64_t)size;
-	if (exchange->size >= 0 && exchange->received > exchange->size) {
+	if (exchange->size >= 0 &&
+	    exchange->received > exchange->size - begin_of(exchange, status)) {
 		(void)err_set(&err, ERR_DIGEST,
 		              "it has more than the %" PRId64 " bytes of its descriptor",
 		              exchange->size);
@@ -131,16 +165,33 @@ static int check_room(struct exchange *exchange, size_t size)
 	return 0;
 }
 
+/* The sink has what is before offset: of an answer with the whole, that part is let go. */
+static const char *skip_known(const struct exchange *exchange, long status, const char *bytes,
+                              size_t *size)
+{
+	int64_t behind = exchange->received - exchange->offset;
+
+	if (status == 206 || behind >= (int64_t)*size)
+		return bytes;
+	bytes += behind > 0 ? *size - (size_t)behind : *size;
+	*size = behind > 0 ? (size_t)behind : 0;
+	return bytes;
+}
+
 int exchange_take_body(struct exchange *exchange, long status, int64_t length, const void *bytes,
                        size_t size)
 {
 	struct err err;
 
-	if (status != 200)
+	if (!is_wanted(exchange, status))
 		return take_error(exchange, bytes, size);
-	if (check_length(exchange, length) || check_room(exchange, size))
+	if (check_range(exchange, status) || check_length(exchange, status, length) ||
+	    check_room(exchange, status, size))
 		return -1;
+	bytes = skip_known(exchange, status, bytes, &size);
 	if (exchange->sink.write) {
+		if (!size)
+			return 0;
 		if (exchange->sink.write(exchange->sink.ctx, bytes, size, &err))
 			return exchange_fail(exchange, &err);
 		return 0;
@@ -153,14 +204,16 @@ int exchange_take_body(struct exchange *exchange, long status, int64_t length, c
 
 void exchange_end(struct exchange *exchange, long status, int64_t length)
 {
+	int64_t end = exchange->received + begin_of(exchange, status);
 	struct err err;
 
 	exchange->status = status;
-	if (status != 200 || exchange->method == EXCHANGE_HEAD || exchange->size < 0)
+	if (!is_wanted(exchange, status) || exchange->method == EXCHANGE_HEAD || exchange->size < 0)
 		return;
-	if (check_length(exchange, length) || exchange->received == exchange->size)
+	if (check_length(exchange, status, length) || end == exchange->size)
 		return;
-	(void)err_set(&err, ERR_NETWORK, "broken off after %" PRId64 " of %" PRId64 " bytes",
-	              exchange->received, exchange->size);
+	(void)err_set(&err, ERR_NETWORK, "broken off after %" PRId64 " of %" PRId64 " bytes", end,
+	              exchange->size);
+	(void)err_cause(&err, OCI_CAUSE_BROKEN_OFF);
 	(void)exchange_fail(exchange, &err);
 }

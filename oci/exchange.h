@@ -20,21 +20,48 @@
 #include "oci/oci.h"
 #include "oci/url.h"
 
-enum exchange_method { EXCHANGE_GET, EXCHANGE_HEAD, EXCHANGE_POST };
+enum exchange_method { EXCHANGE_GET, EXCHANGE_HEAD, EXCHANGE_POST, EXCHANGE_PUT };
 
 enum { EXCHANGE_ANY_SIZE = -1 };
+
+/* One more header line of a question. */
+struct exchange_line {
+	const char *name, *value;
+};
+
+/* AWS Signature Version 4, made by libcurl over all lines of the question and its body. */
+struct exchange_signature {
+	const char *scope; /* "aws:amz:<region>:<service>" */
+	const char *access_key;
+	const char *secret_key;
+};
 
 struct exchange {
 	/* The question. The strings are the asker's and stay until the answer is there. */
 	enum exchange_method method;
 	const char *url;
-	const char *accept;        /* or NULL */
-	const char *authorization; /* or NULL; sent to the place of url alone */
-	const char *form;          /* the body of a POST */
-	bool follow;               /* redirects */
-	int64_t size;              /* that the body of a 200 must have, or EXCHANGE_ANY_SIZE */
-	size_t max_bytes;          /* that the body of a 200 may have when size is any */
-	struct oci_sink sink;      /* where the body of a 200 goes; without write: to body */
+	const char *accept;                /* or NULL */
+	const char *authorization;         /* or NULL; sent to the place of url alone */
+	const char *form;                  /* the body of a POST; a PUT has none */
+	const char *content_type;          /* of the body; NULL: that of a form */
+	const struct exchange_line *lines; /* sent to the place of url alone */
+	size_t line_count;
+	const struct exchange_signature *signature; /* or NULL; not with authorization */
+	bool follow;                                /* redirects */
+	bool direct;                                /* never by a proxy */
+	bool may_be_plain;    /* http is allowed here, whatever holds for the registry */
+	long connect_ms;      /* or 0: LIMIT_CONNECT_MS */
+	long answer_ms;       /* or 0: LIMIT_ANSWER_MS */
+	int64_t size;         /* that the body of a 200 must have, or EXCHANGE_ANY_SIZE */
+	int64_t offset;       /* with a size: bytes of it that the sink has already */
+	size_t max_bytes;     /* that the body of a 200 may have when size is any */
+	struct oci_sink sink; /* where the body of a 200 goes; without write: to body */
+
+	/*
+	 * With an offset the rest alone is asked for (RFC 9110, section 14.2). A
+	 * server may send the rest (206), or all of it (200): the sink gets the rest
+	 * in both cases.
+	 */
 
 	/* The answer. */
 	int failed; /* -1: there is none, err says why */

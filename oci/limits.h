@@ -15,6 +15,17 @@ enum {
 	LIMIT_HEADER_BYTES = 64 << 10,  /* all header lines of a request's answers together */
 	LIMIT_URL_BYTES = 8 << 10,      /* presigned URLs with a session token take 2 KiB */
 	LIMIT_CONFIG_BYTES = 1 << 20,   /* a Kubernetes secret holds no more */
+	LIMIT_LAYOUT_BYTES = 4 << 10,   /* the file oci-layout; the specification's own has 30 */
+	LIMIT_AWS_BYTES = 64 << 10,     /* an answer of AWS: tokens take 2 KiB, sessions 4 */
+	LIMIT_AWS_KEY_BYTES = 16 << 10, /* one key, token or role in it */
+
+	/* The environment. */
+	LIMIT_PROXY_BYTES = 4 << 10, /* of HTTPS_PROXY and HTTP_PROXY */
+	LIMIT_NO_PROXY_BYTES = 64 << 10,
+
+	/* Files that AWS' environment variables name. */
+	LIMIT_AWS_TOKEN_FILE = 64 << 10,   /* a service account's token takes 2 KiB */
+	LIMIT_AWS_PROFILES_FILE = 1 << 20, /* ~/.aws/credentials */
 
 	/* JSON: depth, and values, each of which costs some 100 bytes once parsed. */
 	LIMIT_JSON_DEPTH = 32,
@@ -33,13 +44,30 @@ enum {
 
 	/* Times. A large download as a whole has none; what is held in memory has. */
 	LIMIT_CONNECT_MS = 10 * 1000,
-	LIMIT_IDLE_S = 60,
+	LIMIT_IDLE_S = 60, /* without a byte, unless the settings say otherwise */
 	LIMIT_ANSWER_MS = 5 * 60 * 1000,
 	LIMIT_POLL_MS = 1000, /* the longest sleep: a stop wakes it at once */
+	LIMIT_AWS_ANSWER_MS = 30 * 1000,
+	LIMIT_AGENT_ANSWER_MS = 10 * 1000, /* on the same node, but it asks AWS itself */
+	/* Where there is no metadata service, packets to it may vanish; then nothing is to hang. */
+	LIMIT_METADATA_CONNECT_MS = 1000,
+	LIMIT_METADATA_ANSWER_MS = 2000,
+
+	/* Asking again. */
+	LIMIT_RETRIES = 5,               /* pauses in a round of one client */
+	RETRY_BASE_MS = 500,             /* the longest first pause; it doubles */
+	LIMIT_RETRY_AFTER_S = 60 * 60,   /* that a Retry-After can demand */
+	LIMIT_RETRY_WAIT_MS = 60 * 1000, /* a longer one ends the round */
+	LIMIT_PROGRESS_BYTES = 1 << 20,  /* a download broken off behind so many has begun anew */
+	RETRY_DOWN_MS = 30 * 1000,       /* how long a source that failed is asked last */
 
 	/* Tokens. */
 	TOKEN_DEFAULT_S = 60, /* distribution, "Token Authentication": expires_in */
 	LIMIT_TOKEN_S = 24 * 60 * 60,
+	LIMIT_AWS_LIFE_S = 12 * 60 * 60, /* of ECR's tokens; roles' sessions end no later */
+	AWS_TOKEN_MARGIN_S = 60 * 60,    /* ECR's tokens are renewed that long before their end */
+	AWS_KEYS_MARGIN_S = 5 * 60,      /* and temporary keys that long */
+	AWS_RETRY_S = 60,                /* after a renewal that failed while the old one lives */
 };
 
 #endif

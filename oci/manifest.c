@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "oci/descriptor.h"
 #include "oci/json.h"
 #include "oci/limits.h"
 
@@ -126,31 +127,6 @@ static int check_types(const json_t *root, enum kind kind, const char *content_t
 	return 0;
 }
 
-/* image-spec, descriptor.md, "Properties" */
-static int read_descriptor(const json_t *value, struct oci_descriptor *out, struct err *err)
-{
-	const char *digest = json_text_at(value, "digest");
-	const json_t *size = json_object_get(value, "size");
-	struct oci_descriptor descriptor;
-
-	if (!json_is_object(value) || !digest)
-		return err_set(err, ERR_FORMAT, "descriptor without a digest");
-	if (digest_parse(digest, &descriptor.digest, err))
-		return -1;
-	if (!json_is_integer(size) || json_integer_value(size) < 0)
-		return err_set(err, ERR_FORMAT, "descriptor without a valid size");
-	descriptor.size = json_integer_value(size);
-	*out = descriptor;
-	return 0;
-}
-
-static const char *annotation(const json_t *object, const char *key)
-{
-	const char *text = json_text_at(json_object_get(object, "annotations"), key);
-
-	return text ? text : "";
-}
-
 /* The title is a path as somebody typed it, on whatever system. */
 static const char *base_name(const char *path)
 {
@@ -204,9 +180,9 @@ static int choose_layer(const json_t *layers, struct manifest *manifest, struct 
 
 	json_array_foreach(layers, i, layer)
 	{
-		const char *title = base_name(annotation(layer, TITLE));
+		const char *title = base_name(descriptor_annotation(layer, TITLE));
 
-		if (read_descriptor(layer, &descriptor, err))
+		if (descriptor_read(layer, &descriptor, err))
 			return err_context(err, "layer %zu", i + 1);
 		names_add(&titles, *title ? title : "(no title)");
 		if (choice_add(&any, &descriptor, title, err) ||
@@ -249,7 +225,7 @@ static int choose_entry(const json_t *entries, const char *wanted, struct manife
 	json_array_foreach(entries, i, entry)
 	{
 		platform_of(entry, platform, sizeof(platform));
-		if (read_descriptor(entry, &descriptor, err))
+		if (descriptor_read(entry, &descriptor, err))
 			return err_context(err, "index entry %zu", i + 1);
 		names_add(&platforms, platform);
 		if (choice_add(&any, &descriptor, "", err) ||
@@ -271,7 +247,7 @@ static int choose_entry(const json_t *entries, const char *wanted, struct manife
 /* RFC 3339 in its outer form; another text is left out. */
 static void copy_created(const json_t *root, char out[static OCI_CREATED_SIZE])
 {
-	const char *text = annotation(root, CREATED);
+	const char *text = descriptor_annotation(root, CREATED);
 	size_t size = strlen(text);
 
 	if (size < OCI_CREATED_SIZE && strspn(text, "0123456789-:.TtZz+") == size)

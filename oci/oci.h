@@ -1,12 +1,12 @@
 /*
- * oci: the client of one repository in one OCI registry.
+ * oci: the client of one repository, in an OCI registry and its mirrors.
  *
  * It is given a reference, credentials and a place for bytes, and gives back
  * tags, descriptors and verified bytes. Everything that a registry answers is
  * taken as hostile: sizes, counts and times are bounded (limits.h), digests are
  * computed here and never believed.
  *
- *	struct oci_client *client = oci_client_new(&settings, cancel, &err);
+ *	struct oci_client *client = oci_client_new(sources, count, &observer, cancel, &err);
  *	oci_tags(client, &tags, &err);                      the tags that are releases
  *	oci_resolve(client, tags.names, tags.count, out);   tag → manifest digest, side by side
  *	oci_manifest(client, tag, &digest, &artifact, &err); verified manifest → its one layer
@@ -148,7 +148,7 @@ struct oci_aws {
 	char *access_key;
 	char *secret_key;
 	char *session_token;
-	char *region; /* NULL: as the host's name says */
+	char *region; /* where the host's name doesn't say it, and of STS; or NULL */
 	char *role_arn;
 	char *external_id;
 };
@@ -167,12 +167,43 @@ struct oci_settings {
 	struct oci_credentials credentials; /* all NULL: anonymous */
 	struct oci_aws aws;
 	char *(*environment)(const char *name); /* as getenv(3), for proxies and AWS; or NULL */
+	int idle_s; /* seconds without a byte that end a request; 0: 60 */
 	const char *user_agent;
+};
+
+/* What an operator should know although nothing has failed yet. */
+enum oci_notice_kind {
+	OCI_NOTICE_RETRY,          /* all sources failed; they are asked again after a pause */
+	OCI_NOTICE_FAILED_OVER,    /* a source failed, the next one is asked */
+	OCI_NOTICE_MIRROR_DIFFERS, /* another source has another digest for a tag, or none */
+};
+
+/*
+ * Told from the client's thread, must be quick. source is "host/name" or the
+ * folder of a layout; subject what was asked for ("tags", "tag 4.5.15", "blob
+ * sha256:…"); detail a sentence. pause_ms is that of OCI_NOTICE_RETRY, else 0.
+ */
+struct oci_observer {
+	void (*notice)(void *ctx, enum oci_notice_kind kind, const char *source,
+	               const char *subject, const char *detail, int64_t pause_ms);
+	void *ctx;
 };
 
 struct oci_client;
 
-MUST_CHECK struct oci_client *oci_client_new(const struct oci_settings *settings,
+/*
+ * A client of one repository at `count` sources: the registry and its mirrors.
+ * They are asked in order at every stage. The digest of a tag is what the first
+ * source that answers says; bytes come from whichever has them, since their
+ * digest proves them. A source that can't be reached is asked last for a while.
+ *
+ * When all fail and one for a reason that may pass (ERR_NETWORK, unless it is a
+ * matter of certificates or TLS versions), they are asked again after a pause, at most five times
+ * in a round, that is from one oci_tags to the next. Retry-After is honoured; one of more than a
+ * minute ends the round. observer may be NULL.
+ */
+MUST_CHECK struct oci_client *oci_client_new(const struct oci_settings *sources, size_t count,
+                                             const struct oci_observer *observer,
                                              const struct cancel *cancel, struct err *err);
 void oci_client_free(struct oci_client *client);
 
@@ -203,7 +234,8 @@ struct oci_resolved {
  * Ask which manifest each tag names now: one HEAD a tag, up to 16 side by side
  * (GET where HEAD gives no Docker-Content-Digest or fails with anything but 401
  * and 404; the digest is computed then). out_resolved has `count` places, all
- * of which are filled. One tag's failure does not stop the others.
+ * of which are filled. One tag's failure does not stop the others. The source
+ * that gave the list is asked first, and its word that a tag is gone stands.
  */
 void oci_resolve(struct oci_client *client, char *const *tags, size_t count,
                  struct oci_resolved *out_resolved);
@@ -246,8 +278,9 @@ struct oci_sink {
 /*
  * Stream a blob into sink, hashing on the way (distribution-spec, "Pulling
  * blobs"). Only a return of 0 says that the bytes are those of the descriptor;
- * until then nothing of them may be used. Errors: as oci_tags, ERR_DIGEST when
- * size or digest differ, and what the sink reports.
+ * until then nothing of them may be used. What breaks off goes on where it
+ * stopped, there or at another source (RFC 9110, section 14.2). Errors: as oci_tags, ERR_DIGEST
+ * when size or digest differ, and what the sink reports.
  */
 MUST_CHECK int oci_blob(struct oci_client *client, const struct oci_descriptor *blob,
                         const struct oci_sink *sink, struct err *err);

@@ -24,8 +24,10 @@ int pull_write(struct pull *pull, const void *bytes, size_t size, struct err *er
 		               "it has more than the %" PRId64 " bytes of its descriptor",
 		               pull->blob->size);
 	if (hasher_add(pull->hasher, bytes, size, err) ||
-	    pull->sink->write(pull->sink->ctx, bytes, size, err))
+	    pull->sink->write(pull->sink->ctx, bytes, size, err)) {
+		pull->sink_failed = true;
 		return -1;
+	}
 	pull->received += (int64_t)size;
 	return 0;
 }
@@ -35,9 +37,11 @@ int pull_restart(struct pull *pull, struct err *err)
 	struct digest unused;
 
 	/* The end of one content makes the hasher ready for the next. */
-	if (pull->received &&
-	    (hasher_end(pull->hasher, &unused, err) || pull->sink->restart(pull->sink->ctx, err)))
+	if (hasher_end(pull->hasher, &unused, err) ||
+	    (pull->received && pull->sink->restart(pull->sink->ctx, err))) {
+		pull->sink_failed = true;
 		return -1;
+	}
 	pull->received = 0;
 	return 0;
 }
@@ -52,8 +56,10 @@ int pull_end(struct pull *pull, struct err *err)
 		               "it has %" PRId64 " bytes instead of the %" PRId64
 		               " of its descriptor",
 		               pull->received, pull->blob->size);
-	if (hasher_end(pull->hasher, &found, err))
+	if (hasher_end(pull->hasher, &found, err)) {
+		pull->sink_failed = true;
 		return -1;
+	}
 	if (!digest_equal(&found, &pull->blob->digest))
 		return err_set(err, ERR_DIGEST,
 		               "the %" PRId64 " bytes that came have the digest %s",

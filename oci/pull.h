@@ -7,6 +7,7 @@
 #ifndef SPECMAN_OCI_PULL_H
 #define SPECMAN_OCI_PULL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/digest.h"
@@ -18,6 +19,7 @@ struct pull {
 	const struct oci_sink *sink;
 	struct hasher *hasher;
 	int64_t received; /* bytes that the sink has */
+	bool sink_failed; /* it was the sink, not the source, that ended it */
 };
 
 /* Both are borrowed until pull_release. */

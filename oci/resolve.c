@@ -1,5 +1,7 @@
 /*
- * Tags to digests, side by side (see oci_resolve in oci.h). The tags go through
+ * Tags to digests, side by side (see oci_resolve in oci.h): one HEAD a tag, and
+ * GET where HEAD gives no Docker-Content-Digest or fails with anything but 401
+ * and 404. The tags go through
  * in rounds: in each, those that are open are asked for; a round in which the
  * registry wanted credentials ends early, and the next one begins after the
  * login. At most three rounds have a reason to follow another.
@@ -8,7 +10,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "oci/client.h"
+#include "oci/remote.h"
 #include "oci/limits.h"
 #include "oci/manifest.h"
 
@@ -23,7 +25,7 @@ struct probe {
 enum state { STATE_HEAD, STATE_GET, STATE_DONE };
 
 struct resolution {
-	struct oci_client *client;
+	struct remote *remote;
 	char *const *tags;
 	size_t count;
 	struct oci_resolved *results;
@@ -34,6 +36,7 @@ struct resolution {
 	bool last_word; /* a rejection stands now */
 	bool denied;    /* and there was one */
 	bool rejected;
+	bool throttled; /* the registry wants no more questions for now */
 	struct auth_rejection rejection;
 	struct probe probes[LIMIT_PARALLEL];
 };
@@ -65,8 +68,6 @@ static void settle(struct resolution *r, size_t tag, const struct digest *digest
 	result->failed = -1;
 	/* cppcheck-suppress nullPointer ; without a digest there is an error */
 	result->err = *err;
-	(void)err_context(&result->err, "tag %.128s of %s/%s", r->tags[tag],
-	                  r->client->reference.host, r->client->reference.name);
 }
 
 static int probe_open(struct probe *probe, const struct resolution *r, size_t tag, struct err *err)
@@ -76,7 +77,7 @@ static int probe_open(struct probe *probe, const struct resolution *r, size_t ta
 	if (!oci_tag_is_valid(r->tags[tag]))
 		return err_set(err, ERR_FORMAT, "it is no tag");
 	probe->tag = tag;
-	probe->url = client_url(r->client, "manifests", r->tags[tag], err);
+	probe->url = remote_url(r->remote, "manifests", r->tags[tag], err);
 	if (!probe->url)
 		return -1;
 	probe->exchange = (struct exchange){
@@ -113,7 +114,7 @@ static struct exchange *next(void *ctx)
 	struct err err;
 
 	/* Further ones would be rejected like that one was. */
-	if (!probe || r->rejected)
+	if (!probe || r->rejected || r->throttled)
 		return NULL;
 	for (; r->cursor < r->count; r->cursor++) {
 		size_t tag = r->cursor;
@@ -137,7 +138,7 @@ static void take_get(struct resolution *r, struct probe *probe)
 	struct err err;
 
 	if (hasher_end(probe->hasher, &digest, &err) ||
-	    client_check_digest_header(&probe->exchange, &digest, &err))
+	    remote_check_digest_header(&probe->exchange, &digest, &err))
 		settle(r, probe->tag, NULL, &err);
 	else
 		settle(r, probe->tag, &digest, NULL);
@@ -175,13 +176,19 @@ static void take_answer(struct resolution *r, struct probe *probe)
 		settle(r, probe->tag, NULL, &exchange->err);
 		return;
 	}
-	if (auth_rejects(r->client->auth, exchange, &rejection)) {
+	if (auth_rejects(r->remote->auth, exchange, &rejection)) {
 		if (!r->denied)
 			r->rejection = rejection;
 		r->denied = r->denied || (r->last_word && rejection.denied);
 		r->rejected = !r->last_word;
 		if (r->rejected)
 			return;
+	}
+	if (remote_heed(r->remote, exchange)) {
+		r->throttled = true;
+		(void)remote_refuse(r->remote, exchange, &err);
+		settle(r, probe->tag, NULL, &err);
+		return;
 	}
 	if (head && take_head(r, probe))
 		return;
@@ -193,7 +200,7 @@ static void take_answer(struct resolution *r, struct probe *probe)
 		take_get(r, probe);
 		return;
 	}
-	(void)client_refuse(r->client, exchange, &err);
+	(void)remote_refuse(r->remote, exchange, &err);
 	settle(r, probe->tag, NULL, &err);
 }
 
@@ -226,12 +233,12 @@ static int run_round(struct resolution *r, struct auth_round *round, struct err 
 	r->rejected = false;
 	r->cursor = 0;
 	memset(r->asked, 0, r->count);
-	if (auth_header(r->client->auth, &r->authorization, err))
+	if (auth_header(r->remote->auth, &r->authorization, err))
 		return -1;
-	transport_run(r->client->transport, &work);
+	transport_run(r->remote->transport, &work);
 	if (!r->rejected && !r->denied)
 		return 0;
-	verdict = auth_react(r->client->auth, round, &r->rejection, err);
+	verdict = auth_react(r->remote->auth, round, &r->rejection, err);
 	/* Who has just logged in is told the truth, for one tag as for all. */
 	if (verdict == AUTH_KEEP || round->logged_in)
 		r->last_word = true;
@@ -244,16 +251,21 @@ static void run(struct resolution *r)
 	struct err err;
 
 	do {
-		if (run_round(r, &round, &err)) {
+		if (remote_may_ask(r->remote, &err) || run_round(r, &round, &err)) {
 			settle_rest(r, &err);
 			return;
 		}
-	} while (r->rejected);
+	} while (r->rejected && !r->throttled);
+	if (r->throttled) {
+		(void)err_set(&err, ERR_NETWORK, "not asked: the registry asked for a pause");
+		(void)err_cause(&err, OCI_CAUSE_RATE_LIMITED);
+		settle_rest(r, &err);
+	}
 }
 
-void oci_resolve(struct oci_client *client, char *const *tags, size_t count,
-                 struct oci_resolved *out_resolved)
+void remote_resolve(void *self, char *const *tags, size_t count, struct oci_resolved *out_resolved)
 {
+	struct remote *remote = self;
 	CLEANUP(cleanup_free) unsigned char *marks = calloc(2, count ? count : 1);
 	CLEANUP(cleanup_free) struct resolution *r = calloc(1, sizeof(*r));
 	struct err err;
@@ -264,7 +276,7 @@ void oci_resolve(struct oci_client *client, char *const *tags, size_t count,
 			out_resolved[i] = (struct oci_resolved){ .failed = -1, .err = err };
 		return;
 	}
-	r->client = client;
+	r->remote = remote;
 	r->tags = tags;
 	r->count = count;
 	r->results = out_resolved;

@@ -37,6 +37,9 @@ struct source_ops {
 	 */
 	int (*blob)(void *self, struct pull *pull, struct err *err);
 
+	/* Until when (clock_now_ms()) the source wants no question; NULL: it never says. */
+	int64_t (*not_before_ms)(const void *self);
+
 	struct oci_counters (*counters)(const void *self);
 	void (*free)(void *self);
 };

@@ -26,7 +26,7 @@ bool tag_is_attachment(const char *tag)
 	return false;
 }
 
-int tags_add_page(struct nameset *set, const char *body, size_t size, struct err *err)
+static int add_page(struct nameset *set, const char *body, size_t size, struct err *err)
 {
 	json_auto_t *root = json_bounded(body, size, err);
 	const json_t *tags;
@@ -50,4 +50,11 @@ int tags_add_page(struct nameset *set, const char *body, size_t size, struct err
 			return err_context(err, "tags");
 	}
 	return 0;
+}
+
+int tags_add_page(struct nameset *set, const char *body, size_t size, struct err *err)
+{
+	if (!add_page(set, body, size, err))
+		return 0;
+	return err->kind == ERR_FORMAT ? err_cause(err, OCI_CAUSE_NOT_A_REGISTRY) : -1;
 }

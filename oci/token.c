@@ -7,10 +7,12 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "oci/form.h"
 #include "oci/json.h"
 #include "oci/limits.h"
+#include "oci/oci.h"
 
-int token_check_realm(const char *realm, const struct place *registry, struct err *err)
+static int check_realm(const char *realm, const struct place *registry, struct err *err)
 {
 	struct place place;
 
@@ -27,6 +29,11 @@ int token_check_realm(const char *realm, const struct place *registry, struct er
 			"registry's own",
 			place.host);
 	return 0;
+}
+
+int token_check_realm(const char *realm, const struct place *registry, struct err *err)
+{
+	return check_realm(realm, registry, err) ? err_cause(err, OCI_CAUSE_REALM_REFUSED) : 0;
 }
 
 /* Append name=value to *url, which is replaced. */
@@ -62,33 +69,16 @@ char *token_url(const struct challenge *challenge, struct err *err)
 	return STEAL(url);
 }
 
-/* application/x-www-form-urlencoded (WHATWG URL, section 5.2) */
-static int add_field(struct buf *form, const char *name, const char *value, struct err *err)
-{
-	if (buf_addf(form, err, "%s%s=", form->size ? "&" : "", name))
-		return -1;
-	for (; *value; value++) {
-		bool plain = strchr("-._~0123456789abcdefghijklmnopqrstuvwxyz"
-		                    "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
-		                    *value);
-
-		if (plain ? buf_add(form, value, 1, err)
-		          : buf_addf(form, err, "%%%02X", (unsigned)(unsigned char)*value))
-			return -1;
-	}
-	return 0;
-}
-
 char *token_form(const struct challenge *challenge, const char *refresh_token, struct err *err)
 {
 	CLEANUP(buf_release) struct buf form = BUF_INIT(LIMIT_TOKEN_BYTES);
 	char *text;
 
-	if (add_field(&form, "grant_type", "refresh_token", err) ||
-	    add_field(&form, "client_id", "specman", err) ||
-	    add_field(&form, "service", challenge->service, err) ||
-	    (challenge->scope[0] && add_field(&form, "scope", challenge->scope, err)) ||
-	    add_field(&form, "refresh_token", refresh_token, err)) {
+	if (form_add(&form, "grant_type", "refresh_token", err) ||
+	    form_add(&form, "client_id", "specman", err) ||
+	    form_add(&form, "service", challenge->service, err) ||
+	    (challenge->scope[0] && form_add(&form, "scope", challenge->scope, err)) ||
+	    form_add(&form, "refresh_token", refresh_token, err)) {
 		(void)err_context(err, "token request");
 		return NULL;
 	}

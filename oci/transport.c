@@ -7,13 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <curl/curl.h>
 
 #include "base/cleanup.h"
+#include "oci/connector.h"
+#include "oci/failure.h"
 #include "oci/limits.h"
-#include "oci/trust.h"
 #include "oci/url.h"
 
 /* A place for one exchange under way. Its handle is kept from one to the next. */
@@ -25,18 +25,17 @@ struct slot {
 	char *url; /* of the request under way; another than the exchange's after a redirect */
 	int redirects;
 	bool started;
+	struct connection connection;
 	char error[CURL_ERROR_SIZE];
 };
 
 struct transport {
 	const struct cancel *cancel;
 	CURLM *multi;
-	struct trust *trust;
+	struct connector *connector;
 	char *user_agent;
-	struct place registry;
+	long idle_s;
 	bool plain_http;
-	bool insecure;
-	bool no_system_trust;
 	struct oci_counters counters;
 	size_t active;
 	struct slot slots[LIMIT_PARALLEL];
@@ -52,21 +51,14 @@ static void start_curl(void)
 	curl_started = curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
-/* Without a bundle of CAs libcurl refuses to connect at all, even with CAs of ours. */
-static bool system_trust_is_missing(CURL *easy)
-{
-	char *bundle = NULL;
-
-	if (curl_easy_getinfo(easy, CURLINFO_CAINFO, &bundle) || !bundle)
-		return false;
-	return access(bundle, R_OK) != 0;
-}
-
 static int open_handles(struct transport *transport, struct err *err)
 {
 	transport->multi = curl_multi_init();
-	if (!transport->multi || curl_multi_setopt(transport->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
-	                                           (long)LIMIT_PARALLEL))
+	/* By default it keeps four for each request under way: a poll's list would leave four. */
+	if (!transport->multi ||
+	    curl_multi_setopt(transport->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
+	                      (long)LIMIT_PARALLEL) ||
+	    curl_multi_setopt(transport->multi, CURLMOPT_MAXCONNECTS, (long)LIMIT_PARALLEL))
 		return err_set_sys(err, ENOMEM, "HTTP client");
 	for (size_t i = 0; i < LIMIT_PARALLEL; i++) {
 		struct slot *slot = &transport->slots[i];
@@ -76,7 +68,6 @@ static int open_handles(struct transport *transport, struct err *err)
 		if (!slot->easy)
 			return err_set_sys(err, ENOMEM, "HTTP client");
 	}
-	transport->no_system_trust = system_trust_is_missing(transport->slots[0].easy);
 	return 0;
 }
 
@@ -97,17 +88,15 @@ struct transport *transport_new(const struct transport_settings *settings,
 		return NULL;
 	}
 	transport->cancel = cancel;
+	transport->idle_s = settings->idle_s ? settings->idle_s : LIMIT_IDLE_S;
 	transport->plain_http = settings->plain_http;
-	transport->insecure = settings->insecure;
 	transport->user_agent = strdup(settings->user_agent ? settings->user_agent : "specman");
 	if (!transport->user_agent) {
 		(void)err_set_sys(err, ENOMEM, "HTTP client");
 		return NULL;
 	}
-	if (url_place(settings->registry_url, &transport->registry, err) ||
-	    open_handles(transport, err))
-		return NULL;
-	if (settings->ca_pem && !(transport->trust = trust_new(settings->ca_pem, err)))
+	transport->connector = connector_new(settings, err);
+	if (!transport->connector || open_handles(transport, err))
 		return NULL;
 	return STEAL(transport);
 }
@@ -139,7 +128,7 @@ void transport_free(struct transport *transport)
 		curl_easy_cleanup(transport->slots[i].easy);
 	}
 	curl_multi_cleanup(transport->multi);
-	trust_free(transport->trust);
+	connector_free(transport->connector);
 	free(transport->user_agent);
 	free(transport);
 }
@@ -183,50 +172,23 @@ static size_t on_body(char *bytes, size_t unit, size_t count, void *ctx)
 	return size;
 }
 
-static CURLcode on_tls(CURL *easy, void *context, void *ctx)
-{
-	const struct transport *transport = ctx;
-
-	(void)easy;
-	return trust_add(transport->trust, context) ? CURLE_OUT_OF_MEMORY : CURLE_OK;
-}
-
 /* curl_easy_setopt that remembers whether any of a series failed. */
 #define SET(option, value) (failed |= curl_easy_setopt(slot->easy, option, value) != CURLE_OK)
-
-static int set_trust(struct slot *slot, const struct place *place)
-{
-	const struct transport *transport = slot->transport;
-	bool failed = false;
-
-	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	/* The registry's host with any port: its token server and storage stand there too. */
-	if (transport->insecure && !strcmp(place->host, transport->registry.host)) {
-		SET(CURLOPT_SSL_VERIFYPEER, 0L);
-		SET(CURLOPT_SSL_VERIFYHOST, 0L);
-	}
-	if (transport->trust) {
-		SET(CURLOPT_SSL_CTX_FUNCTION, on_tls);
-		SET(CURLOPT_SSL_CTX_DATA, transport);
-	}
-	if (transport->no_system_trust) {
-		SET(CURLOPT_CAINFO, NULL);
-		SET(CURLOPT_CAPATH, NULL);
-	}
-	return failed ? -1 : 0;
-}
 
 static int set_bounds(struct slot *slot)
 {
 	const struct exchange *exchange = slot->exchange;
+	bool plain = slot->transport->plain_http || exchange->may_be_plain;
 	bool failed = false;
 
-	SET(CURLOPT_PROTOCOLS_STR, slot->transport->plain_http ? "http,https" : "https");
-	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)LIMIT_CONNECT_MS);
+	SET(CURLOPT_PROTOCOLS_STR, plain ? "http,https" : "https");
+	SET(CURLOPT_CONNECTTIMEOUT_MS,
+	    exchange->connect_ms ? exchange->connect_ms : (long)LIMIT_CONNECT_MS);
 	SET(CURLOPT_LOW_SPEED_LIMIT, 1L);
-	SET(CURLOPT_LOW_SPEED_TIME, (long)LIMIT_IDLE_S);
+	SET(CURLOPT_LOW_SPEED_TIME, slot->transport->idle_s);
 	if (exchange->size < 0)
-		SET(CURLOPT_TIMEOUT_MS, (long)LIMIT_ANSWER_MS);
+		SET(CURLOPT_TIMEOUT_MS,
+		    exchange->answer_ms ? exchange->answer_ms : (long)LIMIT_ANSWER_MS);
 	else
 		SET(CURLOPT_BUFFERSIZE, 128L << 10);
 	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
@@ -235,7 +197,6 @@ static int set_bounds(struct slot *slot)
 	/* Else a name under resolution holds up a stop. */
 	SET(CURLOPT_QUICK_EXIT, 1L);
 	SET(CURLOPT_TCP_KEEPALIVE, 1L);
-	SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	SET(CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
 	return failed ? -1 : 0;
 }
@@ -267,10 +228,36 @@ static int set_headers(struct slot *slot)
 	if (add_line(slot, "Accept-Encoding", "identity") ||
 	    (exchange->accept && add_line(slot, "Accept", exchange->accept)))
 		return -1;
+	if (exchange->offset) {
+		char range[32];
+
+		(void)snprintf(range, sizeof(range), "bytes=%" PRId64 "-", exchange->offset);
+		if (add_line(slot, "Range", range))
+			return -1;
+	}
 	if (exchange->authorization && !exchange->foreign &&
 	    add_line(slot, "Authorization", exchange->authorization))
 		return -1;
+	if (exchange->content_type && add_line(slot, "Content-Type", exchange->content_type))
+		return -1;
+	for (size_t i = 0; i < exchange->line_count && !exchange->foreign; i++) {
+		if (add_line(slot, exchange->lines[i].name, exchange->lines[i].value))
+			return -1;
+	}
 	return curl_easy_setopt(slot->easy, CURLOPT_HTTPHEADER, slot->headers) ? -1 : 0;
+}
+
+static int set_signature(struct slot *slot)
+{
+	const struct exchange_signature *signature = slot->exchange->signature;
+	bool failed = false;
+
+	if (!signature || slot->exchange->foreign)
+		return 0;
+	SET(CURLOPT_AWS_SIGV4, signature->scope);
+	SET(CURLOPT_USERNAME, signature->access_key);
+	SET(CURLOPT_PASSWORD, signature->secret_key);
+	return failed ? -1 : 0;
 }
 
 static int set_question(struct slot *slot)
@@ -292,6 +279,8 @@ static int set_question(struct slot *slot)
 		SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(exchange->form));
 		SET(CURLOPT_POSTFIELDS, exchange->form);
 	}
+	if (exchange->method == EXCHANGE_PUT)
+		SET(CURLOPT_CUSTOMREQUEST, "PUT");
 	return failed ? -1 : 0;
 }
 
@@ -302,14 +291,17 @@ static int slot_start(struct slot *slot, const struct place *place)
 	struct exchange *exchange = slot->exchange;
 	struct err err;
 
-	if (!place->secure && !transport->plain_http) {
+	if (!place->secure && !transport->plain_http && !exchange->may_be_plain) {
 		(void)err_set(&err, ERR_FORMAT, "%s: a URL without TLS is refused", place->host);
 		return exchange_fail(exchange, &err);
 	}
 	(void)place_format(place, exchange->host);
 	curl_easy_reset(slot->easy);
 	slot->error[0] = '\0';
-	if (set_bounds(slot) || set_trust(slot, place) || set_headers(slot) || set_question(slot) ||
+	if (set_bounds(slot) ||
+	    connector_set(transport->connector, slot->easy, place, exchange->direct,
+	                  &slot->connection) ||
+	    set_headers(slot) || set_signature(slot) || set_question(slot) ||
 	    curl_multi_add_handle(transport->multi, slot->easy)) {
 		(void)err_set(&err, ERR_IO, "libcurl can't take a request to %s", exchange->host);
 		return exchange_fail(exchange, &err);
@@ -361,17 +353,20 @@ static int slot_redirect(struct slot *slot, const char *location)
 	if (++slot->redirects > LIMIT_REDIRECTS) {
 		(void)err_set(&err, ERR_LIMIT, "%s: more than %d redirects", exchange->host,
 		              LIMIT_REDIRECTS);
+		(void)err_cause(&err, OCI_CAUSE_REDIRECT_REFUSED);
 		return exchange_fail(exchange, &err);
 	}
 	url = url_resolve(slot->url, location, &err);
 	if (!url || url_place(url, &to, &err) || url_place(slot->url, &from, &err) ||
 	    url_place(exchange->url, &origin, &err)) {
 		(void)err_context(&err, "%s: redirect", exchange->host);
+		(void)err_cause(&err, OCI_CAUSE_REDIRECT_REFUSED);
 		return exchange_fail(exchange, &err);
 	}
 	if (from.secure && !to.secure) {
 		(void)err_set(&err, ERR_FORMAT, "%s: redirect from https to http at %s is refused",
 		              exchange->host, to.host);
+		(void)err_cause(&err, OCI_CAUSE_REDIRECT_REFUSED);
 		return exchange_fail(exchange, &err);
 	}
 	if (!place_equal(&origin, &to))
@@ -381,30 +376,22 @@ static int slot_redirect(struct slot *slot, const char *location)
 	return slot_start(slot, &to);
 }
 
-static const char *hint_of(const struct slot *slot, CURLcode code)
-{
-	if (code == CURLE_PEER_FAILED_VERIFICATION)
-		return slot->transport->trust ? " (is its CA among those to trust?)"
-		                              : " (is a CA to trust missing?)";
-	if (code == CURLE_SSL_CONNECT_ERROR && strstr(slot->error, "wrong version number"))
-		return " (does it speak plain http?)";
-	return "";
-}
-
 static void slot_fail(struct slot *slot, CURLcode code)
 {
 	struct exchange *exchange = slot->exchange;
-	const char *why = slot->error[0] ? slot->error : curl_easy_strerror(code);
-	const char *way = exchange->foreign ? "redirected to " : "";
+	char who[sizeof("redirected to ") + URL_PLACE_SIZE];
+	long status = status_of(slot);
+	struct failure failure;
 	struct err err;
 
-	if (status_of(slot) == 200 && exchange->size >= 0)
-		(void)err_set(&err, ERR_NETWORK,
-		              "%s%s: broken off after %" PRId64 " of %" PRId64 " bytes: %s", way,
-		              exchange->host, exchange->received, exchange->size, why);
-	else
-		(void)err_set(&err, ERR_NETWORK, "%s%s: %s%s", way, exchange->host, why,
-		              hint_of(slot, code));
+	(void)snprintf(who, sizeof(who), "%s%s", exchange->foreign ? "redirected to " : "",
+	               exchange->host);
+	failure_read(slot->easy, code, slot->error, &slot->connection, &failure);
+	(void)failure_set(&failure, who, &err);
+	if ((status == 200 || status == 206) && exchange->size >= 0)
+		(void)err_context(&err, "broken off after %" PRId64 " of %" PRId64 " bytes",
+		                  exchange->received + (status == 206 ? exchange->offset : 0),
+		                  exchange->size);
 	(void)exchange_fail(exchange, &err);
 }
 

@@ -4,7 +4,8 @@
  *
  * Kept true: Authorization goes to the place (scheme, host, port) that the
  * exchange names and, once a redirect has led elsewhere, nowhere any more;
- * https never becomes http; an error's text names hosts, never a URL's query.
+ * https never becomes http; an error's text names hosts, never a URL's query, and
+ * says its cause (enum oci_cause). Proxies and TLS: connector.h.
  *
  * One thread at a time. Nothing of an exchange is touched after its done().
  */
@@ -20,12 +21,19 @@
 
 struct transport;
 
-/* plain_http allows URLs of http; insecure goes for the host of the registry alone. */
+/*
+ * plain_http allows URLs of http; insecure and the client certificate go for the
+ * host of the registry alone. Borrowed during transport_new.
+ */
 struct transport_settings {
 	const char *registry_url; /* "https://host:port" */
 	bool plain_http;
 	bool insecure;
-	const char *ca_pem; /* or NULL */
+	const char *ca_pem;   /* or NULL */
+	const char *cert_pem; /* and key_pem: a client certificate, or NULL */
+	const char *key_pem;
+	char *(*environment)(const char *name); /* as getenv(3), for proxies; or NULL */
+	long idle_s; /* without a byte, then a request has failed; 0: LIMIT_IDLE_S */
 	const char *user_agent;
 };
 

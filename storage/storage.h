@@ -122,6 +122,8 @@ MUST_CHECK struct store_download *store_download_new(struct store *store, uint64
                                                      struct err *err);
 MUST_CHECK int store_download_write(struct store_download *download, const void *bytes, size_t size,
                                     struct err *err);
+/* Take back all that was written: better bytes follow. */
+MUST_CHECK int store_download_restart(struct store_download *download, struct err *err);
 void store_download_free(struct store_download *download);
 
 /* Borrowed names and digests of a release to be made. */

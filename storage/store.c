@@ -332,6 +332,13 @@ int store_download_write(struct store_download *download, const void *bytes, siz
 	return io_write_all(download->fd, bytes, size, "the download", err);
 }
 
+int store_download_restart(struct store_download *download, struct err *err)
+{
+	if (ftruncate(download->fd, 0) || lseek(download->fd, 0, SEEK_SET) < 0)
+		return err_set_sys(err, errno, "empty the download %s", download->name);
+	return 0;
+}
+
 void store_download_free(struct store_download *download)
 {
 	if (!download)

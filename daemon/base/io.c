@@ -48,27 +48,33 @@ int io_read_at(int fd, void *bytes, size_t size, unsigned long long offset, cons
 	return 0;
 }
 
-int io_read_file(int dir_fd, const char *path, struct buf *buf, struct err *err)
+int io_read_rest(int fd, const char *name, struct buf *buf, struct err *err)
 {
-	CLEANUP(cleanup_fd) int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	char block[16384];
 
-	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
-		return err_set(err, ERR_NOT_FOUND, "%s is not there", path);
-	if (fd < 0)
-		return err_set_sys(err, errno, "open %s", path);
 	for (;;) {
 		ssize_t n = read(fd, block, sizeof(block));
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return err_set_sys(err, errno, "read %s", path);
+			return err_set_sys(err, errno, "read %s", name);
 		if (n == 0)
 			return 0;
 		if (buf_add(buf, block, (size_t)n, err))
-			return err_context(err, "read %s", path);
+			return err_context(err, "read %s", name);
 	}
+}
+
+int io_read_file(int dir_fd, const char *path, struct buf *buf, struct err *err)
+{
+	CLEANUP(cleanup_fd) int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+		return err_set(err, ERR_NOT_FOUND, "%s is not there", path);
+	if (fd < 0)
+		return err_set_sys(err, errno, "open %s", path);
+	return io_read_rest(fd, path, buf, err);
 }
 
 /* fsync the folder that holds path, so that a rename in it lasts. */

@@ -17,6 +17,9 @@ MUST_CHECK int io_write_all(int fd, const void *bytes, size_t size, const char *
 MUST_CHECK int io_read_at(int fd, void *bytes, size_t size, unsigned long long offset,
                           const char *name, struct err *err);
 
+/* Append what fd still has to give to buf. ERR_LIMIT past buf's limit, else ERR_IO. */
+MUST_CHECK int io_read_rest(int fd, const char *name, struct buf *buf, struct err *err);
+
 /*
  * Append a whole file to buf. dir_fd as in openat(2), or AT_FDCWD.
  * ERR_NOT_FOUND when there is none, ERR_LIMIT past buf's limit, else ERR_IO.

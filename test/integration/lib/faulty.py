@@ -37,6 +37,7 @@ class Request(BaseHTTPRequestHandler):
                 self.drain()
                 raise
         super().setup()
+        self.server.owner.connections += 1
 
     def drain(self):
         """Closing on unread bytes resets the connection, and an alert that
@@ -56,12 +57,14 @@ class Request(BaseHTTPRequestHandler):
         pass
 
     def reply(self, status, body=b"", headers=(), length=None):
-        """One whole answer; `length` when the header is to lie."""
+        """One whole answer; `length` when the header is to lie. Headers are a
+        dictionary, or pairs where a name comes twice."""
+        headers = list(getattr(headers, "items", lambda: headers)())
         if isinstance(body, (dict, list)):
             body = json.dumps(body).encode()
-            headers = {"Content-Type": "application/json", **dict(headers)}
+            headers.append(("Content-Type", "application/json"))
         self.send_response(status)
-        for name, value in dict(headers).items():
+        for name, value in headers:
             self.send_header(name, value)
         self.send_header("Content-Length",
                          str(len(body) if length is None else length))
@@ -106,32 +109,38 @@ class _Server(ThreadingHTTPServer):
 
 
 class FakeRegistry:
-    """Listens at once. `host` is the name that clients are to use; `tls` an
-    SSLContext other than that of the authority's usual certificate."""
+    """Listens at once. `host` is the name that clients are to use."""
 
     def __init__(self, authority=None, host="127.0.0.1", page=None,
-                 user=None, password=None, tls=None):
+                 user=None, password=None):
         self.repositories = {}
         self.requests = []   # (method, path, headers)
         self.hooks = []
         self.page = page
         self.login = basic(user, password) if user else None
         self.stopping = threading.Event()
+        self.connections = 0
         self._lock = threading.Lock()
         self._server = _Server(("127.0.0.1", 0), Request)
         self._server.owner = self
         self.port = self._server.server_address[1]
         self.host = f"{host}:{self.port}"
+        self.url = ("https://" if authority else "http://") + self.host
         if authority:
-            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            tls.load_cert_chain(*authority.issue())
-        self.url = ("https://" if tls else "http://") + self.host
-        if tls:
-            self._server.socket = tls.wrap_socket(
-                self._server.socket, server_side=True,
-                do_handshake_on_connect=False)
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*authority.issue())
+            self.exchange_context(context)
         threading.Thread(target=self._server.serve_forever,
                          kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    def exchange_context(self, context):
+        """From now on, connections are accepted with this TLS context."""
+        listener = self._server.socket
+        if isinstance(listener, ssl.SSLSocket):
+            listener._context = context  # its setter is for connections
+        else:
+            self._server.socket = context.wrap_socket(
+                listener, server_side=True, do_handshake_on_connect=False)
 
     def stop(self):
         self.stopping.set()

@@ -128,6 +128,14 @@ class Registry:
         return re.findall(r'"GET /v2/\S+/blobs/(\S+) HTTP/[0-9.]+" 20[06]',
                           self.log()[since:end])
 
+    def requests(self, since=0):
+        """What was asked since a mark: (method, path with query, status),
+        from the access log, in the order of the answers."""
+        end = self.mark()
+        lines = self.log()[since:end].rpartition("\n")[0]
+        return [(method, path, int(status)) for method, path, status in
+                re.findall(r'"([A-Z]+) (/v2/\S*) HTTP/[0-9.]+" (\d+)', lines)]
+
     def blob_path(self, digest):
         """Where docker-registry keeps a blob's bytes."""
         value = digest.split(":")[1]
@@ -149,21 +157,35 @@ class Registry:
         connection.close()
         return artifact.digest(manifest)
 
+    def push_file(self, tag, file, digest, size, path=PATH):
+        """Pushes a layer as push() does, from a file, without ever having
+        all of it in memory."""
+        connection = self._connect()
+        headers = self._authorization(path)
+        self._upload(connection, {**headers, "Content-Length": str(size)},
+                     path, digest, file)
+        connection.close()
+        return self.push(tag, artifact.EMPTY, path, artifact.oras_manifest(
+            b"", digest=digest, size=size))
+
     def _push_blob(self, connection, headers, path, blob):
         digest = artifact.digest(blob)
         connection.request("HEAD", f"/v2/{path}/blobs/{digest}",
                            headers=headers)
         answer = connection.getresponse()
         answer.read()
-        if answer.status == 200:
-            return
+        if answer.status != 200:
+            self._upload(connection, headers, path, digest, blob)
+
+    def _upload(self, connection, headers, path, digest, body):
+        start = {k: v for k, v in headers.items() if k != "Content-Length"}
         location = self._expect(202, connection, "POST",
-                                f"/v2/{path}/blobs/uploads/", None, headers
+                                f"/v2/{path}/blobs/uploads/", None, start
                                 ).headers["Location"]
         parts = urllib.parse.urlsplit(location)
         self._expect(201, connection, "PUT",
                      f"{parts.path}?{parts.query}&digest="
-                     + urllib.parse.quote(digest, safe=""), blob,
+                     + urllib.parse.quote(digest, safe=""), body,
                      {**headers, "Content-Type": "application/octet-stream"})
 
     def delete(self, digest, path=PATH):

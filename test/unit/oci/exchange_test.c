@@ -171,10 +171,97 @@ static void names_errors(void **state)
 
 		assert_int_equal(buf_add(&exchange.body, rows[i].body, strlen(rows[i].body), &err),
 		                 0);
-		assert_int_equal(answer_refuse(&exchange, "the registry", "check it", &err), -1);
+		assert_int_equal(
+			answer_refuse(&exchange, "the registry",
+		                      (struct answer_hint){ "check it", OCI_CAUSE_LOGIN_REFUSED },
+		                      &err),
+			-1);
 		assert_int_equal(err.kind, rows[i].kind);
 		assert_int_equal(strncmp(err.msg, rows[i].says, strlen(rows[i].says)), 0);
 	}
+}
+
+/* Appends to a buf. */
+static int keep(void *ctx, const void *bytes, size_t size, struct err *err)
+{
+	return buf_add(ctx, bytes, size, err);
+}
+
+static void takes_the_rest_of_a_download(void **state)
+{
+	static const struct {
+		long status;
+		const char *range; /* Content-Range, or NULL */
+		int64_t length;
+		const char *body;
+		const char *sunk;
+		enum err_kind kind;
+	} rows[] = {
+		/* Of "0123456789" the sink has four. */
+		{ 206, "bytes 4-9/10", 6, "456789", "456789", ERR_NONE },
+		{ 206, "bytes 4-9/*", -1, "456789", "456789", ERR_NONE },
+		{ 206, "Bytes 4-9/10", 6, "456789", "456789", ERR_NONE },
+		{ 200, NULL, 10, "0123456789", "456789", ERR_NONE },
+		{ 200, NULL, -1, "0123456789", "456789", ERR_NONE },
+		{ 206, "bytes 4-9/10", 6, "4567", "4567", ERR_NETWORK },
+		{ 206, "bytes 4-9/10", -1, "", "", ERR_NETWORK },
+		{ 200, NULL, 10, "01", "", ERR_NETWORK },
+		{ 200, NULL, 10, "012345", "45", ERR_NETWORK },
+		{ 206, "bytes 0-9/10", 6, "456789", "", ERR_FORMAT },
+		{ 206, "bytes 4-8/10", 6, "456789", "", ERR_FORMAT },
+		{ 206, "bytes 40-9/10", 6, "456789", "", ERR_FORMAT },
+		{ 206, NULL, 6, "456789", "", ERR_FORMAT },
+		{ 206, "bytes 4-9/10", 7, "456789", "", ERR_DIGEST },
+		{ 206, "bytes 4-9/10", -1, "456789a", NULL, ERR_DIGEST },
+		{ 200, NULL, 11, "0123456789a", "", ERR_DIGEST },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LEN(rows); i++) {
+		CLEANUP(buf_release) struct buf sunk = BUF_INIT(100);
+		CLEANUP(exchange_release)
+		struct exchange exchange = {
+			.size = 10,
+			.offset = 4,
+			.sink = { .write = keep, .ctx = &sunk },
+		};
+		char header[64];
+		int failed = line(&exchange, "HTTP/1.1 2xx\r\n");
+
+		if (rows[i].range) {
+			(void)snprintf(header, sizeof(header), "Content-Range: %s\r\n",
+			               rows[i].range);
+			failed |= line(&exchange, header);
+		}
+		assert_int_equal(failed | line(&exchange, "\r\n"), 0);
+		/* Byte by byte: the seam lies within no piece. */
+		for (const char *c = rows[i].body; *c && !failed; c++)
+			failed = exchange_take_body(&exchange, rows[i].status, rows[i].length, c,
+			                            1);
+		if (!failed)
+			exchange_end(&exchange, rows[i].status, rows[i].length);
+		if ((exchange.failed ? exchange.err.kind : ERR_NONE) != rows[i].kind)
+			fail_msg("row %zu: %s", i, exchange.failed ? exchange.err.msg : "taken");
+		if (rows[i].sunk && strcmp(buf_text(&sunk), rows[i].sunk) != 0)
+			fail_msg("row %zu: \"%s\"", i, buf_text(&sunk));
+	}
+}
+
+static void lets_the_known_part_go_at_once(void **state)
+{
+	CLEANUP(buf_release) struct buf sunk = BUF_INIT(100);
+	CLEANUP(exchange_release)
+	struct exchange exchange = {
+		.size = 10,
+		.offset = 4,
+		.sink = { .write = keep, .ctx = &sunk },
+	};
+
+	(void)state;
+	assert_int_equal(exchange_take_body(&exchange, 200, 10, "0123456789", 10), 0);
+	exchange_end(&exchange, 200, 10);
+	assert_int_equal(exchange.failed, 0);
+	assert_string_equal(buf_text(&sunk), "456789");
 }
 
 int main(void)
@@ -183,6 +270,8 @@ int main(void)
 		cmocka_unit_test(keeps_the_last_answers_headers),
 		cmocka_unit_test(bounds_headers),
 		cmocka_unit_test(bounds_bodies),
+		cmocka_unit_test(takes_the_rest_of_a_download),
+		cmocka_unit_test(lets_the_known_part_go_at_once),
 		cmocka_unit_test(reads_error_bodies),
 		cmocka_unit_test(names_errors),
 	};

@@ -1,0 +1,59 @@
+/*
+ * A registry as a source: the distribution API of one repository, asked over
+ * HTTP with credentials. What remote.c, list.c and resolve.c share.
+ */
+#ifndef SPECMAN_OCI_REMOTE_H
+#define SPECMAN_OCI_REMOTE_H
+
+#include <stdint.h>
+
+#include "base/cancel.h"
+#include "base/digest.h"
+#include "base/err.h"
+#include "oci/auth.h"
+#include "oci/exchange.h"
+#include "oci/oci.h"
+#include "oci/source.h"
+#include "oci/transport.h"
+
+/* Settings are borrowed during the call alone, cancel for good. */
+MUST_CHECK int remote_open(const struct oci_settings *settings, const struct cancel *cancel,
+                           struct source *out_source, struct err *err);
+
+struct remote {
+	struct oci_reference reference;
+	struct transport *transport;
+	struct auth *auth;
+	char *base;            /* "https://host/v2/name" */
+	int64_t not_before_ms; /* of clock_now_ms(): a Retry-After; no question goes out earlier */
+};
+
+/* ERR_NETWORK while the registry wants no question (RFC 9110, section 10.2.3). */
+MUST_CHECK int remote_may_ask(const struct remote *remote, struct err *err);
+
+/* Take note of a Retry-After. Whether the answer asks for a pause: a 429, or a 503 that has one. */
+bool remote_heed(struct remote *remote, const struct exchange *exchange);
+
+/* Ask, and authenticate when that is asked for. 0: there is an answer, of whatever status. */
+MUST_CHECK int remote_ask(struct remote *remote, struct exchange *exchange, struct err *err);
+
+/* Fill err from an answer that isn't the one asked for. Always -1. */
+int remote_refuse(const struct remote *remote, const struct exchange *exchange, struct err *err);
+
+/* "https://host/v2/<repository>/<kind>/<name>": a heap string, or NULL. */
+MUST_CHECK char *remote_url(const struct remote *remote, const char *kind, const char *name,
+                            struct err *err);
+
+/*
+ * ERR_DIGEST when an answer's Docker-Content-Digest contradicts the digest of its
+ * bytes (distribution-spec, "Pulling manifests"). None, or one of another
+ * algorithm, contradicts nothing.
+ */
+MUST_CHECK int remote_check_digest_header(const struct exchange *exchange,
+                                          const struct digest *digest, struct err *err);
+
+/* The operations of list.c and resolve.c; self is a struct remote. */
+MUST_CHECK int remote_tags(void *self, struct oci_tags *out_tags, struct err *err);
+void remote_resolve(void *self, char *const *tags, size_t count, struct oci_resolved *out_resolved);
+
+#endif

@@ -1,0 +1,257 @@
+"""A repository at several places: who is asked, who is believed, and who is
+told which credentials."""
+import json
+import os
+import unittest
+
+from lib import artifact, secret, tree
+from lib.case import Case
+from lib.faulty import FakeRegistry, blob, error
+from lib.registry import PATH, Registry, basic
+from lib.wait import until
+
+TREE = {"roar/nickfury/versions.yaml": b"of the release\n",
+        "big.bin": tree.binary("mirrors", 300000)}
+
+
+class MirrorCase(Case):
+    @classmethod
+    def setUpClass(cls):
+        cls.authority = cls.class_authority()
+
+    def setUp(self):
+        self.first = self.fake()
+        self.second = self.fake()
+        self.layer = artifact.tgz(TREE)
+        self.manifest = artifact.oras_manifest(self.layer)
+        self.digest = artifact.digest(self.manifest)
+        self.blob = "/blobs/" + artifact.digest(self.layer)
+        for registry in (self.first, self.second):
+            registry.push("1.0.0", self.layer, manifest=self.manifest)
+
+    def fake(self, **options):
+        registry = FakeRegistry(self.authority, **options)
+        self.addCleanup(registry.stop)
+        return registry
+
+    def run_daemon(self, *flags, mirrors=None):
+        mirrors = [self.second] if mirrors is None else mirrors
+        return self.start(
+            "--repository", self.first.repository(), "--poll-interval", "1h",
+            "--registry-ca", self.authority.ca,
+            *(flag for mirror in mirrors for flag in
+              ("--repository-mirror", mirror.repository())), *flags)
+
+    def check_served(self, daemon, wanted=None):
+        daemon.wait_log(r"msg=Published\b.* releases=1\b", seconds=60)
+        self.check_tree(self.client(daemon), wanted or TREE)
+        self.assertEqual(daemon.log().count("level=error"), 0)
+
+
+class Failover(MirrorCase):
+    """At every stage the next source is asked."""
+
+    def test_healthy_repository_leaves_mirrors_alone(self):
+        daemon = self.run_daemon()
+        self.check_served(daemon)
+        # One question, whether it agrees on what is new.
+        self.assertEqual([r[0] for r in self.second.requests], ["HEAD"])
+        daemon.poll_now()
+        until(lambda: len(self.first.seen("GET", "/tags/list")) == 2,
+              "another poll")
+        self.assertEqual(len(self.second.requests), 1)
+
+    def test_repository_is_down(self):
+        self.first.stop()
+        daemon = self.run_daemon()
+        self.check_served(daemon)
+        told = daemon.wait_log(r'msg="Asking the next source"')
+        self.assertIn(self.first.host, told["source"])
+        self.assertEqual(told["subject"], "tags")
+
+    def test_each_stage_alone(self):
+        for method, pattern, answer in (
+                ("GET", "/tags/list", 500), ("GET", "/tags/list", 404),
+                ("GET", "/tags/list", 403), ("HEAD", "/manifests/", 429),
+                ("GET", "/manifests/sha256", 502),
+                ("GET", "/manifests/sha256", 404), ("GET", "/blobs/", 404),
+                ("GET", "/blobs/", 503)):
+            with self.subTest(stage=pattern, answer=answer):
+                self.first.hooks.clear()
+                self.first.on(method, pattern,
+                              lambda request, answer=answer: request.reply(
+                                  answer, error("NO", "not from here"),
+                                  {"Retry-After": "1000"}))
+                daemon = self.run_daemon()
+                self.check_served(daemon)
+                daemon.stop()
+
+    def test_storage_behind_a_redirect_is_down(self):
+        gone = self.fake(host="localhost")
+        gone.stop()
+        self.first.on("GET", self.blob, lambda request: request.reply(
+            307, b"", {"Location": gone.url + "/x?sig=hush-hush"}))
+        daemon = self.run_daemon()
+        self.check_served(daemon)
+        self.assertNotIn("hush-hush", daemon.log())
+
+    def test_download_goes_on_at_the_mirror(self):
+        half = len(self.layer) // 2
+
+        def cut(request):
+            request.reply(200, self.layer[:half], length=len(self.layer))
+            return request.hang_up()
+        self.first.on("GET", self.blob, cut)
+        daemon = self.run_daemon()
+        self.check_served(daemon)
+        asked = self.second.seen("GET", self.blob)
+        self.assertEqual([r[2].get("Range") for r in asked],
+                         [f"bytes={half}-"])
+
+    def test_wrong_bytes_are_replaced(self):
+        wrong = bytearray(self.layer)
+        wrong[len(wrong) // 2] ^= 1
+        self.first.on("GET", self.blob,
+                      lambda request: blob(request, bytes(wrong)))
+        daemon = self.run_daemon()
+        self.check_served(daemon)
+        told = daemon.wait_log(r'msg="Asking the next source"')
+        self.assertIn("digest", told["reason"])
+        self.check_store(daemon.data)
+
+    def test_wrong_manifest_is_replaced(self):
+        self.first.on("GET", "/manifests/sha256", lambda request:
+                      request.reply(200, self.manifest + b" ", {
+                          "Content-Type": artifact.OCI_MANIFEST}))
+        self.check_served(self.run_daemon())
+
+    def test_when_all_fail_each_is_named(self):
+        third = self.fake()
+        for registry in (self.first, self.second, third):
+            registry.on("GET", "/tags/list", lambda request: request.reply(
+                403, error("DENIED", "no")))
+        daemon = self.run_daemon(mirrors=[self.second, third])
+        failed = daemon.wait_log(r'level=error msg="Sync failed"')
+        for registry in (self.first, self.second, third):
+            self.assertIn(registry.host, failed["error"])
+
+    def test_second_mirror_is_a_real_registry(self):
+        real = Registry(self.folder(), self.authority)
+        self.addCleanup(real.stop)
+        real.push("1.0.0", self.layer, manifest=self.manifest)
+        self.first.stop()
+        self.second.on("GET", "", lambda request: request.reply(500))
+        self.check_served(self.run_daemon(mirrors=[self.second, real]))
+        self.assertEqual(len(real.blob_gets()), 1)
+
+
+class Belief(MirrorCase):
+    """The digest is what the first source says; a tag that is gone is gone."""
+
+    def test_mirror_that_disagrees_is_reported(self):
+        other = self.second.push("1.0.0", artifact.tgz({"other": b"other"}))
+        daemon = self.run_daemon()
+        self.check_served(daemon)
+        told = daemon.wait_log(r'level=warning msg="A source differs')
+        self.assertIn(self.second.host, told["source"])
+        self.assertEqual(told["subject"], "1.0.0")
+        self.assertEqual(told["reason"], other)
+        self.assertEqual(self.client(daemon).get("/other").status, 404)
+
+    def test_mirror_that_lags_is_reported(self):
+        del self.second.repositories[PATH].tags["1.0.0"]
+        daemon = self.run_daemon()
+        self.check_served(daemon)
+        told = daemon.wait_log(r'level=warning msg="A source differs')
+        self.assertRegex(told["reason"], "no such tag")
+
+    def test_mirror_does_not_raise_the_dead(self):
+        """Listed, then deleted before it was asked for."""
+        self.first.push("2.0.0", artifact.tgz({"two": b"two"}))
+        self.second.push("2.0.0", artifact.tgz({"undead": b"undead"}))
+        for method in ("HEAD", "GET"):
+            self.first.on(method, "/manifests/2.0.0", lambda request:
+                          request.reply(404, error("MANIFEST_UNKNOWN", "")))
+        daemon = self.run_daemon()
+        daemon.wait_log(r"msg=Published\b.* releases=1\b")
+        daemon.wait_log(r'level=error .*\b2\.0\.0\b.*404')
+        self.assertEqual(self.second.seen("HEAD", "2.0.0"), [])
+        self.assertEqual(self.client(daemon).get("/undead").status, 404)
+
+    def test_list_of_the_mirror_and_digests_of_it(self):
+        """Who gave the list is asked for the digests first."""
+        self.first.on("GET", "/tags/list", lambda request:
+                      request.reply(404, error("NAME_UNKNOWN", "")))
+        self.first.push("1.0.0", artifact.tgz({"old": b"old"}))
+        daemon = self.run_daemon()
+        self.check_served(daemon)
+
+
+class Credentials(MirrorCase):
+    """Each source has its own."""
+
+    def test_credentials_stay_where_they_belong(self):
+        first = self.first = self.fake(user="one", password="first-secret")
+        second = self.second = self.fake(user="two", password="second-secret",
+                                         host="localhost")
+        second.push("1.0.0", self.layer, manifest=self.manifest)
+        first.push("1.0.0", self.layer, manifest=self.manifest)
+        first.on("GET", "/blobs/", lambda request: request.reply(500))
+        config = os.path.join(self.folder(), "config.json")
+        with open(config, "w", encoding="ascii") as file:
+            json.dump({"auths": {
+                first.host: {"username": "one", "password": "first-secret"},
+                second.host: {"auth": basic("two", "second-secret")[6:]}}},
+                file)
+        daemon = self.run_daemon("--registry-config", config)
+        self.check_served(daemon)
+        for registry, own in ((first, first.login), (second, second.login)):
+            said = {r[2].get("Authorization") for r in registry.requests}
+            self.assertEqual(said - {None}, {own})
+
+    def test_username_of_the_flags_is_for_the_repository(self):
+        password = os.path.join(self.folder(), "password")
+        with open(password, "w", encoding="ascii") as file:
+            file.write("first-secret")
+        for registry in (self.first, self.second):
+            registry.login = basic("one", "first-secret")
+        self.first.on("GET", "/blobs/", lambda request: request.reply(404))
+        daemon = self.start(
+            "--repository", self.first.repository(), "--poll-interval", "1h",
+            "--registry-ca", self.authority.ca, "--registry-username", "one",
+            "--registry-password-file", password, "--repository-mirror",
+            self.second.repository().replace("127.0.0.1", "localhost"))
+        daemon.wait_log(r"level=error .*\b1\.0\.0\b")
+        for _, _, headers in self.second.requests:
+            self.assertNotIn("Authorization", headers)
+
+    def test_mirrors_of_the_secret(self):
+        self.first.stop()
+        path = "copies/" + PATH
+        self.second.push("1.0.0", self.layer, path, self.manifest)
+        mounted = secret.Secret(
+            os.path.join(self.folder(), "secret"),
+            **{"endpoint": self.first.url,
+               "baseContentPath": "spectro-packs",
+               "caCert": open(self.authority.ca, encoding="ascii").read(),
+               "mirrorRegistries":
+               "docker.io::other.example.com/v2/docker.io,"
+               f"{self.first.host}::{self.second.host}/v2/copies"})
+        daemon = self.start("--registry-secret-dir", mounted.folder,
+                            "--poll-interval", "1h")
+        self.check_served(daemon)
+
+    def test_bad_mapping_is_named(self):
+        mounted = secret.Secret(
+            os.path.join(self.folder(), "secret"),
+            endpoint=self.first.url, baseContentPath="spectro-packs",
+            mirrorRegistries="somewhere.example.com")
+        daemon = self.start("--registry-secret-dir", mounted.folder,
+                            "--poll-interval", "1h")
+        failed = daemon.wait_log(r'level=error msg="Sync failed"')
+        self.assertIn("somewhere.example.com", failed["error"])
+        self.assertIn("src::dest", failed["error"])
+
+
+if __name__ == "__main__":
+    unittest.main()

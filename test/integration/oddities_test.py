@@ -1,0 +1,247 @@
+"""Registries that are healthy, and different: lists, HEAD, digests, logins,
+old TLS, silence."""
+import json
+import os
+import ssl
+import unittest
+import urllib.parse
+
+from lib import artifact, tree
+from lib.case import Case
+from lib.faulty import FakeRegistry, blob, error
+from lib.registry import PATH
+from lib.wait import until
+
+TREE = {"a.yaml": b"a: 1\n", "b.bin": tree.binary("oddities", 100000)}
+
+
+class OddCase(Case):
+    @classmethod
+    def setUpClass(cls):
+        cls.authority = cls.class_authority()
+
+    def setUp(self):
+        self.fake = FakeRegistry(self.authority)
+        self.addCleanup(self.fake.stop)
+        self.layer = artifact.tgz(TREE)
+        self.fake.push("1.0.0", self.layer)
+
+    def run_daemon(self, *flags, **options):
+        return self.start(
+            "--repository", self.fake.repository(), "--poll-interval", "1h",
+            "--registry-ca", self.authority.ca, *flags, **options)
+
+    def check_served(self, daemon):
+        daemon.wait_log(r"msg=Published\b.* releases=1\b")
+        self.check_tree(self.client(daemon), TREE)
+        self.assertEqual(daemon.log().count("level=error"), 0)
+
+
+class Lists(OddCase):
+    def test_page_size_that_is_refused(self):
+        """Quay answers 413 to more than 100, others 400: asked without n."""
+        for status in (400, 413):
+            with self.subTest(status=status):
+                self.fake.hooks.clear()
+                self.fake.requests.clear()
+                self.fake.on("GET", r"/tags/list\?n=", lambda request,
+                             status=status: request.reply(status, error(
+                                 "PAGINATION_NUMBER_INVALID", "n")))
+                daemon = self.run_daemon()
+                self.check_served(daemon)
+                daemon.stop()
+                self.assertEqual([r[1].rpartition("/")[2] for r in
+                                  self.fake.seen("GET", "/tags/list")],
+                                 ["list?n=1000", "list"])
+
+    def test_last_that_has_been_deleted(self):
+        """zot answers 404 to a page behind a tag that is gone."""
+        starts = []
+
+        def hook(request):
+            query = urllib.parse.urlsplit(request.path).query
+            if "last=" in query:
+                if len(starts) == 1:
+                    return request.reply(404, error("NAME_UNKNOWN", ""))
+                return False
+            starts.append(1)
+            return request.reply(200, {"tags": []}, {
+                "Link": f'</v2/{PATH}/tags/list?last=0>; rel="next"'})
+        self.fake.on("GET", "/tags/list", hook)
+        self.check_served(self.run_daemon())
+        self.assertEqual(len(starts), 2)
+
+    def test_more_tags_than_anybody_needs(self):
+        tags = [f"1.{n}.0" for n in range(10001)]
+        self.fake.on("GET", "/tags/list", lambda request: request.reply(
+            200, {"name": PATH, "tags": tags}))
+        daemon = self.run_daemon()
+        failed = daemon.wait_log(r'level=error msg="Sync failed"')
+        self.assertIn("10000", failed["error"])
+        self.assertEqual(self.fake.seen("HEAD", ""), [])
+
+    def test_signatures_are_no_releases(self):
+        hexes = "0123456789abcdef" * 4
+        for end in ("", ".sig", ".att", ".sbom"):
+            self.fake.push(f"sha256-{hexes}{end}", artifact.tgz({"s": b"s"}))
+        daemon = self.run_daemon()
+        self.check_served(daemon)
+        self.assertEqual(self.fake.seen("HEAD", hexes), [])
+
+
+class Heads(OddCase):
+    def head(self, hook):
+        self.fake.on("HEAD", "/manifests/1.0.0", hook)
+        self.check_served(self.run_daemon())
+        self.assertEqual(len(self.fake.seen("GET", "/manifests/1.0.0")), 1)
+
+    def test_without_a_digest(self):
+        self.head(lambda request: request.reply(200, b"x" * 10))
+
+    def test_with_a_digest_of_another_kind(self):
+        self.head(lambda request: request.reply(200, b"", {
+            "Docker-Content-Digest": "md5:0123"}))
+
+    def test_that_is_not_allowed(self):
+        self.head(lambda request: request.reply(405))
+
+    def test_redirected_to_a_url_signed_for_get(self):
+        store = FakeRegistry(self.authority, host="localhost")
+        self.addCleanup(store.stop)
+        store.on("HEAD", "", lambda request: request.reply(403))
+        self.head(lambda request: request.reply(307, b"", {
+            "Location": store.url + "/signed"}))
+
+
+class Digests(OddCase):
+    def test_sha512(self):
+        import hashlib
+        digest = "sha512:" + hashlib.sha512(self.layer).hexdigest()
+        self.fake.push("1.0.0", self.layer, manifest=artifact.oras_manifest(
+            self.layer, digest=digest))
+        self.fake.on("GET", "/blobs/sha512:",
+                     lambda request: blob(request, self.layer))
+        self.check_served(self.run_daemon())
+
+    def test_wrong_sha512(self):
+        digest = "sha512:" + "0" * 128
+        self.fake.push("1.0.0", self.layer, manifest=artifact.oras_manifest(
+            self.layer, digest=digest))
+        self.fake.on("GET", "/blobs/sha512:",
+                     lambda request: blob(request, self.layer))
+        failed = self.run_daemon().wait_log(r"level=error .*\b1\.0\.0\b")
+        self.assertRegex(failed["error"], "have the digest sha512:")
+
+
+class Logins(OddCase):
+    def test_identity_token(self):
+        """A refresh token is posted, never put into a URL."""
+        asked = []
+
+        def give(request):
+            length = int(request.headers["Content-Length"])
+            asked.append(urllib.parse.parse_qs(
+                request.rfile.read(length).decode()))
+            return request.reply(200, {"access_token": "short-lived",
+                                       "expires_in": 300})
+        self.fake.on("POST", "^/token", give)
+        for method in ("GET", "HEAD"):
+            self.fake.on(method, "^/v2/", lambda request: request.headers.get(
+                "Authorization") != "Bearer short-lived" and request.reply(
+                    401, b"", {"WWW-Authenticate": 'Bearer realm="'
+                               f'{self.fake.url}/token",service="the,one"'}))
+        config = os.path.join(self.folder(), "config.json")
+        with open(config, "w", encoding="ascii") as file:
+            json.dump({"auths": {self.fake.host: {
+                "identitytoken": "refresh/+&=token"}}}, file)
+        daemon = self.run_daemon("--registry-config", config)
+        self.check_served(daemon)
+        self.assertEqual(asked, [{
+            "grant_type": ["refresh_token"], "service": ["the,one"],
+            "client_id": ["specman"], "refresh_token": ["refresh/+&=token"],
+            "scope": [f"repository:{PATH}:pull"]}])
+        self.assertNotIn("refresh/", daemon.log())
+
+    def test_registry_token(self):
+        for method in ("GET", "HEAD"):
+            self.fake.on(method, "^/v2/", lambda request: request.headers.get(
+                "Authorization") != "Bearer as-it-is" and request.reply(401))
+        config = os.path.join(self.folder(), "config.json")
+        with open(config, "w", encoding="ascii") as file:
+            json.dump({"auths": {f"https://{self.fake.host}/v2/": {
+                "registrytoken": "as-it-is"}}}, file)
+        self.check_served(self.run_daemon("--registry-config", config))
+
+    def test_realm_in_the_link_local_network(self):
+        """The metadata service of a cloud is no token server."""
+        for method in ("GET", "HEAD"):
+            self.fake.on(method, "^/v2/", lambda request: request.reply(
+                401, b"", {"WWW-Authenticate": 'Bearer realm="https://'
+                           '169.254.169.254/latest",service="s"'}))
+        failed = self.run_daemon().wait_log(r'level=error msg="Sync failed"')
+        self.assertRegex(failed["error"], "169.254.169.254 is refused")
+
+
+class Connections(OddCase):
+    def test_tls_before_1_2(self):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*self.authority.issue())
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+        self.fake.exchange_context(context)
+        failed = self.run_daemon().wait_log(r'level=error msg="Sync failed"')
+        self.assertRegex(failed["error"], "(?i)tls|ssl|protocol|version")
+        self.assertEqual(self.fake.requests, [])
+
+    def test_silence_in_the_middle_of_a_download(self):
+        left = [1]
+
+        def hook(request):
+            if not left:
+                return blob(request, self.layer)
+            left.pop()
+            request.send_response(200)
+            request.send_header("Content-Length", str(len(self.layer)))
+            request.end_headers()
+            request.wfile.write(self.layer[:50000])
+            request.wfile.flush()
+            return request.wait_closed()
+        self.fake.on("GET", "/blobs/", hook)
+        daemon = self.run_daemon("--registry-idle-timeout", "1s")
+        self.check_served(daemon)
+        self.assertEqual([r[2].get("Range") for r in
+                          self.fake.seen("GET", "/blobs/")],
+                         [None, "bytes=50000-"])
+
+    def test_silence_before_an_answer(self):
+        left = [1]
+        self.fake.on("GET", "/tags/list", lambda request: bool(left) and
+                     (left.pop(), request.wait_closed()))
+        self.check_served(self.run_daemon("--registry-idle-timeout", "1s"))
+
+    def test_stop_while_a_pause_lasts(self):
+        self.fake.on("GET", "/tags/list", lambda request: request.reply(
+            503, b"", {"Retry-After": "50"}))
+        daemon = self.run_daemon()
+        daemon.wait_log(r'msg="Asking the registry again after a pause"')
+        self.assertLess(daemon.stop(), 5)
+
+    def test_connections_are_kept(self):
+        """Some polls of twenty tags: no more connections than requests side
+        by side, and the first list's is used again."""
+        for number in range(20):
+            self.fake.push(f"2.0.{number}", self.layer)
+        daemon = self.run_daemon()
+        daemon.wait_log(r'msg="Sync done"')
+        opened = self.fake.connections
+        for polls in range(2, 5):
+            daemon.poll_now()
+            until(lambda polls=polls: len(self.fake.seen(
+                "HEAD", "")) == 21 * polls, "a poll", 30, daemon.tail)
+        self.assertLessEqual(self.fake.connections, 16)
+        self.assertLessEqual(self.fake.connections, opened + 2)
+
+
+if __name__ == "__main__":
+    unittest.main()

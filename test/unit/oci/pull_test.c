@@ -1,0 +1,143 @@
+/* Blobs that come in parts. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "oci/pull.h"
+
+struct store {
+	char bytes[64];
+	size_t size;
+	int restarts;
+	bool fails;
+};
+
+static int store_write(void *ctx, const void *bytes, size_t size, struct err *err)
+{
+	struct store *store = ctx;
+
+	if (store->fails)
+		return err_set(err, ERR_NO_SPACE, "full");
+	memcpy(store->bytes + store->size, bytes, size);
+	store->size += size;
+	return 0;
+}
+
+static int store_restart(void *ctx, struct err *err)
+{
+	struct store *store = ctx;
+
+	(void)err;
+	store->size = 0;
+	store->restarts++;
+	return 0;
+}
+
+static const char text[] = "half a blob, and its other half";
+
+struct fixture {
+	struct oci_descriptor blob;
+	struct store store;
+	struct oci_sink sink;
+	struct pull pull;
+};
+
+static void begin(struct fixture *f)
+{
+	struct err err;
+
+	*f = (struct fixture){ .blob = { .size = (int64_t)strlen(text) } };
+	f->sink = (struct oci_sink){ store_write, store_restart, &f->store };
+	assert_int_equal(digest_of(DIGEST_SHA512, text, strlen(text), &f->blob.digest, &err), 0);
+	assert_int_equal(pull_init(&f->pull, &f->blob, &f->sink, &err), 0);
+}
+
+static void hashes_parts_as_one(void **state)
+{
+	struct fixture f;
+	struct err err;
+
+	(void)state;
+	begin(&f);
+	assert_int_equal(pull_write(&f.pull, text, 10, &err), 0);
+	assert_int_equal(f.pull.received, 10);
+	assert_int_equal(pull_write(&f.pull, text + 10, strlen(text) - 10, &err), 0);
+	assert_int_equal(pull_end(&f.pull, &err), 0);
+	assert_memory_equal(f.store.bytes, text, strlen(text));
+	pull_release(&f.pull);
+}
+
+static void judges_and_begins_anew(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t size;
+	} wrong[] = {
+		{ text, 0 },
+		{ text, 10 },
+		{ "half a blob, and another  half.", 31 },
+	};
+	struct fixture f;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(strlen(text), 31);
+	begin(&f);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		assert_int_equal(pull_write(&f.pull, wrong[i].bytes, wrong[i].size, &err), 0);
+		assert_int_equal(pull_end(&f.pull, &err), -1);
+		assert_int_equal(err.kind, ERR_DIGEST);
+		assert_int_equal(pull_restart(&f.pull, &err), 0);
+		assert_int_equal(f.store.size, 0);
+	}
+	assert_int_equal(f.store.restarts, 2); /* nothing was to be taken back the first time */
+	assert_int_equal(pull_write(&f.pull, text, strlen(text), &err), 0);
+	assert_int_equal(pull_end(&f.pull, &err), 0);
+	assert_false(f.pull.sink_failed);
+	pull_release(&f.pull);
+}
+
+static void takes_no_byte_too_many(void **state)
+{
+	struct fixture f;
+	struct err err;
+
+	(void)state;
+	begin(&f);
+	assert_int_equal(pull_write(&f.pull, text, sizeof(text), &err), -1);
+	assert_int_equal(err.kind, ERR_DIGEST);
+	assert_int_equal(f.store.size, 0);
+	assert_false(f.pull.sink_failed);
+	pull_release(&f.pull);
+}
+
+static void tells_the_sinks_failure_from_the_sources(void **state)
+{
+	struct fixture f;
+	struct err err;
+
+	(void)state;
+	begin(&f);
+	f.store.fails = true;
+	assert_int_equal(pull_write(&f.pull, text, 1, &err), -1);
+	assert_int_equal(err.kind, ERR_NO_SPACE);
+	assert_true(f.pull.sink_failed);
+	pull_release(&f.pull);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(hashes_parts_as_one),
+		cmocka_unit_test(judges_and_begins_anew),
+		cmocka_unit_test(takes_no_byte_too_many),
+		cmocka_unit_test(tells_the_sinks_failure_from_the_sources),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
