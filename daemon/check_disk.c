@@ -60,17 +60,18 @@ static int check_may_write(const char *path, struct err *err)
 /* A file that vanishes by itself, whatever happens: without a name where that can be. */
 static int open_unnamed(const char *dir, struct err *err)
 {
+	CLEANUP(cleanup_fd) int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	char path[PATH_MAX];
-	int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 
-	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL))
-		return fd < 0 ? with_cause(err_set_sys(err, errno, "make a file in %s", dir), err)
-		              : fd;
+	if (fd >= 0)
+		return steal_fd(&fd);
+	if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
+		return with_cause(err_set_sys(err, errno, "make a file in %s", dir), err);
 	(void)snprintf(path, sizeof(path), "%s/.check-%ld", dir, (long)getpid());
 	fd = open(path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
 	if (fd < 0 || unlink(path))
 		return with_cause(err_set_sys(err, errno, "make a file in %s", dir), err);
-	return fd;
+	return steal_fd(&fd);
 }
 
 static int check_writing(const char *dir, struct err *err)

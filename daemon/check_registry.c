@@ -269,6 +269,7 @@ static void check_source(struct check *check, const struct oci_settings *setting
 		               settings->reference.name);
 	client = source.client = oci_client_new(settings, 1, NULL, check->cancel, &err);
 	if (client) {
+		oci_client_be_impatient(client);
 		ask(check, &source, first);
 	} else {
 		if (!err.cause)

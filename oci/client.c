@@ -34,8 +34,9 @@ struct oci_client {
 	struct oci_observer observer;
 	struct line *lines;
 	size_t count;
-	size_t lister;   /* the line that gave the last list of tags */
-	unsigned pauses; /* in this round */
+	size_t lister;    /* the line that gave the last list of tags */
+	unsigned pauses;  /* in this round */
+	unsigned retries; /* as many there may be */
 };
 
 DEFINE_CLEANUP(cleanup_client, struct oci_client, oci_client_free);
@@ -67,12 +68,18 @@ struct oci_client *oci_client_new(const struct oci_settings *sources, size_t cou
 		return NULL;
 	}
 	client->cancel = cancel;
+	client->retries = LIMIT_RETRIES;
 	if (observer)
 		client->observer = *observer;
 	for (; client->count < count; client->count++)
 		if (line_open(&client->lines[client->count], &sources[client->count], cancel, err))
 			return NULL;
 	return STEAL(client);
+}
+
+void oci_client_be_impatient(struct oci_client *client)
+{
+	client->retries = 0;
 }
 
 void oci_client_free(struct oci_client *client)
@@ -181,7 +188,7 @@ static int pause_before_retry(struct oci_client *client, const char *subject, st
 	int64_t least_ms = INT64_MAX;
 	int64_t pause_ms;
 
-	if (!may_pass(failure) || client->pauses >= LIMIT_RETRIES)
+	if (!may_pass(failure) || client->pauses >= client->retries)
 		return -1;
 	/* The one that is ready first sets the time. */
 	for (size_t i = 0; i < client->count; i++) {

@@ -205,6 +205,9 @@ struct oci_client;
 MUST_CHECK struct oci_client *oci_client_new(const struct oci_settings *sources, size_t count,
                                              const struct oci_observer *observer,
                                              const struct cancel *cancel, struct err *err);
+/* Ask each question once: for somebody who waits for the answer, whatever it is. */
+void oci_client_be_impatient(struct oci_client *client);
+
 void oci_client_free(struct oci_client *client);
 
 struct oci_tags {

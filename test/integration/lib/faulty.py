@@ -109,11 +109,10 @@ class _Server(ThreadingHTTPServer):
 
 
 class FakeRegistry:
-    """Listens at once. `host` is the name that clients are to use; `tls` an
-    SSLContext other than that of the authority's usual certificate."""
+    """Listens at once. `host` is the name that clients are to use."""
 
     def __init__(self, authority=None, host="127.0.0.1", page=None,
-                 user=None, password=None, tls=None):
+                 user=None, password=None):
         self.repositories = {}
         self.requests = []   # (method, path, headers)
         self.hooks = []
@@ -126,12 +125,11 @@ class FakeRegistry:
         self._server.owner = self
         self.port = self._server.server_address[1]
         self.host = f"{host}:{self.port}"
+        self.url = ("https://" if authority else "http://") + self.host
         if authority:
-            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            tls.load_cert_chain(*authority.issue())
-        self.url = ("https://" if tls else "http://") + self.host
-        if tls:
-            self.exchange_context(tls)
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*authority.issue())
+            self.exchange_context(context)
         threading.Thread(target=self._server.serve_forever,
                          kwargs={"poll_interval": 0.05}, daemon=True).start()
 

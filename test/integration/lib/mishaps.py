@@ -49,6 +49,12 @@ def connection_that_ends_in_the_middle(stage):
     return stage.hooked("GET", "/tags/list", lambda r: r.hang_up())
 
 
+@cause("connection-stalled")
+def silence_after_the_connection(stage):
+    return stage.hooked("GET", "/tags/list", lambda r: r.wait_closed(),
+                        "--registry-idle-timeout", "1s")
+
+
 @cause("proxy-unreachable")
 def proxy_that_is_not_there(stage):
     return stage.through(f"http://127.0.0.1:{closed_port()}")

@@ -64,10 +64,11 @@ class Stage:
             file.write(content)
         return path
 
-    def fake(self, **options):
-        options.setdefault("authority", None if "tls" in options
-                           else self.authority)
+    def fake(self, tls=None, **options):
+        options.setdefault("authority", self.authority)
         fake = FakeRegistry(**options)
+        if tls:
+            fake.exchange_context(tls)
         self.case.addClassCleanup(fake.stop)
         fake.push("4.5.13", LAYER)
         return fake
