@@ -17,7 +17,8 @@ class Authority:
                   "-subj", f"/CN={name}",
                   "-addext", "keyUsage=critical,keyCertSign,cRLSign"])
 
-    def issue(self, name="server", sans=_SANS, algorithm="ec"):
+    def issue(self, name="server", sans=_SANS, algorithm="ec",
+              days=30):
         """Returns the paths of a certificate and its key."""
         base = os.path.join(self.folder, name)
         cert, key, request, ext = (base + end for end in
@@ -32,7 +33,7 @@ class Authority:
                        "keyUsage=critical,digitalSignature\n"
                        "extendedKeyUsage=serverAuth,clientAuth\n")
         proc.run(["openssl", "x509", "-req", "-in", request, "-CA", self.ca,
-                  "-CAkey", self._key, "-CAcreateserial", "-days", "30",
+                  "-CAkey", self._key, "-CAcreateserial", "-days", str(days),
                   "-extfile", ext, "-out", cert])
         return cert, key
 
