@@ -30,7 +30,8 @@ void failure_read(CURL *easy, CURLcode code, const char *text, const struct conn
 	(void)curl_easy_getinfo(easy, CURLINFO_CONNECT_TIME_T, &connected_us);
 	failure.proxy_code = (CURLproxycode)proxy_code;
 	failure.looked_up = looked_up_us > 0;
-	failure.connected = connected_us > 0;
+	/* libcurl's time is that of the whole way, TLS and tunnel included. */
+	failure.connected = connected_us > 0 || connection->peer.begun;
 	failure.answered = status > 0;
 	*out_failure = failure;
 }
@@ -216,6 +217,9 @@ static void say_proxy(const struct failure *failure, enum oci_cause cause, const
 	else if (cause == OCI_CAUSE_PROXY_REFUSED)
 		(void)snprintf(out, SENTENCE_SIZE, "the proxy %s refuses to connect: %s",
 		               proxy->name, why);
+	else if (failure->code == CURLE_OPERATION_TIMEDOUT)
+		(void)snprintf(out, SENTENCE_SIZE, "the proxy %s doesn't answer: %s", proxy->name,
+		               why);
 	else
 		(void)snprintf(out, SENTENCE_SIZE, "the proxy %s can't be reached: %s", proxy->name,
 		               failure->os_errno

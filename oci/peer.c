@@ -88,6 +88,7 @@ static void on_message(int written, int version, int type, const void *bytes, si
 
 	(void)version;
 	(void)ssl;
+	peer->begun = true;
 	if (written || !size)
 		return;
 	if (type == SSL3_RT_ALERT && size == 2 && message[0] == SSL3_AL_FATAL)

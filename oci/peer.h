@@ -13,6 +13,7 @@ enum { PEER_TEXT_SIZE = 128 };
  * line, printable; "" when there is none.
  */
 struct peer {
+	bool begun;                  /* there was a handshake: a connection stood */
 	bool asked;                  /* the server, for a client certificate */
 	int verdict;                 /* on the certificate: X509_V_… */
 	int alert;                   /* the fatal one from the server (RFC 8446, section 6), or 0 */
