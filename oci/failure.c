@@ -187,6 +187,9 @@ enum oci_cause failure_cause(const struct failure *failure)
 		return cause_of_distrust(failure);
 	case CURLE_SSL_CONNECT_ERROR:
 		return cause_of_handshake(failure);
+	case CURLE_UNSUPPORTED_PROTOCOL: /* HTTP/0.9: whatever it is, it is no HTTP */
+	case CURLE_WEIRD_SERVER_REPLY:
+		return OCI_CAUSE_NOT_A_REGISTRY;
 	case CURLE_GOT_NOTHING:
 	case CURLE_PARTIAL_FILE:
 	case CURLE_SEND_ERROR:

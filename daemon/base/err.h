@@ -53,7 +53,7 @@ struct err {
 #define err_set(...)           (err_fill(__VA_ARGS__), -1)
 #define err_set_sys(...)       (err_fill_sys(__VA_ARGS__), -1)
 #define err_context(...)       (err_prepend(__VA_ARGS__), -1)
-#define err_cause(err, cause_) ((err)->cause = (cause_), -1)
+#define err_cause(err, cause_) ((err)->cause = (int)(cause_), -1)
 
 void err_fill(struct err *err, enum err_kind kind, const char *format, ...) PRINTF_LIKE(3, 4);
 void err_fill_sys(struct err *err, int sys, const char *format, ...) PRINTF_LIKE(3, 4);

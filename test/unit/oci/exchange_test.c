@@ -134,81 +134,76 @@ static void reads_error_bodies(void **state)
 	assert_true(strlen(error_body_format(longest, strlen(longest), out)) < 50);
 }
 
+static const struct refusal {
+	long status;
+	bool foreign;
+	const char *body, *says;
+	enum err_kind kind;
+	enum oci_cause cause;
+} refusals[] = {
+	{ 401, false,
+	  "{\"errors\":[{\"code\":\"UNAUTHORIZED\",\"message\":\"authentication "
+	  "required\"}]}",
+	  "401 from the registry: UNAUTHORIZED: authentication required; check", ERR_AUTH,
+	  OCI_CAUSE_LOGIN_REFUSED },
+	{ 401, true, "", "401 from s3.example.com (redirected): authentication", ERR_NETWORK,
+	  OCI_CAUSE_NONE },
+	{ 403, false, "", "403 from the registry: access denied; check", ERR_AUTH,
+	  OCI_CAUSE_NO_RIGHT },
+	{ 403, true, "", "403 from s3.example.com (redirected): access denied", ERR_NETWORK,
+	  OCI_CAUSE_NONE },
+	{ 407, false, "", "407 from the registry: the proxy wants a login", ERR_AUTH,
+	  OCI_CAUSE_PROXY_LOGIN },
+	{ 412, false, "", "412 from the registry: a policy of the registry forbids it", ERR_AUTH,
+	  OCI_CAUSE_POLICY },
+	{ 404, false, "<html>", "404 from the registry: not found, and the answer is none",
+	  ERR_NOT_FOUND, OCI_CAUSE_NOT_A_REGISTRY },
+	{ 404, false, "404 page not found\n", "404 from the registry: 404 page not found",
+	  ERR_NOT_FOUND, OCI_CAUSE_NOT_A_REGISTRY },
+	{ 404, false, "{\"errors\":[{\"code\":\"NAME_UNKNOWN\"}]}",
+	  "404 from the registry: NAME_UNKNOWN", ERR_NOT_FOUND, OCI_CAUSE_REPOSITORY_UNKNOWN },
+	{ 404, false, "{\"errors\":[{\"code\":\"NAME_UNKNOWN_TO_US\"}]}",
+	  "404 from the registry: NAME_UNKNOWN_TO_US", ERR_NOT_FOUND, OCI_CAUSE_CONTENT_GONE },
+	{ 404, false, "{\"errors\":[{\"code\":\"BLOB_UNKNOWN\",\"message\":\"gone\"}]}",
+	  "404 from the registry: BLOB_UNKNOWN: gone", ERR_NOT_FOUND, OCI_CAUSE_CONTENT_GONE },
+	{ 404, true, "<?xml", "404 from s3.example.com (redirected): not found", ERR_NOT_FOUND,
+	  OCI_CAUSE_CONTENT_GONE },
+	{ 429, false, "", "429 from the registry: too many requests", ERR_NETWORK,
+	  OCI_CAUSE_RATE_LIMITED },
+	{ 503, false, "", "503 from the registry: the server failed", ERR_NETWORK,
+	  OCI_CAUSE_SERVER_FAILED },
+	{ 400, false, "", "400 from the registry: unexpected answer", ERR_FORMAT, OCI_CAUSE_NONE },
+	{ 400, false, "<html><title>400 No required SSL certificate was sent</title></html>",
+	  "400 from the registry: it wants a client certificate", ERR_FORMAT,
+	  OCI_CAUSE_TLS_CLIENT_CERT },
+	{ 400, false, "<html><title>400 The SSL certificate error</title></html>",
+	  "400 from the registry: it wants a client certificate", ERR_FORMAT,
+	  OCI_CAUSE_TLS_CLIENT_CERT },
+	{ 204, false, "", "204 from the registry: unexpected answer", ERR_FORMAT, OCI_CAUSE_NONE },
+};
+
 static void names_errors(void **state)
 {
-	static const struct {
-		long status;
-		bool foreign;
-		const char *body, *says;
-		enum err_kind kind;
-		enum oci_cause cause;
-	} rows[] = {
-		{ 401, false,
-		  "{\"errors\":[{\"code\":\"UNAUTHORIZED\",\"message\":\"authentication "
-		  "required\"}]}",
-		  "401 from the registry: UNAUTHORIZED: authentication required; check", ERR_AUTH,
-		  OCI_CAUSE_LOGIN_REFUSED },
-		{ 401, true, "", "401 from s3.example.com (redirected): authentication",
-		  ERR_NETWORK, OCI_CAUSE_NONE },
-		{ 403, false, "", "403 from the registry: access denied; check", ERR_AUTH,
-		  OCI_CAUSE_NO_RIGHT },
-		{ 403, true, "", "403 from s3.example.com (redirected): access denied", ERR_NETWORK,
-		  OCI_CAUSE_NONE },
-		{ 407, false, "", "407 from the registry: the proxy wants a login", ERR_AUTH,
-		  OCI_CAUSE_PROXY_LOGIN },
-		{ 412, false, "", "412 from the registry: a policy of the registry forbids it",
-		  ERR_AUTH, OCI_CAUSE_POLICY },
-		{ 404, false, "<html>", "404 from the registry: not found, and the answer is none",
-		  ERR_NOT_FOUND, OCI_CAUSE_NOT_A_REGISTRY },
-		{ 404, false, "404 page not found\n", "404 from the registry: 404 page not found",
-		  ERR_NOT_FOUND, OCI_CAUSE_NOT_A_REGISTRY },
-		{ 404, false, "{\"errors\":[{\"code\":\"NAME_UNKNOWN\"}]}",
-		  "404 from the registry: NAME_UNKNOWN", ERR_NOT_FOUND,
-		  OCI_CAUSE_REPOSITORY_UNKNOWN },
-		{ 404, false, "{\"errors\":[{\"code\":\"NAME_UNKNOWN_TO_US\"}]}",
-		  "404 from the registry: NAME_UNKNOWN_TO_US", ERR_NOT_FOUND,
-		  OCI_CAUSE_CONTENT_GONE },
-		{ 404, false, "{\"errors\":[{\"code\":\"BLOB_UNKNOWN\",\"message\":\"gone\"}]}",
-		  "404 from the registry: BLOB_UNKNOWN: gone", ERR_NOT_FOUND,
-		  OCI_CAUSE_CONTENT_GONE },
-		{ 404, true, "<?xml", "404 from s3.example.com (redirected): not found",
-		  ERR_NOT_FOUND, OCI_CAUSE_CONTENT_GONE },
-		{ 429, false, "", "429 from the registry: too many requests", ERR_NETWORK,
-		  OCI_CAUSE_RATE_LIMITED },
-		{ 503, false, "", "503 from the registry: the server failed", ERR_NETWORK,
-		  OCI_CAUSE_SERVER_FAILED },
-		{ 400, false, "", "400 from the registry: unexpected answer", ERR_FORMAT,
-		  OCI_CAUSE_NONE },
-		{ 400, false,
-		  "<html><title>400 No required SSL certificate was sent</title></html>",
-		  "400 from the registry: it wants a client certificate", ERR_FORMAT,
-		  OCI_CAUSE_TLS_CLIENT_CERT },
-		{ 400, false, "<html><title>400 The SSL certificate error</title></html>",
-		  "400 from the registry: it wants a client certificate", ERR_FORMAT,
-		  OCI_CAUSE_TLS_CLIENT_CERT },
-		{ 204, false, "", "204 from the registry: unexpected answer", ERR_FORMAT,
-		  OCI_CAUSE_NONE },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < LEN(rows); i++) {
+	for (size_t i = 0; i < LEN(refusals); i++) {
 		CLEANUP(exchange_release)
 		struct exchange exchange = {
 			.url = "https://h/v2/a/manifests/1",
-			.status = rows[i].status,
-			.foreign = rows[i].foreign,
+			.status = refusals[i].status,
+			.foreign = refusals[i].foreign,
 			.host = "s3.example.com",
 			.body = BUF_INIT(1000),
 		};
 		const struct answer_hint hint = { "check it", OCI_CAUSE_LOGIN_REFUSED };
 		struct err err;
 
-		assert_int_equal(buf_add(&exchange.body, rows[i].body, strlen(rows[i].body), &err),
-		                 0);
+		assert_int_equal(
+			buf_add(&exchange.body, refusals[i].body, strlen(refusals[i].body), &err),
+			0);
 		assert_int_equal(answer_refuse(&exchange, "the registry", hint, &err), -1);
-		assert_int_equal(err.kind, rows[i].kind);
-		assert_int_equal(err.cause, rows[i].cause);
-		assert_int_equal(strncmp(err.msg, rows[i].says, strlen(rows[i].says)), 0);
+		assert_int_equal(err.kind, refusals[i].kind);
+		assert_int_equal(err.cause, refusals[i].cause);
+		assert_int_equal(strncmp(err.msg, refusals[i].says, strlen(refusals[i].says)), 0);
 	}
 }
 

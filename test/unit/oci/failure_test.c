@@ -164,6 +164,15 @@ static const struct row {
 	    .text = "OpenSSL SSL_connect: SSL_ERROR_SYSCALL in connection to h:443" },
 	  OCI_CAUSE_BROKEN_OFF,
 	  { .alert = 0 } },
+	{ DIRECT,
+	  { .code = CURLE_UNSUPPORTED_PROTOCOL },
+	  OCI_CAUSE_NOT_A_REGISTRY,
+	  { .alert = 0 } },
+	{ DIRECT, { .code = CURLE_WEIRD_SERVER_REPLY }, OCI_CAUSE_NOT_A_REGISTRY, { .alert = 0 } },
+	{ HTTP,
+	  { .code = CURLE_RECV_ERROR, .connect_status = 401 },
+	  OCI_CAUSE_PROXY_LOGIN,
+	  { .alert = 0 } },
 	{ DIRECT, { .code = CURLE_OUT_OF_MEMORY }, OCI_CAUSE_NONE, { .alert = 0 } },
 };
 
@@ -212,66 +221,65 @@ static void finds_causes(void **state)
 	}
 }
 
+static const struct proxy open_proxy = { .kind = PROXY_HTTP, .name = "p:3128" };
+static char login[] = "user:hunter2";
+static const struct proxy login_proxy = { .kind = PROXY_HTTP, .name = "p:3128", .login = login };
+static const struct sentence {
+	const struct proxy *proxy;
+	struct failure failure;
+	const char *says;
+	int verdict, alert;
+} sentences[] = {
+	{ NULL,
+	  { .code = CURLE_PEER_FAILED_VERIFICATION, .text = "why" },
+	  "h: why; its issuer is \"CN=Corporate\" (is a CA to trust missing?)",
+	  20,
+	  0 },
+	{ &open_proxy,
+	  { .code = CURLE_PEER_FAILED_VERIFICATION, .text = "why", .connect_status = 200 },
+	  "h through the proxy p:3128: why; its issuer is \"CN=Corporate\" (a proxy that "
+	  "opens TLS? Then its CA is to be trusted)",
+	  20,
+	  0 },
+	{ NULL,
+	  { .code = CURLE_PEER_FAILED_VERIFICATION, .text = "why" },
+	  "h: why; the certificate is for: a.example.com, 10.0.0.1",
+	  0,
+	  0 },
+	{ &open_proxy,
+	  { .code = CURLE_RECV_ERROR, .text = "why", .connect_status = 407 },
+	  "h: the proxy p:3128 wants a login, and its address names no USER:PASSWORD@",
+	  0,
+	  0 },
+	{ &login_proxy,
+	  { .code = CURLE_RECV_ERROR, .text = "why", .connect_status = 407 },
+	  "h: the proxy p:3128 refuses the username and password of its address",
+	  0,
+	  0 },
+	{ &login_proxy,
+	  { .code = CURLE_RECV_ERROR, .text = "why", .connect_status = 403 },
+	  "h: the proxy p:3128 refuses to connect: why",
+	  0,
+	  0 },
+	{ &login_proxy,
+	  { .code = CURLE_COULDNT_CONNECT, .text = "why", .os_errno = ECONNREFUSED },
+	  "h: the proxy p:3128 can't be reached: Connection refused",
+	  0,
+	  0 },
+	{ NULL,
+	  { .code = CURLE_RECV_ERROR, .text = "why" },
+	  "h: it ended TLS with alert 116 (it wants a client certificate, or another one)",
+	  0,
+	  116 },
+	{ NULL,
+	  { .code = CURLE_COULDNT_CONNECT, .text = "", .os_errno = ECONNREFUSED },
+	  "h: Couldn't connect to server",
+	  0,
+	  0 },
+};
+
 static void says_what_an_operator_needs(void **state)
 {
-	static const struct proxy open_proxy = { .kind = PROXY_HTTP, .name = "p:3128" };
-	static char login[] = "user:hunter2";
-	static const struct proxy login_proxy = { .kind = PROXY_HTTP,
-		                                  .name = "p:3128",
-		                                  .login = login };
-	static const struct {
-		const struct proxy *proxy;
-		struct failure failure;
-		const char *says;
-		int verdict, alert;
-	} sentences[] = {
-		{ NULL,
-		  { .code = CURLE_PEER_FAILED_VERIFICATION, .text = "why", 0, 0 },
-		  "h: why; its issuer is \"CN=Corporate\" (is a CA to trust missing?)",
-		  20,
-		  0 },
-		{ &open_proxy,
-		  { .code = CURLE_PEER_FAILED_VERIFICATION, .text = "why", .connect_status = 200 },
-		  "h through the proxy p:3128: why; its issuer is \"CN=Corporate\" (a proxy that "
-		  "opens TLS? Then its CA is to be trusted)",
-		  20,
-		  0 },
-		{ NULL,
-		  { .code = CURLE_PEER_FAILED_VERIFICATION, .text = "why", 0, 0 },
-		  "h: why; the certificate is for: a.example.com, 10.0.0.1",
-		  0,
-		  0 },
-		{ &open_proxy,
-		  { .code = CURLE_RECV_ERROR, .text = "why", .connect_status = 407 },
-		  "h: the proxy p:3128 wants a login, and its address names no USER:PASSWORD@",
-		  0,
-		  0 },
-		{ &login_proxy,
-		  { .code = CURLE_RECV_ERROR, .text = "why", .connect_status = 407 },
-		  "h: the proxy p:3128 refuses the username and password of its address",
-		  0,
-		  0 },
-		{ &login_proxy,
-		  { .code = CURLE_RECV_ERROR, .text = "why", .connect_status = 403 },
-		  "h: the proxy p:3128 refuses to connect: why",
-		  0,
-		  0 },
-		{ &login_proxy,
-		  { .code = CURLE_COULDNT_CONNECT, .text = "why", .os_errno = ECONNREFUSED },
-		  "h: the proxy p:3128 can't be reached: Connection refused",
-		  0,
-		  0 },
-		{ NULL,
-		  { .code = CURLE_RECV_ERROR, .text = "why", 0, 0 },
-		  "h: it ended TLS with alert 116 (it wants a client certificate, or another one)",
-		  0,
-		  116 },
-		{ NULL,
-		  { .code = CURLE_COULDNT_CONNECT, .text = "", .os_errno = ECONNREFUSED },
-		  "h: Couldn't connect to server",
-		  0,
-		  0 },
-	};
 	CLEANUP(cleanup_connector) struct connector *connector = make_connector();
 
 	(void)state;
