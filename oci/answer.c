@@ -44,7 +44,7 @@ static bool has_code(const char *said, const char *code)
 /* nginx says in HTML, with a 400, that TLS had no client certificate or one it doesn't trust. */
 static bool wants_certificate(const struct exchange *exchange)
 {
-	return exchange->status == 400 && exchange->body.size &&
+	return exchange->status == 400 && exchange->body.data &&
 	       (memmem(exchange->body.data, exchange->body.size, NO_CERTIFICATE,
 	               sizeof(NO_CERTIFICATE) - 1) ||
 	        memmem(exchange->body.data, exchange->body.size, BAD_CERTIFICATE,

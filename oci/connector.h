@@ -36,7 +36,7 @@ void connector_free(struct connector *connector);
 /* Whether CAs are trusted besides the system's. */
 bool connector_has_trust(const struct connector *connector);
 
-/* The way that one request goes. Zeroed at first; it has to outlive the multi handle. */
+/* The way that one request goes. It has to outlive the multi handle. */
 struct connection {
 	const struct connector *connector;
 	const struct proxy *proxy; /* or NULL */

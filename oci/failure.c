@@ -5,11 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
 
-#define LEN(array) (sizeof(array) / sizeof((array)[0]))
-
-/* What is known of a connection to the registry that isn't known of one to a proxy. */
 static const struct proxy *proxy_of(const struct failure *failure)
 {
 	return failure->connection->proxy;
@@ -22,18 +20,19 @@ void failure_read(CURL *easy, CURLcode code, const char *text, const struct conn
 	curl_off_t looked_up_us = 0;
 	curl_off_t connected_us = 0;
 	long proxy_code = CURLPX_OK;
+	long status = 0;
 
 	(void)curl_easy_getinfo(easy, CURLINFO_PROXY_ERROR, &proxy_code);
 	(void)curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &failure.os_errno);
-	(void)curl_easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &failure.verify_result);
-	(void)curl_easy_getinfo(easy, CURLINFO_PROXY_SSL_VERIFYRESULT,
-	                        &failure.proxy_verify_result);
 	(void)curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &failure.connect_status);
+	(void)curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
 	(void)curl_easy_getinfo(easy, CURLINFO_NAMELOOKUP_TIME_T, &looked_up_us);
 	(void)curl_easy_getinfo(easy, CURLINFO_CONNECT_TIME_T, &connected_us);
 	failure.proxy_code = (CURLproxycode)proxy_code;
 	failure.looked_up = looked_up_us > 0;
-	failure.connected = connected_us > 0;
+	/* libcurl's time is that of the whole way, TLS and tunnel included. */
+	failure.connected = connected_us > 0 || connection->peer.begun;
+	failure.answered = status > 0;
 	*out_failure = failure;
 }
 
@@ -92,9 +91,7 @@ static enum oci_cause cause_of_socks(CURLproxycode code)
 
 static enum oci_cause cause_of_distrust(const struct failure *failure)
 {
-	bool at_proxy = is_at_proxy(failure);
-
-	switch (at_proxy ? failure->proxy_verify_result : failure->verify_result) {
+	switch (failure->connection->peer.verdict) {
 	case X509_V_OK: /* libcurl itself compares the names, after OpenSSL */
 	case X509_V_ERR_HOSTNAME_MISMATCH:
 	case X509_V_ERR_IP_ADDRESS_MISMATCH:
@@ -104,66 +101,77 @@ static enum oci_cause cause_of_distrust(const struct failure *failure)
 	case X509_V_ERR_CERT_NOT_YET_VALID:
 		return OCI_CAUSE_TLS_NOT_YET_VALID;
 	default:
-		return proxy_of(failure) && !at_proxy ? OCI_CAUSE_TLS_INTERCEPTED
-		                                      : OCI_CAUSE_TLS_UNTRUSTED;
+		return proxy_of(failure) && !is_at_proxy(failure) ? OCI_CAUSE_TLS_INTERCEPTED
+		                                                  : OCI_CAUSE_TLS_UNTRUSTED;
 	}
+}
+
+/* RFC 8446, section 6.2, and RFC 5246, section 7.2.2. */
+static enum oci_cause cause_of_alert(int alert)
+{
+	switch (alert) {
+	case 0:
+		return OCI_CAUSE_NONE;
+	case SSL3_AD_NO_CERTIFICATE:
+	case SSL_AD_BAD_CERTIFICATE:
+	case SSL_AD_UNSUPPORTED_CERTIFICATE:
+	case SSL_AD_CERTIFICATE_REVOKED:
+	case SSL_AD_CERTIFICATE_EXPIRED:
+	case SSL_AD_CERTIFICATE_UNKNOWN:
+	case SSL_AD_UNKNOWN_CA:
+	case SSL_AD_ACCESS_DENIED:
+	case SSL_AD_CERTIFICATE_REQUIRED:
+		return OCI_CAUSE_TLS_CLIENT_CERT;
+	default:
+		return OCI_CAUSE_TLS_HANDSHAKE;
+	}
+}
+
+/* In the words of libssl's table of reasons and of libcurl: neither hands a number on. */
+static bool has_words(const char *text, const char *const words[])
+{
+	for (; *words; words++) {
+		if (strstr(text, *words))
+			return true;
+	}
+	return false;
 }
 
 /*
- * What OpenSSL says of a connection that it gives up, in the words of libssl's
- * table of reasons: neither it nor libcurl hands a number on. With TLS 1.3 a
- * server judges the client's certificate after the handshake: these words come
- * with any code.
+ * The alert of a server that doesn't like the client's certificate is lost when it
+ * ends the connection before the question is sent. That it asked for one is not.
  */
-static enum oci_cause cause_by_words(const char *text)
+static enum oci_cause cause_of_break(const struct failure *failure)
 {
-	static const struct {
-		const char *words;
-		enum oci_cause cause;
-	} rows[] = {
-		{ "wrong version number", OCI_CAUSE_TLS_PLAIN_HTTP },
-		{ "packet length too long", OCI_CAUSE_TLS_PLAIN_HTTP },
-		{ "http request", OCI_CAUSE_TLS_PLAIN_HTTP },
-		{ "alert certificate required", OCI_CAUSE_TLS_CLIENT_CERT },
-		{ "alert bad certificate", OCI_CAUSE_TLS_CLIENT_CERT },
-		{ "alert no certificate", OCI_CAUSE_TLS_CLIENT_CERT },
-		{ "alert unsupported certificate", OCI_CAUSE_TLS_CLIENT_CERT },
-		{ "alert certificate revoked", OCI_CAUSE_TLS_CLIENT_CERT },
-		{ "alert certificate expired", OCI_CAUSE_TLS_CLIENT_CERT },
-		{ "alert certificate unknown", OCI_CAUSE_TLS_CLIENT_CERT },
-		{ "alert unknown ca", OCI_CAUSE_TLS_CLIENT_CERT },
-		{ "alert access denied", OCI_CAUSE_TLS_CLIENT_CERT },
-		{ " alert ", OCI_CAUSE_TLS_HANDSHAKE },
-	};
-
-	for (size_t i = 0; i < LEN(rows); i++) {
-		if (strstr(text, rows[i].words))
-			return rows[i].cause;
-	}
-	return OCI_CAUSE_NONE;
+	return failure->connection->peer.asked && !failure->answered ? OCI_CAUSE_TLS_CLIENT_CERT
+	                                                             : OCI_CAUSE_BROKEN_OFF;
 }
 
-static enum oci_cause cause_of_handshake(const char *text)
+static enum oci_cause cause_of_handshake(const struct failure *failure)
 {
-	enum oci_cause cause = cause_by_words(text);
+	static const char *const no_tls[] = { "wrong version number", "packet length too long",
+		                              "http request", NULL };
+	static const char *const ended[] = { "SSL_ERROR_SYSCALL", "unexpected eof", "reset by peer",
+		                             NULL };
 
-	if (cause)
-		return cause;
-	if (strstr(text, "SSL_ERROR_SYSCALL") || strstr(text, "unexpected eof") ||
-	    strstr(text, "reset by peer"))
-		return OCI_CAUSE_BROKEN_OFF;
-	return OCI_CAUSE_TLS_HANDSHAKE;
+	if (has_words(failure->text, no_tls))
+		return OCI_CAUSE_TLS_PLAIN_HTTP;
+	return has_words(failure->text, ended) ? cause_of_break(failure) : OCI_CAUSE_TLS_HANDSHAKE;
 }
 
 enum oci_cause failure_cause(const struct failure *failure)
 {
 	enum oci_cause cause;
 
-	/* Whatever libcurl's code for it: it has changed with time. */
-	if (failure->connect_status == 407)
+	/* Whatever libcurl's code for it: it has changed with time. tinyproxy says 401. */
+	if (failure->connect_status == 407 || failure->connect_status == 401)
 		return OCI_CAUSE_PROXY_LOGIN;
 	if (failure->connect_status >= 300)
 		return OCI_CAUSE_PROXY_REFUSED;
+	/* With TLS 1.3 a server judges the client's certificate after the handshake. */
+	cause = cause_of_alert(failure->connection->peer.alert);
+	if (cause)
+		return cause;
 	switch (failure->code) {
 	case CURLE_COULDNT_RESOLVE_PROXY:
 		return OCI_CAUSE_PROXY_UNREACHABLE;
@@ -178,15 +186,17 @@ enum oci_cause failure_cause(const struct failure *failure)
 	case CURLE_PEER_FAILED_VERIFICATION:
 		return cause_of_distrust(failure);
 	case CURLE_SSL_CONNECT_ERROR:
-		return cause_of_handshake(failure->text);
+		return cause_of_handshake(failure);
+	case CURLE_UNSUPPORTED_PROTOCOL: /* HTTP/0.9: whatever it is, it is no HTTP */
+	case CURLE_WEIRD_SERVER_REPLY:
+		return OCI_CAUSE_NOT_A_REGISTRY;
 	case CURLE_GOT_NOTHING:
 	case CURLE_PARTIAL_FILE:
 	case CURLE_SEND_ERROR:
 	case CURLE_RECV_ERROR:
 	case CURLE_HTTP2:
 	case CURLE_HTTP2_STREAM:
-		cause = cause_by_words(failure->text);
-		return cause ? cause : OCI_CAUSE_BROKEN_OFF;
+		return cause_of_break(failure);
 	default:
 		return OCI_CAUSE_NONE;
 	}
@@ -210,6 +220,9 @@ static void say_proxy(const struct failure *failure, enum oci_cause cause, const
 	else if (cause == OCI_CAUSE_PROXY_REFUSED)
 		(void)snprintf(out, SENTENCE_SIZE, "the proxy %s refuses to connect: %s",
 		               proxy->name, why);
+	else if (failure->code == CURLE_OPERATION_TIMEDOUT)
+		(void)snprintf(out, SENTENCE_SIZE, "the proxy %s doesn't answer: %s", proxy->name,
+		               why);
 	else
 		(void)snprintf(out, SENTENCE_SIZE, "the proxy %s can't be reached: %s", proxy->name,
 		               failure->os_errno
@@ -268,6 +281,9 @@ int failure_set(const struct failure *failure, const char *who, struct err *err)
 	else if (cause == OCI_CAUSE_TLS_UNTRUSTED || cause == OCI_CAUSE_TLS_INTERCEPTED ||
 	         cause == OCI_CAUSE_TLS_WRONG_NAME)
 		say_distrust(failure, cause, why, sentence);
+	else if (failure->connection->peer.alert)
+		(void)snprintf(sentence, sizeof(sentence), "it ended TLS with alert %d%s",
+		               failure->connection->peer.alert, hint_of(cause));
 	else
 		(void)snprintf(sentence, sizeof(sentence), "%s%s", why, hint_of(cause));
 	(void)err_set(err, cause == OCI_CAUSE_PROXY_LOGIN ? ERR_AUTH : ERR_NETWORK, "%s%s%s%s: %s",

@@ -16,15 +16,14 @@
 /* What is known. Everything is borrowed. */
 struct failure {
 	CURLcode code;
-	const char *text;         /* libcurl's, in more words than the code's; or "" */
-	CURLproxycode proxy_code; /* of CURLE_PROXY: what a SOCKS proxy says */
-	long os_errno;            /* of connect(2), or 0 */
-	long verify_result;       /* X509_V_… of the place's certificate */
-	long proxy_verify_result; /* X509_V_… of the proxy's own */
-	long connect_status;      /* of the answer to CONNECT, or 0 */
-	bool looked_up;           /* the name has an address */
-	bool connected;           /* a connection stood, be it to the proxy alone */
-	const struct connection *connection;
+	const char *text;                    /* libcurl's, in more words than the code's; or "" */
+	CURLproxycode proxy_code;            /* of CURLE_PROXY: what a SOCKS proxy says */
+	long os_errno;                       /* of connect(2), or 0 */
+	long connect_status;                 /* of the answer to CONNECT, or 0 */
+	bool looked_up;                      /* the name has an address */
+	bool connected;                      /* a connection stood, be it to the proxy alone */
+	bool answered;                       /* there was the beginning of an answer */
+	const struct connection *connection; /* its peer is whom the latest handshake was with */
 };
 
 /* Gather it from a handle whose request ended with code. */

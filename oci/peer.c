@@ -1,4 +1,4 @@
-/* Servers' certificates; see peer.h. */
+/* Handshakes; see peer.h. */
 #include "oci/peer.h"
 
 #include <arpa/inet.h>
@@ -68,15 +68,38 @@ static int on_verify(X509_STORE_CTX *store, void *ctx)
 {
 	struct peer *peer = ctx;
 	X509 *certificate = X509_STORE_CTX_get0_cert(store);
+	int good;
 
 	if (certificate) {
 		print_name(X509_get_issuer_name(certificate), peer->issuer);
 		read_names(certificate, peer->names);
 	}
-	return X509_verify_cert(store);
+	good = X509_verify_cert(store);
+	peer->verdict = X509_STORE_CTX_get_error(store);
+	return good;
+}
+
+/* libcurl has only a text of it, and that is lost when the connection ends meanwhile. */
+static void on_message(int written, int version, int type, const void *bytes, size_t size, SSL *ssl,
+                       void *ctx)
+{
+	struct peer *peer = ctx;
+	const unsigned char *message = bytes;
+
+	(void)version;
+	(void)ssl;
+	peer->begun = true;
+	if (written || !size)
+		return;
+	if (type == SSL3_RT_ALERT && size == 2 && message[0] == SSL3_AL_FATAL)
+		peer->alert = message[1];
+	if (type == SSL3_RT_HANDSHAKE && message[0] == SSL3_MT_CERTIFICATE_REQUEST)
+		peer->asked = true;
 }
 
 void peer_watch(SSL_CTX *context, struct peer *peer)
 {
 	SSL_CTX_set_cert_verify_callback(context, on_verify, peer);
+	SSL_CTX_set_msg_callback(context, on_message);
+	SSL_CTX_set_msg_callback_arg(context, peer);
 }

@@ -290,7 +290,7 @@ static bool is_block(const char *text, const struct target *target, bool *out_ma
 {
 	char start[INET6_ADDRSTRLEN];
 	const char *slash = strchr(text, '/');
-	struct address block;
+	struct address block = { .is_v4 = false };
 	unsigned bits = 0;
 	unsigned most;
 
@@ -357,7 +357,7 @@ static bool ends_with(const struct target *target, const char *ending)
 /* One element, in lower case and without outer white space; it is taken apart. */
 static bool element_matches(char *text, const struct target *target)
 {
-	struct address address;
+	struct address address = { .is_v4 = false };
 	const char *port;
 	bool match;
 

@@ -11,7 +11,7 @@ packages="gcc make pkg-config libc6-dev
 	libmicrohttpd-dev libcurl4-openssl-dev libjansson-dev libarchive-dev
 	libssl-dev libcmocka-dev
 	python3 docker-registry skopeo curl openssl apache2-utils
-	libarchive-tools ca-certificates git"
+	libarchive-tools ca-certificates git nginx-light tinyproxy-bin"
 
 case "${1-}" in
 '') ;;
@@ -49,7 +49,7 @@ if [ "$(id -u)" -ne 0 ]; then
 	as_root='sudo -E'
 fi
 
-# docker-registry starts a service on installation; only its program is wanted.
+# docker-registry and nginx start services on installation; only programs are wanted.
 policy=/usr/sbin/policy-rc.d
 made_policy=
 clean_up() {

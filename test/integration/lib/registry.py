@@ -19,13 +19,14 @@ PATH = "spectro-packs/spectro-manifests/manifest"
 
 
 class Registry:
-    """`authority` gives TLS, `user` and `password` htpasswd, `tokens` a
-    TokenServer. Starts at once; start() after stop() has the same port."""
+    """`authority` gives TLS, `client_ca` lets in its clients alone, `user` and
+    `password` give htpasswd, `tokens` a TokenServer. Starts at once; start() after stop() has the same port."""
 
     def __init__(self, folder, authority=None, user=None, password=None,
-                 tokens=None, detached=False):
+                 tokens=None, detached=False, client_ca=None):
         self.folder = folder
         self.authority = authority
+        self.client_ca = client_ca
         self.user, self.password = user, password
         self.tokens = tokens
         self.storage = os.path.join(folder, "registry")
@@ -88,6 +89,8 @@ class Registry:
         if self.authority:
             cert, key = self.authority.issue()
             config["http"]["tls"] = {"certificate": cert, "key": key}
+        if self.client_ca:
+            config["http"]["tls"]["clientcas"] = [self.client_ca.ca]
         if self.user is not None:
             path = os.path.join(self.folder, "htpasswd")
             with open(path, "wb") as file:
@@ -200,6 +203,8 @@ class Registry:
             return http.client.HTTPConnection("127.0.0.1", self.port,
                                               timeout=60)
         context = ssl.create_default_context(cafile=self.authority.ca)
+        if self.client_ca:
+            context.load_cert_chain(*self.client_ca.issue("pusher"))
         return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=60,
                                            context=context)
 

@@ -134,7 +134,7 @@ static void reads_error_bodies(void **state)
 	assert_true(strlen(error_body_format(longest, strlen(longest), out)) < 50);
 }
 
-static const struct {
+static const struct refusal {
 	long status;
 	bool foreign;
 	const char *body, *says;
