@@ -269,7 +269,8 @@ static void check_source(struct check *check, const struct oci_settings *setting
 		               settings->reference.name);
 	client = source.client = oci_client_new(settings, 1, NULL, check->cancel, &err);
 	if (client) {
-		oci_client_be_impatient(client);
+		/* Somebody waits for the answer, whatever it is. */
+		oci_client_set_retries(client, 0);
 		ask(check, &source, first);
 	} else {
 		if (!err.cause)

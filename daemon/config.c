@@ -11,7 +11,7 @@
 
 #include "oci/oci.h"
 
-enum kind { TEXT, TEXTS, SWITCH, DURATION, PERCENT, COUNT, RELEASES, LISTEN, LEVEL };
+enum kind { TEXT, TEXTS, SWITCH, DURATION, PERCENT, COUNT, LISTEN, LEVEL };
 
 struct flag {
 	const char *name;
@@ -45,6 +45,8 @@ static const struct flag flags[] = {
 	{ "plain-http", SWITCH, AT(plain_http), "", "false", "talk to the registry without TLS" },
 	{ "registry-idle-timeout", DURATION, AT(registry_idle_ms), "TIME", "60s",
 	  "give a request up after so long without a byte; whole seconds" },
+	{ "registry-retries", COUNT, AT(registry_retries), "N", "5",
+	  "how often in a round what failed is asked again" },
 	{ "poll-interval", DURATION, AT(poll_interval_ms), "TIME", "60s", "how often to poll" },
 	{ "poll-jitter", PERCENT, AT(poll_jitter_percent), "PERCENT", "10%",
 	  "spread of the interval" },
@@ -54,7 +56,7 @@ static const struct flag flags[] = {
 	  "take no tag that matches one of these; may be repeated" },
 	{ "tag-semver", TEXT, AT(tag_semver), "RANGE", NULL,
 	  "take only versions within, such as \">=4.4 <5\"; 0.0.0 always" },
-	{ "max-releases", RELEASES, AT(max_releases), "N", NULL,
+	{ "max-releases", COUNT, AT(max_releases), "N", NULL,
 	  "keep the newest N versions, and 0.0.0; else all" },
 	{ "prune", SWITCH, AT(prune), "", "false", "drop releases whose tag is gone" },
 	{ "data-dir", TEXT, AT(data_dir), "DIR", "/var/lib/specman", "the store" },
@@ -73,7 +75,26 @@ enum { FLAG_COUNT = sizeof(flags) / sizeof(flags[0]), NAME_SIZE = 64 };
 
 _Static_assert(sizeof(flags) / sizeof(flags[0]) <= CONFIG_FLAGS_MAX, "each flag has its origin");
 
+/* What each COUNT may be. */
+static const struct bounds {
+	size_t offset;
+	int least, most;
+} bounds[] = {
+	{ AT(workers), 1, 256 },
+	{ AT(registry_retries), 0, 20 },
+	{ AT(max_releases), 1, 10000 },
+};
+
 /* ---- values ---- */
+
+static const struct bounds *bounds_of(const struct flag *flag)
+{
+	size_t i = 0;
+
+	while (bounds[i].offset != flag->offset)
+		i++;
+	return &bounds[i];
+}
 
 static int parse_count(const char *text, int64_t least, int64_t most, const char **out_end,
                        int64_t *out_count)
@@ -151,6 +172,17 @@ static int add_text(struct config_texts *texts, const char *from, const char *te
 	return 0;
 }
 
+static int set_count(const struct bounds *allowed, const char *from, const char *text, void *field,
+                     struct err *err)
+{
+	const char *end;
+
+	if (parse_count(text, allowed->least, allowed->most, &end, field) || *end)
+		return err_set(err, ERR_CONFIG, "%s is \"%.80s\", and may be %d to %d", from, text,
+		               allowed->least, allowed->most);
+	return 0;
+}
+
 /* `from` is how the operator wrote the name. */
 static int set_value(const struct flag *flag, const char *from, const char *text,
                      struct config *config, struct err *err)
@@ -186,15 +218,7 @@ static int set_value(const struct flag *flag, const char *from, const char *text
 			               from, text);
 		return 0;
 	case COUNT:
-		if (parse_count(text, 1, 256, &end, (int64_t *)(void *)field) || *end)
-			return err_set(err, ERR_CONFIG, "%s is \"%.80s\", and may be 1 to 256",
-			               from, text);
-		return 0;
-	case RELEASES:
-		if (parse_count(text, 1, 10000, &end, (int64_t *)(void *)field) || *end)
-			return err_set(err, ERR_CONFIG, "%s is \"%.80s\", and may be 1 to 10000",
-			               from, text);
-		return 0;
+		return set_count(bounds_of(flag), from, text, field, err);
 	case LISTEN:
 		return add_listener(field, text, err) ? err_context(err, "%s", from) : 0;
 	case LEVEL:

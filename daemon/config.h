@@ -41,6 +41,7 @@ struct config {
 	bool registry_insecure;
 	bool plain_http;
 	int64_t registry_idle_ms;
+	int64_t registry_retries;
 	int64_t poll_interval_ms;
 	int64_t poll_jitter_percent;
 	struct config_texts tag_include;

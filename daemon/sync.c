@@ -476,7 +476,9 @@ static int renew_client(struct sync *sync, struct err *err)
 	sync->client = oci_client_new(registry.sources, registry.count,
 	                              &(struct oci_observer){ on_notice, sync }, sync->cancel, err);
 	sync->seen = seen;
-	if (!sync->client && err->kind == ERR_NOT_FOUND) /* which here means: no secret yet */
+	if (sync->client)
+		oci_client_set_retries(sync->client, (unsigned)sync->config->registry_retries);
+	else if (err->kind == ERR_NOT_FOUND) /* which here means: no secret yet */
 		err->kind = ERR_CONFIG;
 	return sync->client ? 0 : -1;
 }

@@ -77,9 +77,9 @@ struct oci_client *oci_client_new(const struct oci_settings *sources, size_t cou
 	return STEAL(client);
 }
 
-void oci_client_be_impatient(struct oci_client *client)
+void oci_client_set_retries(struct oci_client *client, unsigned retries)
 {
-	client->retries = 0;
+	client->retries = retries;
 }
 
 void oci_client_free(struct oci_client *client)

@@ -205,8 +205,8 @@ struct oci_client;
 MUST_CHECK struct oci_client *oci_client_new(const struct oci_settings *sources, size_t count,
                                              const struct oci_observer *observer,
                                              const struct cancel *cancel, struct err *err);
-/* Ask each question once: for somebody who waits for the answer, whatever it is. */
-void oci_client_be_impatient(struct oci_client *client);
+/* How many pauses there may be in a round instead of five; 0: each question is asked once. */
+void oci_client_set_retries(struct oci_client *client, unsigned retries);
 
 void oci_client_free(struct oci_client *client);
 

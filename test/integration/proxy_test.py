@@ -40,6 +40,7 @@ class FrontCase(Case):
     def sync(self, host, *flags, env=None, ca=None):
         return self.start(
             "--repository", f"{host}/{self.path}", "--poll-interval", "1h",
+            "--registry-retries", "0",
             "--registry-ca", ca or self.authority.ca, "--registry-username",
             USER, "--registry-password-file", self.password_file(), *flags,
             env=env)
@@ -205,6 +206,7 @@ class Proxy(FrontCase):
         host = f"{front.ELSEWHERE}:{registry.port}"
         daemon = self.start(
             "--repository", f"{host}/{self.path}", "--poll-interval", "1h",
+            "--registry-retries", "0",
             "--plain-http", env={"HTTP_PROXY": self.url})
         asked = self.requests_of(daemon)
         self.assertTrue(asked)
