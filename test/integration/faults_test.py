@@ -7,28 +7,21 @@ import unittest
 from urllib.parse import unquote
 
 from lib import artifact, tree
-from lib.case import Case
-from lib.faulty import FakeRegistry, blob, error
+from lib.case import FakeCase
+from lib.faulty import blob, error
 from lib.registry import PATH
 from lib.wait import until
 
 BASE = {"base.yaml": b"kept: true\n"}
 
 
-class FaultCase(Case):
-    """A registry over TLS with one good release that is served."""
-
-    @classmethod
-    def setUpClass(cls):
-        cls.authority = cls.class_authority()
+class FaultCase(FakeCase):
+    """A registry with one good release that is served."""
 
     def setUp(self):
-        self.fake = FakeRegistry(self.authority)
-        self.addCleanup(self.fake.stop)
+        super().setUp()
         self.fake.push("0.1.0", artifact.tgz(BASE))
-        self.daemon = self.start(
-            "--poll-interval", "1h", "--registry-ca", self.authority.ca,
-            "--repository", self.fake.repository(), "--log-level", "debug")
+        self.daemon = self.run_daemon("--log-level", "debug")
         self.daemon.wait_log(r"msg=Published\b.* releases=1\b")
         self.served = self.client(self.daemon)
         self.layer = artifact.tgz({"new.bin": tree.binary("new", 400000)})
@@ -293,8 +286,7 @@ class Downloads(FaultCase):
 
     def test_redirected_download_resumes(self):
         """A presigned URL is asked for anew; its storage does ranges."""
-        store = FakeRegistry(self.authority, host="localhost")
-        self.addCleanup(store.stop)
+        store = self.registry(host="localhost")
         self.push()
         good, size = self.layer, len(self.layer)
         asked = []
@@ -316,8 +308,7 @@ class Downloads(FaultCase):
 
     def test_storage_that_refuses_its_own_url(self):
         """An expired presigned URL is no matter of our credentials."""
-        store = FakeRegistry(self.authority, host="localhost")
-        self.addCleanup(store.stop)
+        store = self.registry(host="localhost")
         self.push()
         answers = [403]
         store.on("GET", "^/signed", lambda request: request.reply(
@@ -406,16 +397,11 @@ class Documents(FaultCase):
         self.assertRegex(self.failed(), "no single thing")
 
 
-class Logins(Case):
+class Logins(FakeCase):
     """The 401 dance in its forms, and tokens that end."""
 
-    @classmethod
-    def setUpClass(cls):
-        cls.authority = cls.class_authority()
-
     def setUp(self):
-        self.fake = FakeRegistry(self.authority)
-        self.addCleanup(self.fake.stop)
+        super().setUp()
         self.fake.push("1.0.0", artifact.tgz(BASE))
         self.given, self.valid = [], set()
         self.answer = {}
@@ -440,11 +426,6 @@ class Logins(Case):
             return request.reply(refused, b"", pairs)
         for method in ("GET", "HEAD"):
             self.fake.on(method, "", hook)
-
-    def run_daemon(self, *flags):
-        return self.start(
-            "--poll-interval", "1h", "--registry-ca", self.authority.ca,
-            "--repository", self.fake.repository(), *flags)
 
     def test_forms_of_the_challenge(self):
         scope = f"repository:{PATH}:pull"

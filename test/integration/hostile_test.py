@@ -283,18 +283,7 @@ class Answers(Case):
         self.fake.push("1.0.0", self.layer)
         sent = []
 
-        def endless(request):
-            request.send_response(200)
-            request.send_header("Transfer-Encoding", "chunked")
-            request.end_headers()
-            total = 0
-            try:
-                while total < 1 << 30:
-                    request.chunk(bytes(65536))
-                    total += 65536
-            finally:
-                sent.append(total)
-        self.answer_blob(endless)
+        self.answer_blob(lambda request: request.endless(sent))
         self.assertRegex(self.error(), "(?i)size|length|bytes|digest|larger")
         until(lambda: sent, "the server to be hung up on")
         self.assertLess(max(sent), 64 << 20)
@@ -386,18 +375,9 @@ class Answers(Case):
         def endless(request):
             if not request.path.endswith(("1.0.0", digest)):
                 return False
-            request.send_response(200)
-            request.send_header("Content-Type", artifact.OCI_MANIFEST)
-            request.send_header("Docker-Content-Digest", digest)
-            request.send_header("Transfer-Encoding", "chunked")
-            request.end_headers()
-            total = 0
-            try:
-                while total < 1 << 30:
-                    request.chunk(b" " * 65536)
-                    total += 65536
-            finally:
-                sent.append(total)
+            return request.endless(sent, b" " * 65536, headers=(
+                ("Content-Type", artifact.OCI_MANIFEST),
+                ("Docker-Content-Digest", digest)))
         self.fake.on("GET", "/manifests/", endless)
         self.error(120)
         until(lambda: sent, "the server to be hung up on")
@@ -541,18 +521,8 @@ class Secrecy(Case):
         realm = self.registry()
         sent = []
 
-        def endless(request):
-            request.send_response(200)
-            request.send_header("Transfer-Encoding", "chunked")
-            request.end_headers()
-            total = 0
-            try:
-                while total < 1 << 28:
-                    request.chunk(b" " * 65536)
-                    total += 65536
-            finally:
-                sent.append(total)
-        realm.on("GET", "", endless)
+        realm.on("GET", "", lambda request: request.endless(
+            sent, b" " * 65536, 1 << 28))
         self.challenge(f'Bearer realm="{realm.url}/token",service="s"')
         daemon = self.run_daemon()
         daemon.wait_log(r'level=error msg="Sync failed"', seconds=120)

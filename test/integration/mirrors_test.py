@@ -5,8 +5,8 @@ import os
 import unittest
 
 from lib import artifact, secret, tree
-from lib.case import Case
-from lib.faulty import FakeRegistry, blob, error
+from lib.case import FakeCase
+from lib.faulty import blob, error
 from lib.registry import PATH, Registry, basic
 from lib.wait import until
 
@@ -14,14 +14,11 @@ TREE = {"roar/nickfury/versions.yaml": b"of the release\n",
         "big.bin": tree.binary("mirrors", 300000)}
 
 
-class MirrorCase(Case):
-    @classmethod
-    def setUpClass(cls):
-        cls.authority = cls.class_authority()
-
+class MirrorCase(FakeCase):
     def setUp(self):
-        self.first = self.fake()
-        self.second = self.fake()
+        super().setUp()
+        self.first = self.fake
+        self.second = self.registry()
         self.layer = artifact.tgz(TREE)
         self.manifest = artifact.oras_manifest(self.layer)
         self.digest = artifact.digest(self.manifest)
@@ -29,16 +26,10 @@ class MirrorCase(Case):
         for registry in (self.first, self.second):
             registry.push("1.0.0", self.layer, manifest=self.manifest)
 
-    def fake(self, **options):
-        registry = FakeRegistry(self.authority, **options)
-        self.addCleanup(registry.stop)
-        return registry
-
     def run_daemon(self, *flags, mirrors=None):
         mirrors = [self.second] if mirrors is None else mirrors
-        return self.start(
-            "--repository", self.first.repository(), "--poll-interval", "1h",
-            "--registry-ca", self.authority.ca,
+        self.fake = self.first
+        return super().run_daemon(
             *(flag for mirror in mirrors for flag in
               ("--repository-mirror", mirror.repository())), *flags)
 
@@ -87,7 +78,7 @@ class Failover(MirrorCase):
                 daemon.stop()
 
     def test_storage_behind_a_redirect_is_down(self):
-        gone = self.fake(host="localhost")
+        gone = self.registry(host="localhost")
         gone.stop()
         self.first.on("GET", self.blob, lambda request: request.reply(
             307, b"", {"Location": gone.url + "/x?sig=hush-hush"}))
@@ -126,7 +117,7 @@ class Failover(MirrorCase):
         self.check_served(self.run_daemon())
 
     def test_when_all_fail_each_is_named(self):
-        third = self.fake()
+        third = self.registry()
         for registry in (self.first, self.second, third):
             registry.on("GET", "/tags/list", lambda request: request.reply(
                 403, error("DENIED", "no")))
@@ -191,8 +182,8 @@ class Credentials(MirrorCase):
     """Each source has its own."""
 
     def test_credentials_stay_where_they_belong(self):
-        first = self.first = self.fake(user="one", password="first-secret")
-        second = self.second = self.fake(user="two", password="second-secret",
+        first = self.first = self.registry(user="one", password="first-secret")
+        second = self.second = self.registry(user="two", password="second-secret",
                                          host="localhost")
         second.push("1.0.0", self.layer, manifest=self.manifest)
         first.push("1.0.0", self.layer, manifest=self.manifest)

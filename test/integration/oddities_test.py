@@ -7,29 +7,19 @@ import unittest
 import urllib.parse
 
 from lib import artifact, tree
-from lib.case import Case
-from lib.faulty import FakeRegistry, blob, error
+from lib.case import FakeCase
+from lib.faulty import blob, error
 from lib.registry import PATH
 from lib.wait import until
 
 TREE = {"a.yaml": b"a: 1\n", "b.bin": tree.binary("oddities", 100000)}
 
 
-class OddCase(Case):
-    @classmethod
-    def setUpClass(cls):
-        cls.authority = cls.class_authority()
-
+class OddCase(FakeCase):
     def setUp(self):
-        self.fake = FakeRegistry(self.authority)
-        self.addCleanup(self.fake.stop)
+        super().setUp()
         self.layer = artifact.tgz(TREE)
         self.fake.push("1.0.0", self.layer)
-
-    def run_daemon(self, *flags, **options):
-        return self.start(
-            "--repository", self.fake.repository(), "--poll-interval", "1h",
-            "--registry-ca", self.authority.ca, *flags, **options)
 
     def check_served(self, daemon):
         daemon.wait_log(r"msg=Published\b.* releases=1\b")
@@ -106,8 +96,7 @@ class Heads(OddCase):
         self.head(lambda request: request.reply(405))
 
     def test_redirected_to_a_url_signed_for_get(self):
-        store = FakeRegistry(self.authority, host="localhost")
-        self.addCleanup(store.stop)
+        store = self.registry(host="localhost")
         store.on("HEAD", "", lambda request: request.reply(403))
         self.head(lambda request: request.reply(307, b"", {
             "Location": store.url + "/signed"}))

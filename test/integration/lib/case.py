@@ -9,6 +9,7 @@ from . import artifact
 from .certs import Authority
 from .client import Client
 from .daemon import Specman
+from .faulty import FakeRegistry
 from .wait import until
 
 _OBJECT = re.compile(r"objects/([0-9a-f]{2})/([0-9a-f]{62})")
@@ -101,6 +102,27 @@ class Case(unittest.TestCase):
             with open(path, "rb") as file:
                 self.assertEqual(artifact.digest(file.read()),
                                  "sha256:" + name)
+
+
+class FakeCase(Case):
+    """Tests against a scripted registry with TLS."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.authority = cls.class_authority()
+
+    def setUp(self):
+        self.fake = self.registry()
+
+    def registry(self, **options):
+        fake = FakeRegistry(self.authority, **options)
+        self.addCleanup(fake.stop)
+        return fake
+
+    def run_daemon(self, *flags, **options):
+        return self.start(
+            "--repository", self.fake.repository(), "--poll-interval", "1h",
+            "--registry-ca", self.authority.ca, *flags, **options)
 
 
 def quote(path):

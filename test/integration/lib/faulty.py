@@ -95,6 +95,23 @@ class Request(BaseHTTPRequestHandler):
         self.close_connection = True
         return True
 
+    def endless(self, sent, piece=bytes(65536), most=1 << 30, headers=()):
+        """A body that does not end by itself; appends to sent how much of it
+        went out before the client hung up."""
+        self.send_response(200)
+        for name, value in headers:
+            self.send_header(name, value)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        total = 0
+        try:
+            while total < most:
+                self.chunk(piece)
+                total += len(piece)
+        finally:
+            sent.append(total)
+        return True
+
     def chunk(self, data):
         self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
         self.wfile.flush()
