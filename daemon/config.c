@@ -26,7 +26,7 @@ struct flag {
 
 static const struct flag flags[] = {
 	{ "repository", TEXT, AT(repository), "HOST[:PORT]/PATH", NULL,
-	  "the repository to poll; else from the secret" },
+	  "the repository to poll, or oci-layout:DIR; else from the secret" },
 	{ "registry-secret-dir", TEXT, AT(registry_secret_dir), "DIR", "/etc/specman/registry",
 	  "the mounted secret, each key a file" },
 	{ "registry-config", TEXT, AT(registry_config), "FILE", NULL, "a docker config.json" },
