@@ -17,16 +17,12 @@
 #include "log.h"
 #include "oci/oci.h"
 #include "recurring.h"
+#include "refusals.h"
 #include "registry.h"
 #include "secret.h"
+#include "sync_log.h"
 
-enum { REFUSALS_MAX = 10000, HEARTBEAT_MS = 60 * 60 * 1000 };
-
-/* A manifest whose content is not fit to be served. */
-struct refusal {
-	char tag[OCI_TAG_SIZE];
-	struct digest manifest;
-};
+enum { HEARTBEAT_MS = 60 * 60 * 1000 };
 
 struct sync {
 	const struct config *config;
@@ -35,8 +31,7 @@ struct sync {
 	struct recurring *troubles;
 	struct oci_client *client; /* NULL until there is a registry to ask */
 	uint64_t seen;             /* fingerprint of what the client was made from */
-	struct refusal *refusals;
-	size_t refusal_count;
+	struct refusals refusals;
 	int64_t told_ms; /* when the last line that all is well was written */
 };
 
@@ -75,37 +70,8 @@ void sync_free(struct sync *sync)
 		return;
 	oci_client_free(sync->client);
 	recurring_free(sync->troubles);
-	free(sync->refusals);
+	refusals_release(&sync->refusals);
 	free(sync);
-}
-
-/* ---- refusals ---- */
-
-static struct refusal *refusal_of(struct sync *sync, const char *tag)
-{
-	for (size_t i = 0; i < sync->refusal_count; i++)
-		if (!strcmp(sync->refusals[i].tag, tag))
-			return &sync->refusals[i];
-	return NULL;
-}
-
-static void remember_refusal(struct sync *sync, const struct change *change)
-{
-	struct refusal *refusal = refusal_of(sync, change->tag);
-
-	if (!refusal) {
-		struct refusal *more;
-
-		if (sync->refusal_count == REFUSALS_MAX)
-			return; /* it is only downloaded once more */
-		more = realloc(sync->refusals, (sync->refusal_count + 1) * sizeof(*more));
-		if (!more)
-			return;
-		sync->refusals = more;
-		refusal = &more[sync->refusal_count++];
-		(void)snprintf(refusal->tag, sizeof(refusal->tag), "%s", change->tag);
-	}
-	refusal->manifest = *change->manifest;
 }
 
 /* ---- telling ---- */
@@ -121,56 +87,6 @@ static void tell_trouble(struct sync *sync, const char *subject, const char *msg
 	                               { "kind", err_kind_name(err->kind) },
 	                               { tag ? "tag" : NULL, tag },
 	                               { NULL, NULL } });
-}
-
-static void tell_published(struct sync *sync, const struct store_release *release)
-{
-	char digest[DIGEST_TEXT_SIZE], files[24], bytes[24], releases[24];
-	struct store_view *view = store_view_get(sync->store);
-
-	(void)snprintf(files, sizeof(files), "%" PRIu64, release->files);
-	(void)snprintf(bytes, sizeof(bytes), "%" PRIu64, release->bytes);
-	(void)snprintf(releases, sizeof(releases), "%zu", store_view_release_count(view));
-	log_line(LOG_INFO, "Published",
-	         (struct log_field[]){ { "tag", release->tag },
-	                               { "manifest", digest_format(&release->manifest, digest) },
-	                               { "files", files },
-	                               { "bytes", bytes },
-	                               { "releases", releases },
-	                               { "view", store_view_id(view) },
-	                               { NULL, NULL } });
-	store_view_put(view);
-}
-
-static void tell_tags(const struct oci_tags *tags)
-{
-	CLEANUP(buf_release) struct buf text = BUF_INIT(32 * 1024);
-	struct err full;
-	int failed = buf_addf(&text, &full, "tags[");
-
-	for (size_t i = 0; !failed && i < tags->count; i++)
-		failed = buf_addf(&text, &full, "%s%s", i ? " " : "", tags->names[i]);
-	/* A list too long for a line is cut. */
-	log_line(LOG_INFO,
-	         failed || buf_add(&text, "]", 1, &full) ? "tags[… too many to show]" : text.data,
-	         NULL);
-}
-
-static void tell_file(const char *title)
-{
-	char msg[OCI_TITLE_SIZE + 40];
-
-	(void)snprintf(msg, sizeof(msg), "filename: %s, isDir: false",
-	               *title ? title : "manifests.tgz");
-	log_line(LOG_INFO, msg, NULL);
-}
-
-static void tell_step(const char *verb, const char *subject, const struct log_field *fields)
-{
-	char msg[512];
-
-	(void)snprintf(msg, sizeof(msg), "%s %s", verb, subject);
-	log_line(LOG_INFO, msg, fields);
 }
 
 /* ---- one tag ---- */
@@ -192,19 +108,20 @@ static int download(struct sync *sync, struct oci_client *client, const struct c
 	struct oci_sink sink = { .write = write_download };
 
 	(void)snprintf(bytes, sizeof(bytes), "%" PRId64, artifact->layer.size);
-	tell_step("Downloading", change->tag,
-	          (struct log_field[]){ { "bytes", bytes },
-	                                { "layer", digest_format(&artifact->layer.digest, layer) },
-	                                { NULL, NULL } });
+	sync_log_step(
+		"Downloading", change->tag,
+		(struct log_field[]){ { "bytes", bytes },
+	                              { "layer", digest_format(&artifact->layer.digest, layer) },
+	                              { NULL, NULL } });
 	file = store_download_new(sync->store, (uint64_t)artifact->layer.size, err);
 	if (!file)
 		return -1;
 	sink.ctx = file;
 	if (oci_blob(client, &artifact->layer, &sink, err))
 		return -1;
-	tell_step("listing dir", sync->config->data_dir, NULL);
-	tell_file(artifact->title);
-	tell_step("Persisting", change->tag, NULL);
+	sync_log_step("listing dir", sync->config->data_dir, NULL);
+	sync_log_file(artifact->title);
+	sync_log_step("Persisting", change->tag, NULL);
 	if (!store_publish(sync->store, &source, file, sync->cancel, out_release, err))
 		return 0;
 	*out_refused = err->kind == ERR_FORMAT || err->kind == ERR_LIMIT;
@@ -228,7 +145,7 @@ static int pull(struct sync *sync, struct oci_client *client, const struct chang
 		    download(sync, client, change, &artifact, &release, out_refused, err))
 			return -1;
 	}
-	tell_published(sync, &release);
+	sync_log_published(sync->store, &release);
 	return 0;
 }
 
@@ -257,7 +174,7 @@ static enum err_kind pull_change(struct sync *sync, struct oci_client *client,
 	else
 		tell_trouble(sync, change->tag, "Release not fetched", change->tag, &err);
 	if (refused)
-		remember_refusal(sync, change);
+		refusals_add(&sync->refusals, change->tag, change->manifest);
 	return counts_for_the_round(err.kind) ? err.kind : ERR_NONE;
 }
 
@@ -265,11 +182,10 @@ static enum err_kind pull_change(struct sync *sync, struct oci_client *client,
 
 static bool is_change(struct sync *sync, const struct change *change)
 {
-	const struct refusal *refusal = refusal_of(sync, change->tag);
 	struct store_release release;
 	struct err err;
 
-	if (refusal && digest_equal(&refusal->manifest, change->manifest))
+	if (refusals_has(&sync->refusals, change->tag, change->manifest))
 		return false;
 	return store_release_find(sync->store, change->tag, &release, &err) ||
 	       !digest_equal(&release.manifest, change->manifest);
@@ -373,7 +289,7 @@ static enum sync_result pull_changes(struct sync *sync, struct oci_client *clien
 		tell_nothing_new(sync, tags);
 	if (count) {
 		log_line(LOG_INFO, "Syncing with OCI repo", NULL);
-		tell_tags(tags);
+		sync_log_tags(tags);
 	}
 	for (size_t i = 0; i < count && !cancel_is_raised(sync->cancel); i++) {
 		enum err_kind kind = pull_change(sync, client, &changes[i]);
