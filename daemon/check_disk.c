@@ -15,7 +15,7 @@
 #include "advice.h"
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "serve.h"
+#include "storing.h"
 #include "storage/storage.h"
 
 static const char step[] = "data directory";
@@ -115,11 +115,11 @@ static int check_room(const char *dir, uint64_t *out_free, struct err *err)
 	if (statvfs(dir, &fs))
 		return with_cause(err_set_sys(err, errno, "free space of %s", dir), err);
 	*out_free = (uint64_t)fs.f_bavail * fs.f_frsize;
-	if (*out_free > SERVE_RESERVE_BYTES)
+	if (*out_free > STORING_RESERVE_BYTES)
 		return 0;
 	(void)err_set(err, ERR_NO_SPACE,
 	              "%s has %" PRIu64 " bytes free, and %d are always kept in reserve", dir,
-	              *out_free, SERVE_RESERVE_BYTES);
+	              *out_free, STORING_RESERVE_BYTES);
 	return err_cause(err, ADVICE_DISK_FULL);
 }
 
@@ -182,5 +182,5 @@ uint64_t check_disk_room(const struct config *config)
 	if (statvfs(config->data_dir, &fs))
 		return 0;
 	free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
-	return free_bytes > SERVE_RESERVE_BYTES ? free_bytes - SERVE_RESERVE_BYTES : 0;
+	return free_bytes > STORING_RESERVE_BYTES ? free_bytes - STORING_RESERVE_BYTES : 0;
 }

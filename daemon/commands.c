@@ -11,6 +11,7 @@
 #include "check.h"
 #include "config.h"
 #include "log.h"
+#include "policy.h"
 #include "serve.h"
 #include "tls/tls.h"
 
@@ -104,7 +105,7 @@ int command_run(char *const *args, char *const *environment)
 		if (!strcmp(*at, "--help") || !strcmp(*at, "-h") ||
 		    (at == args && !strcmp(*at, "help")))
 			return print_help();
-	if (config_read(args, environment, &config, &err)) {
+	if (config_read(args, environment, &config, &err) || policy_check(&config, &err)) {
 		(void)fprintf(stderr, "specman: %s; see specman --help\n", err.msg);
 		return EXIT_USAGE;
 	}

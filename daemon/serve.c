@@ -21,7 +21,9 @@
 #include "poller.h"
 #include "recurring.h"
 #include "storage/storage.h"
+#include "storing.h"
 #include "sync.h"
+#include "sync_log.h"
 #include "tls/tls.h"
 
 enum {
@@ -48,33 +50,6 @@ struct service {
 };
 
 /* ---- what the leaves tell ---- */
-
-static void on_store_event(void *ctx, enum store_event_kind kind, const char *subject,
-                           const char *detail)
-{
-	static const struct {
-		enum log_level level;
-		const char *msg;
-	} lines[] = {
-		[STORE_RELEASE_BROKEN] = { LOG_ERROR,
-		                           "Release damaged on disk, left out until it is "
-		                           "fetched again" },
-		[STORE_OBJECT_DAMAGED] = { LOG_ERROR,
-		                           "File damaged on disk, not served until it is "
-		                           "fetched again" },
-		[STORE_OVERLAY_CONFLICT] = { LOG_WARNING,
-		                             "A file and a folder of two releases have "
-		                             "one path; the newer is served" },
-		[STORE_RESERVED_NAME] = { LOG_WARNING, "The release's own .specman is not served" },
-	};
-	struct service *service = ctx;
-
-	if (recurring_happened(service->troubles, subject, lines[kind].msg, clock_now_ms()))
-		log_line(lines[kind].level, lines[kind].msg,
-		         (struct log_field[]){ { "subject", subject },
-		                               { *detail ? "detail" : NULL, detail },
-		                               { NULL, NULL } });
-}
 
 static void on_handshake_failed(void *ctx, const char *peer, const char *reason)
 {
@@ -137,17 +112,10 @@ int serve_state_dir(const struct config *config, char *path, size_t size, struct
 
 static int open_store(struct service *service, struct err *err)
 {
-	const struct store_settings settings = {
-		.dir = service->config->data_dir,
-		.limits = store_default_limits,
-		.reserve_bytes = SERVE_RESERVE_BYTES,
-		.observer = on_store_event,
-		.observer_ctx = service,
-	};
-
 	service->troubles = recurring_new(err);
 	service->cancel = service->troubles ? cancel_new(err) : NULL;
-	service->store = service->cancel ? store_open(&settings, err) : NULL;
+	service->store = service->cancel ? storing_open(service->config, service->troubles, err)
+	                                 : NULL;
 	return service->store ? 0 : -1;
 }
 
@@ -225,11 +193,7 @@ static int tell_start(struct service *service, struct err *err)
 			return -1;
 		tell_address("admin", &address);
 	}
-	if (service->config->registry_insecure)
-		log_line(LOG_WARNING,
-		         "The registry's certificate is not checked (--registry-insecure)", NULL);
-	if (service->config->plain_http)
-		log_line(LOG_WARNING, "The registry is asked without TLS (--plain-http)", NULL);
+	sync_log_trust(service->config);
 	return 0;
 }
 

@@ -5,8 +5,6 @@
 #include "base/err.h"
 #include "config.h"
 
-enum { SERVE_RESERVE_BYTES = 32 * 1024 * 1024 }; /* free space that no download may use */
-
 /*
  * Run until SIGTERM or SIGINT. SIGUSR1 polls at once; SIGHUP does as well,
  * since every setting that can change is read anew in each round. Returns 0

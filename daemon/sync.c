@@ -15,18 +15,20 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "fetch.h"
 #include "log.h"
 #include "oci/oci.h"
+#include "policy.h"
 #include "recurring.h"
+#include "refusals.h"
 #include "registry.h"
 #include "secret.h"
+#include "sync_log.h"
 
-enum { REFUSALS_MAX = 10000, HEARTBEAT_MS = 60 * 60 * 1000 };
-
-/* A manifest whose content is not fit to be served. */
-struct refusal {
-	char tag[OCI_TAG_SIZE];
-	struct digest manifest;
+enum {
+	HEARTBEAT_MS = 60 * 60 * 1000,
+	FALLBACKS_MAX =
+		10, /* how often a round looks for older versions in place of hopeless ones */
 };
 
 struct sync {
@@ -36,8 +38,9 @@ struct sync {
 	struct recurring *troubles;
 	struct oci_client *client; /* NULL until there is a registry to ask */
 	uint64_t seen;             /* fingerprint of what the client was made from */
-	struct refusal *refusals;
-	size_t refusal_count;
+	struct policy *policy;
+	struct refusals refusals;
+	struct sync_outcome outcome;      /* of the round that is under way */
 	bool advised[ADVICE_CAUSE_COUNT]; /* causes whose advice was told in this trouble */
 	int64_t told_ms;                  /* when the last line that all is well was written */
 };
@@ -46,9 +49,21 @@ struct sync {
 struct change {
 	const char *tag;
 	const struct digest *manifest;
+	struct policy_tag *entry;
 };
 
-DEFINE_CLEANUP(cleanup_download, struct store_download, store_download_free);
+/* What a round knows and finds out. */
+struct round {
+	struct sync *sync;
+	struct oci_client *client;
+	const struct oci_tags *listed;
+	struct store_view *before; /* lends the names of tags that are not listed */
+	struct policy_tag *tags;   /* listed, stored or both: newest first */
+	size_t count;
+	size_t changes;
+	size_t dropped;
+	enum err_kind failed; /* of the last failure that counts for the round */
+};
 
 struct sync *sync_new(const struct config *config, struct store *store, const struct cancel *cancel,
                       struct err *err)
@@ -64,8 +79,9 @@ struct sync *sync_new(const struct config *config, struct store *store, const st
 	sync->cancel = cancel;
 	sync->told_ms = clock_now_ms() - HEARTBEAT_MS; /* the first round says so */
 	sync->troubles = recurring_new(err);
-	if (!sync->troubles) {
-		free(sync);
+	sync->policy = sync->troubles ? policy_new(config, err) : NULL;
+	if (!sync->policy) {
+		sync_free(sync);
 		return NULL;
 	}
 	return sync;
@@ -77,40 +93,20 @@ void sync_free(struct sync *sync)
 		return;
 	oci_client_free(sync->client);
 	recurring_free(sync->troubles);
-	free(sync->refusals);
+	policy_free(sync->policy);
+	refusals_release(&sync->refusals);
 	free(sync);
 }
 
-/* ---- refusals ---- */
-
-static struct refusal *refusal_of(struct sync *sync, const char *tag)
-{
-	for (size_t i = 0; i < sync->refusal_count; i++)
-		if (!strcmp(sync->refusals[i].tag, tag))
-			return &sync->refusals[i];
-	return NULL;
-}
-
-static void remember_refusal(struct sync *sync, const struct change *change)
-{
-	struct refusal *refusal = refusal_of(sync, change->tag);
-
-	if (!refusal) {
-		struct refusal *more;
-
-		if (sync->refusal_count == REFUSALS_MAX)
-			return; /* it is only downloaded once more */
-		more = realloc(sync->refusals, (sync->refusal_count + 1) * sizeof(*more));
-		if (!more)
-			return;
-		sync->refusals = more;
-		refusal = &more[sync->refusal_count++];
-		(void)snprintf(refusal->tag, sizeof(refusal->tag), "%s", change->tag);
-	}
-	refusal->manifest = *change->manifest;
-}
-
 /* ---- telling ---- */
+
+/* The first trouble of a round is what somebody who waits for it is told. */
+static void note_trouble(struct sync *sync, const char *msg, const char *tag, const char *error)
+{
+	if (!*sync->outcome.reason)
+		(void)snprintf(sync->outcome.reason, sizeof(sync->outcome.reason), "%s%s%s: %s",
+		               msg, tag ? ", tag " : "", tag ? tag : "", error);
+}
 
 static void tell_trouble(struct sync *sync, const char *subject, const char *msg, const char *tag,
                          const struct err *err)
@@ -120,8 +116,10 @@ static void tell_trouble(struct sync *sync, const char *subject, const char *msg
 	int cause = advice_cause_of(err);
 	size_t n = 2;
 
-	if (err->kind == ERR_CANCELLED ||
-	    !recurring_happened(sync->troubles, subject, err->msg, clock_now_ms()))
+	if (err->kind == ERR_CANCELLED)
+		return;
+	note_trouble(sync, msg, tag, err->msg);
+	if (!recurring_happened(sync->troubles, subject, err->msg, clock_now_ms()))
 		return;
 	if (tag)
 		fields[n++] = (struct log_field){ "tag", tag };
@@ -133,119 +131,7 @@ static void tell_trouble(struct sync *sync, const char *subject, const char *msg
 	log_line(LOG_ERROR, msg, fields);
 }
 
-static void tell_published(struct sync *sync, const struct store_release *release)
-{
-	char digest[DIGEST_TEXT_SIZE], files[24], bytes[24], releases[24];
-	struct store_view *view = store_view_get(sync->store);
-
-	(void)snprintf(files, sizeof(files), "%" PRIu64, release->files);
-	(void)snprintf(bytes, sizeof(bytes), "%" PRIu64, release->bytes);
-	(void)snprintf(releases, sizeof(releases), "%zu", store_view_release_count(view));
-	log_line(LOG_INFO, "Published",
-	         (struct log_field[]){ { "tag", release->tag },
-	                               { "manifest", digest_format(&release->manifest, digest) },
-	                               { "files", files },
-	                               { "bytes", bytes },
-	                               { "releases", releases },
-	                               { "view", store_view_id(view) },
-	                               { NULL, NULL } });
-	store_view_put(view);
-}
-
-static void tell_tags(const struct oci_tags *tags)
-{
-	CLEANUP(buf_release) struct buf text = BUF_INIT(32 * 1024);
-	struct err full;
-	int failed = buf_addf(&text, &full, "tags[");
-
-	for (size_t i = 0; !failed && i < tags->count; i++)
-		failed = buf_addf(&text, &full, "%s%s", i ? " " : "", tags->names[i]);
-	/* A list too long for a line is cut. */
-	log_line(LOG_INFO,
-	         failed || buf_add(&text, "]", 1, &full) ? "tags[… too many to show]" : text.data,
-	         NULL);
-}
-
-static void tell_file(const char *title)
-{
-	char msg[OCI_TITLE_SIZE + 40];
-
-	(void)snprintf(msg, sizeof(msg), "filename: %s, isDir: false",
-	               *title ? title : "manifests.tgz");
-	log_line(LOG_INFO, msg, NULL);
-}
-
-static void tell_step(const char *verb, const char *subject, const struct log_field *fields)
-{
-	char msg[512];
-
-	(void)snprintf(msg, sizeof(msg), "%s %s", verb, subject);
-	log_line(LOG_INFO, msg, fields);
-}
-
 /* ---- one tag ---- */
-
-static int write_download(void *ctx, const void *bytes, size_t size, struct err *err)
-{
-	return store_download_write(ctx, bytes, size, err);
-}
-
-static int restart_download(void *ctx, struct err *err)
-{
-	return store_download_restart(ctx, err);
-}
-
-/* Sets *out_refused when the archive's own content is at fault. */
-static int download(struct sync *sync, struct oci_client *client, const struct change *change,
-                    const struct oci_artifact *artifact, struct store_release *out_release,
-                    bool *out_refused, struct err *err)
-{
-	const struct store_source source = { change->tag, artifact->created, &artifact->manifest,
-		                             &artifact->layer.digest };
-	char layer[DIGEST_TEXT_SIZE], bytes[24];
-	CLEANUP(cleanup_download) struct store_download *file = NULL;
-	struct oci_sink sink = { .write = write_download, .restart = restart_download };
-
-	(void)snprintf(bytes, sizeof(bytes), "%" PRId64, artifact->layer.size);
-	tell_step("Downloading", change->tag,
-	          (struct log_field[]){ { "bytes", bytes },
-	                                { "layer", digest_format(&artifact->layer.digest, layer) },
-	                                { NULL, NULL } });
-	file = store_download_new(sync->store, (uint64_t)artifact->layer.size, err);
-	if (!file)
-		return -1;
-	sink.ctx = file;
-	if (oci_blob(client, &artifact->layer, &sink, err))
-		return -1;
-	tell_step("listing dir", sync->config->data_dir, NULL);
-	tell_file(artifact->title);
-	tell_step("Persisting", change->tag, NULL);
-	if (!store_publish(sync->store, &source, file, sync->cancel, out_release, err))
-		return 0;
-	*out_refused = err->kind == ERR_FORMAT || err->kind == ERR_LIMIT;
-	return -1;
-}
-
-static int pull(struct sync *sync, struct oci_client *client, const struct change *change,
-                bool *out_refused, struct err *err)
-{
-	struct oci_artifact artifact;
-	struct store_release release;
-	struct store_source source = { .tag = change->tag, .manifest = change->manifest };
-
-	if (oci_manifest(client, change->tag, change->manifest, &artifact, err))
-		return -1;
-	source.created = artifact.created;
-	source.layer = &artifact.layer.digest;
-	/* The date in a manifest changes with each push; the layer is what counts. */
-	if (store_republish(sync->store, &source, &release, err)) {
-		if (err->kind != ERR_NOT_FOUND ||
-		    download(sync, client, change, &artifact, &release, out_refused, err))
-			return -1;
-	}
-	tell_published(sync, &release);
-	return 0;
-}
 
 /* Whether a tag's trouble is everybody's: one bad tag must not slow the polling of the others. */
 static bool counts_for_the_round(enum err_kind kind)
@@ -254,45 +140,49 @@ static bool counts_for_the_round(enum err_kind kind)
 	       kind == ERR_CANCELLED;
 }
 
-/* The kind of a failure that counts for the round, or ERR_NONE. */
-static enum err_kind pull_change(struct sync *sync, struct oci_client *client,
-                                 const struct change *change)
+static void tag_failed(struct round *round, struct policy_tag *entry, enum err_kind kind)
 {
+	if (counts_for_the_round(kind))
+		round->failed = kind;
+	else
+		entry->is_hopeless = true;
+}
+
+static void pull_change(struct round *round, const struct change *change)
+{
+	struct sync *sync = round->sync;
+	struct store_release release;
 	bool refused = false;
 	struct err err;
 
-	if (!pull(sync, client, change, &refused, &err)) {
+	if (!fetch(&(struct fetching){ round->client, sync->store, sync->config->data_dir,
+	                               sync->cancel },
+	           change->tag, change->manifest, &release, &refused, &err)) {
+		sync_log_published(sync->store, &release);
+		change->entry->is_stored = true;
 		if (recurring_over(sync->troubles, change->tag))
 			log_line(LOG_INFO, "Release accepted again",
 			         (struct log_field[]){ { "tag", change->tag }, { NULL, NULL } });
-		return ERR_NONE;
+		return;
 	}
 	if (err.kind == ERR_FORMAT || err.kind == ERR_LIMIT || err.kind == ERR_DIGEST)
 		tell_trouble(sync, change->tag, "Release refused", change->tag, &err);
 	else
 		tell_trouble(sync, change->tag, "Release not fetched", change->tag, &err);
 	if (refused)
-		remember_refusal(sync, change);
-	return counts_for_the_round(err.kind) ? err.kind : ERR_NONE;
+		refusals_add(&sync->refusals, change->tag, change->manifest);
+	tag_failed(round, change->entry, err.kind);
 }
 
 /* ---- the round ---- */
 
 static bool is_change(struct sync *sync, const struct change *change)
 {
-	const struct refusal *refusal = refusal_of(sync, change->tag);
 	struct store_release release;
 	struct err err;
 
-	if (refusal && digest_equal(&refusal->manifest, change->manifest))
-		return false;
 	return store_release_find(sync->store, change->tag, &release, &err) ||
 	       !digest_equal(&release.manifest, change->manifest);
-}
-
-static int compare_changes(const void *a, const void *b)
-{
-	return store_tag_compare(((const struct change *)a)->tag, ((const struct change *)b)->tag);
 }
 
 /* What a round comes to when one of its parts failed so. */
@@ -308,30 +198,107 @@ static enum sync_result result_of(enum err_kind kind)
 	}
 }
 
-/* Which tags are to be pulled: older versions first, so that an overlay grows from its base. */
-static enum err_kind find_changes(struct sync *sync, struct oci_client *client,
-                                  const struct oci_tags *tags, struct oci_resolved *resolved,
-                                  struct change *changes, size_t *out_count)
+static int compare_tags(const void *a, const void *b)
 {
-	enum err_kind failed = ERR_NONE;
-	size_t count = 0;
+	return store_tag_compare(((const struct policy_tag *)a)->tag,
+	                         ((const struct policy_tag *)b)->tag);
+}
 
-	oci_resolve(client, tags->names, tags->count, resolved);
-	for (size_t i = 0; i < tags->count; i++) {
-		changes[count] = (struct change){ tags->names[i], &resolved[i].digest };
-		if (resolved[i].failed) {
-			tell_trouble(sync, tags->names[i], "Tag not resolved", tags->names[i],
-			             &resolved[i].err);
-			if (counts_for_the_round(resolved[i].err.kind))
-				failed = resolved[i].err.kind;
-		} else if (is_change(sync, &changes[count])) {
-			count++;
+/* All tags that the registry lists or the store has, each once, for the policy to judge. */
+static int gather(struct round *round, struct err *err)
+{
+	size_t stored;
+
+	round->before = store_view_get(round->sync->store);
+	stored = store_view_release_count(round->before);
+	round->tags = calloc(stored + round->listed->count + 1, sizeof(*round->tags));
+	if (!round->tags)
+		return err_set_sys(err, ENOMEM, "%zu tags", round->listed->count);
+	for (size_t i = 0; i < stored; i++)
+		round->tags[i] = (struct policy_tag){
+			.tag = store_view_release(round->before, i)->tag, .is_stored = true
+		};
+	round->count = stored;
+	for (size_t i = 0; i < round->listed->count; i++) {
+		struct policy_tag tag = { .tag = round->listed->names[i] };
+		/* The view's releases are sorted. */
+		struct policy_tag *found = bsearch(&tag, round->tags, stored, sizeof(tag),
+		                                   compare_tags);
+
+		if (!found) {
+			found = &round->tags[round->count++];
+			*found = tag;
 		}
+		found->is_listed = true;
 	}
-	if (count)
-		qsort(changes, count, sizeof(*changes), compare_changes);
-	*out_count = count;
-	return failed;
+	policy_judge(round->sync->policy, round->tags, round->count);
+	return 0;
+}
+
+static void round_release(struct round *round)
+{
+	store_view_put(round->before);
+	free(round->tags);
+	round->before = NULL;
+	round->tags = NULL;
+}
+
+/* What the registry says of one tag: whether it is a change to be pulled. */
+static bool judge(struct round *round, const struct oci_resolved *resolved,
+                  const struct change *change)
+{
+	struct sync *sync = round->sync;
+
+	if (resolved->failed) {
+		tell_trouble(sync, change->tag, "Tag not resolved", change->tag, &resolved->err);
+		tag_failed(round, change->entry, resolved->err.kind);
+		return false;
+	}
+	if (refusals_has(&sync->refusals, change->tag, change->manifest)) {
+		note_trouble(sync, "Release refused", change->tag,
+		             "as at its first try, which the log tells of");
+		change->entry->is_hopeless = true;
+		return false;
+	}
+	return is_change(sync, change);
+}
+
+static void pull_in_order(struct round *round, const struct change *changes, size_t count)
+{
+	if (count && !round->changes) {
+		log_line(LOG_INFO, "Syncing with OCI repo", NULL);
+		sync_log_tags(round->listed);
+	}
+	round->changes += count;
+	for (size_t i = 0; i < count && !cancel_is_raised(round->sync->cancel); i++)
+		pull_change(round, &changes[i]);
+}
+
+/* Ask for the `wanted` tags that are next, and pull those of them that changed. */
+static int pull_next(struct round *round, size_t wanted, struct err *err)
+{
+	CLEANUP(cleanup_free) char **names = calloc(wanted, sizeof(*names));
+	CLEANUP(cleanup_free) struct oci_resolved *resolved = calloc(wanted, sizeof(*resolved));
+	CLEANUP(cleanup_free) struct change *asked = calloc(wanted, sizeof(*asked));
+	size_t count = 0, changes = 0;
+
+	if (!names || !resolved || !asked)
+		return err_set_sys(err, ENOMEM, "%zu tags", wanted);
+	/* Older versions first, so that an overlay grows from its base. */
+	for (size_t i = round->count; i-- > 0;)
+		if (round->tags[i].is_next) {
+			round->tags[i].is_tried = true;
+			asked[count] = (struct change){ .tag = round->tags[i].tag,
+				                        .manifest = &resolved[count].digest,
+				                        .entry = &round->tags[i] };
+			names[count++] = (char *)round->tags[i].tag; /* it is only read */
+		}
+	oci_resolve(round->client, names, count, resolved);
+	for (size_t i = 0; i < count && !cancel_is_raised(round->sync->cancel); i++)
+		if (judge(round, &resolved[i], &asked[i]))
+			asked[changes++] = asked[i];
+	pull_in_order(round, asked, changes);
+	return 0;
 }
 
 static void tell_nothing_new(struct sync *sync, const struct oci_tags *tags)
@@ -363,44 +330,76 @@ static void collect(struct sync *sync)
 		         (struct log_field[]){ { "objects", count }, { NULL, NULL } });
 }
 
-static enum sync_result pull_changes(struct sync *sync, struct oci_client *client,
-                                     const struct oci_tags *tags)
+static void tell_kept_all(struct sync *sync, const char *reason)
 {
-	CLEANUP(cleanup_free)
-	struct oci_resolved *resolved = calloc(tags->count + 1, sizeof(*resolved));
-	CLEANUP(cleanup_free) struct change *changes = calloc(tags->count + 1, sizeof(*changes));
-	enum err_kind failed;
-	size_t count;
+	if (!reason)
+		(void)recurring_over(sync->troubles, "prune");
+	else if (recurring_happened(sync->troubles, "prune", reason, clock_now_ms()))
+		log_line(LOG_WARNING, "Nothing pruned",
+		         (struct log_field[]){ { "reason", reason }, { NULL, NULL } });
+}
 
-	if (!resolved || !changes) {
-		struct err err;
+/* Let go of what the policy keeps no longer, all in one swap of the view. */
+static int drop(struct round *round, struct err *err)
+{
+	struct sync *sync = round->sync;
+	const char *kept_all;
+	size_t wanted = policy_drop(sync->policy, round->tags, round->count, &kept_all);
+	CLEANUP(cleanup_free) const char **names = calloc(wanted + 1, sizeof(*names));
+	size_t count = 0;
 
-		(void)err_set_sys(&err, ENOMEM, "%zu tags", tags->count);
-		tell_trouble(sync, "sync", "Sync failed", NULL, &err);
-		return SYNC_FAILED;
-	}
-	failed = find_changes(sync, client, tags, resolved, changes, &count);
-	if (cancel_is_raised(sync->cancel))
-		return SYNC_CANCELLED;
-	if (!count && !failed)
-		tell_nothing_new(sync, tags);
-	if (count) {
-		log_line(LOG_INFO, "Syncing with OCI repo", NULL);
-		tell_tags(tags);
-	}
-	for (size_t i = 0; i < count && !cancel_is_raised(sync->cancel); i++) {
-		enum err_kind kind = pull_change(sync, client, &changes[i]);
+	tell_kept_all(sync, kept_all);
+	if (!names)
+		return err_set_sys(err, ENOMEM, "%zu tags", wanted);
+	for (size_t i = round->count; i-- > 0;)
+		if (round->tags[i].drop)
+			names[count++] = round->tags[i].tag;
+	if (count && store_remove(sync->store, names, count, err))
+		return err_context(err, "drop releases");
+	for (size_t i = round->count; i-- > 0;)
+		if (round->tags[i].drop)
+			log_line(LOG_INFO, "Release dropped",
+			         (struct log_field[]){ { "reason", round->tags[i].drop },
+			                               { "tag", round->tags[i].tag },
+			                               { NULL, NULL } });
+	round->dropped = count;
+	return 0;
+}
 
-		if (kind != ERR_NONE)
-			failed = kind;
+/*
+ * The list is whole. What is to go goes last, so that a release which takes
+ * the place of another is there before.
+ */
+static int follow_list(struct round *round, struct err *err)
+{
+	if (gather(round, err))
+		return -1;
+	for (unsigned i = 0; i <= FALLBACKS_MAX; i++) {
+		size_t wanted = policy_next(round->sync->policy, round->tags, round->count);
+
+		if (!wanted)
+			break;
+		if (pull_next(round, wanted, err) || cancel_check(round->sync->cancel, err))
+			return -1;
 	}
-	if (cancel_is_raised(sync->cancel))
-		return SYNC_CANCELLED;
-	if (count)
+	return drop(round, err);
+}
+
+static enum sync_result follow(struct sync *sync, const struct oci_tags *listed, struct err *err)
+{
+	struct round round = { .sync = sync, .client = sync->client, .listed = listed };
+	int failed = follow_list(&round, err);
+
+	round_release(&round); /* or the view would keep the objects that are to be swept */
+	if (failed)
+		return result_of(err->kind);
+	if (round.changes || round.dropped)
 		collect(sync);
-	if (count && !failed)
+	else if (!round.failed)
+		tell_nothing_new(sync, listed);
+	if ((round.changes || round.dropped) && !round.failed)
 		log_line(LOG_INFO, "Sync done", NULL);
-	return result_of(failed);
+	return result_of(round.failed);
 }
 
 static enum sync_result go_round(struct sync *sync, struct err *err)
@@ -413,7 +412,7 @@ static enum sync_result go_round(struct sync *sync, struct err *err)
 		log_line(LOG_INFO, "The registry answers again", NULL);
 		memset(sync->advised, 0, sizeof(sync->advised));
 	}
-	return pull_changes(sync, sync->client, &tags);
+	return follow(sync, &tags, err);
 }
 
 /* Names only; what a key that is not understood holds may be a secret. */
@@ -483,11 +482,41 @@ static int renew_client(struct sync *sync, struct err *err)
 	return sync->client ? 0 : -1;
 }
 
+static bool serves_any(struct sync *sync)
+{
+	struct store_view *view = store_view_get(sync->store);
+	bool has_any = store_view_release_count(view) > 0;
+
+	store_view_put(view);
+	return has_any;
+}
+
+static void sum_up(struct sync *sync, enum sync_result result)
+{
+	if (result == SYNC_WAITING) {
+		sync->outcome.verdict = SYNC_VERDICT_NOTHING;
+	} else if (result == SYNC_CANCELLED) {
+		sync->outcome.verdict = SYNC_VERDICT_STOPPED;
+	} else if (result != SYNC_DONE || *sync->outcome.reason) {
+		sync->outcome.verdict = SYNC_VERDICT_FAILED;
+	} else if (!serves_any(sync)) {
+		sync->outcome.verdict = SYNC_VERDICT_NOTHING;
+		note_trouble(sync, "Nothing to serve yet", NULL,
+		             "the repository has no tag that is taken");
+	}
+}
+
+const struct sync_outcome *sync_outcome(const struct sync *sync)
+{
+	return &sync->outcome;
+}
+
 enum sync_result sync_round(struct sync *sync)
 {
 	struct err err = { .kind = ERR_NONE };
 	enum sync_result result;
 
+	sync->outcome = (struct sync_outcome){ .verdict = SYNC_VERDICT_DONE };
 	if (!renew_client(sync, &err)) {
 		result = go_round(sync, &err);
 	} else if (err.kind != ERR_NOT_FOUND) {
@@ -496,12 +525,15 @@ enum sync_result sync_round(struct sync *sync)
 		if (recurring_happened(sync->troubles, "secret", err.msg, clock_now_ms()))
 			log_line(LOG_WARNING, "Waiting for the registry secret",
 			         (struct log_field[]){ { "reason", err.msg }, { NULL, NULL } });
-		return SYNC_WAITING;
+		note_trouble(sync, "Waiting for the registry secret", NULL, err.msg);
+		err.kind = ERR_NONE;
+		result = SYNC_WAITING;
 	}
 	if (err.kind != ERR_NONE)
 		tell_trouble(sync, "sync", "Sync failed", NULL, &err);
 	/* After a refused login everything is read anew, also what did not seem to change. */
 	if (err.kind == ERR_AUTH)
 		drop_client(sync);
+	sum_up(sync, result);
 	return result;
 }

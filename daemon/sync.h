@@ -1,6 +1,7 @@
 /*
- * One round of syncing: list the tags, compare digests, download, verify and
- * publish what changed. The only writer of the store.
+ * One round of syncing: list the tags, compare the digests of those that the
+ * policy takes, download, verify and publish what changed, and then let go of
+ * what the policy keeps no longer. The only writer of the store.
  */
 #ifndef SPECMAN_SYNC_H
 #define SPECMAN_SYNC_H
@@ -26,5 +27,23 @@ enum sync_result {
 
 /* Go one round. Logs what happens, repeated troubles at growing intervals. */
 enum sync_result sync_round(struct sync *sync);
+
+/* What a round comes to for somebody who waits for it. */
+enum sync_verdict {
+	SYNC_VERDICT_DONE,
+	SYNC_VERDICT_NOTHING, /* no registry is named yet, or there is nothing to serve yet */
+	SYNC_VERDICT_FAILED,  /* anything failed, also what is of no use to try again soon */
+	SYNC_VERDICT_STOPPED,
+};
+
+enum { SYNC_REASON_SIZE = 720 };
+
+struct sync_outcome {
+	enum sync_verdict verdict;
+	char reason[SYNC_REASON_SIZE]; /* the first trouble, in one line; "" after DONE */
+};
+
+/* Of the last round. The thread of sync_round only. */
+const struct sync_outcome *sync_outcome(const struct sync *sync);
 
 #endif

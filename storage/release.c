@@ -293,6 +293,24 @@ int release_read(const struct layout *layout, const char *tag, struct store_rele
 	return failed;
 }
 
+int release_remove(const struct layout *layout, const char *const *tags, size_t count,
+                   size_t *out_removed, struct err *err)
+{
+	char name[RELEASE_NAME_SIZE];
+	int failed = 0;
+
+	*out_removed = 0;
+	for (size_t i = 0; !failed && i < count; i++) {
+		if (!unlinkat(layout->releases, release_name(tags[i], name), 0))
+			(*out_removed)++;
+		else if (errno != ENOENT)
+			failed = err_set_sys(err, errno, "remove releases/%s", name);
+	}
+	if (*out_removed && fsync(layout->releases) && !failed)
+		failed = err_set_sys(err, errno, "sync folder releases");
+	return failed;
+}
+
 static int compare_tags(const void *a, const void *b)
 {
 	return store_tag_compare(*(char *const *)a, *(char *const *)b);

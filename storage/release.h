@@ -43,6 +43,13 @@ MUST_CHECK int release_read(const struct layout *layout, const char *tag,
                             struct err *err);
 
 /*
+ * Remove the files of these tags and make that durable. Files that are not
+ * there are passed over; *out_removed counts the others, also on an error.
+ */
+MUST_CHECK int release_remove(const struct layout *layout, const char *const *tags, size_t count,
+                              size_t *out_removed, struct err *err);
+
+/*
  * The tags of all release files in overlay order, as a heap array of heap
  * strings; release_tags_free frees it.
  */

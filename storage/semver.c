@@ -140,18 +140,38 @@ static int compare_pre(const struct version *a, const struct version *b)
 	}
 }
 
-int store_tag_compare(const char *a, const char *b)
+static int compare_versions(const struct version *a, const struct version *b)
+{
+	int order = 0;
+
+	for (unsigned i = 0; !order && i < 3; i++)
+		order = compare_numbers(a->core[i], b->core[i]);
+	return order ? order : compare_pre(a, b);
+}
+
+int store_version_compare(const char *a, const char *b)
 {
 	struct version x, y;
 	bool a_is = parse(a, &x);
 	bool b_is = parse(b, &y);
-	int order = 0;
 
-	if (a_is != b_is)
-		return a_is ? 1 : -1;
-	for (unsigned i = 0; a_is && !order && i < 3; i++)
-		order = compare_numbers(x.core[i], y.core[i]);
-	if (a_is && !order)
-		order = compare_pre(&x, &y);
+	if (!a_is || !b_is)
+		return a_is - b_is;
+	return compare_versions(&x, &y);
+}
+
+int store_tag_compare(const char *a, const char *b)
+{
+	int order = store_version_compare(a, b);
+
 	return order ? order : strcmp(a, b);
+}
+
+enum store_tag_kind store_tag_kind(const char *tag)
+{
+	struct version version;
+
+	if (!parse(tag, &version))
+		return STORE_TAG_NO_VERSION;
+	return version.pre ? STORE_TAG_PRE_RELEASE : STORE_TAG_VERSION;
 }

@@ -9,8 +9,8 @@
  *	view     what is served: all releases laid over one another, newest on top;
  *	         immutable, counted, swapped whole
  *
- * Threads: store_open, store_publish, store_republish, store_collect and
- * store_close belong to one writing thread at a time. Everything about views
+ * Threads: store_open, store_publish, store_republish, store_remove,
+ * store_collect and store_close belong to one writing thread at a time. Everything about views
  * and contents may be called from any thread.
  *
  * Nothing here logs: what an operator should know is told to the observer.
@@ -93,6 +93,21 @@ void store_close(struct store *store);
  */
 int store_tag_compare(const char *a, const char *b);
 
+/* What a tag is to that order. */
+enum store_tag_kind {
+	STORE_TAG_NO_VERSION,
+	STORE_TAG_VERSION,
+	STORE_TAG_PRE_RELEASE, /* a version with a hyphen: 4.6.0-rc.1 */
+};
+
+enum store_tag_kind store_tag_kind(const char *tag);
+
+/*
+ * SemVer 2.0 precedence alone: 4.5, v4.5 and 4.5.0 are equal. Both are to be
+ * versions; one that is none comes before all that are.
+ */
+int store_version_compare(const char *a, const char *b);
+
 /* What a release says of itself. */
 struct store_release {
 	char tag[STORE_TAG_SIZE];
@@ -150,6 +165,20 @@ MUST_CHECK int store_publish(struct store *store, const struct store_source *sou
  */
 MUST_CHECK int store_republish(struct store *store, const struct store_source *source,
                                struct store_release *out_release, struct err *err);
+
+/*
+ * Take releases away: their files are removed, durably, and a view without
+ * them all is published in one swap, in which the files of older releases
+ * below them come to light. Who holds an older view goes on reading from it;
+ * the objects are left to store_collect. A tag without a release is no error,
+ * since it is as was wanted; a damaged release can be removed as well.
+ *
+ * A process that is killed meanwhile leaves each release as a whole or not at
+ * all. On an error (ERR_IO) the same holds: each release is either in the view
+ * and on disk or will be in neither once the next view is built.
+ */
+MUST_CHECK int store_remove(struct store *store, const char *const *tags, size_t count,
+                            struct err *err);
 
 /*
  * Sweep objects that neither a release nor a held view names. Does nothing

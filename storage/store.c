@@ -218,6 +218,23 @@ int store_republish(struct store *store, const struct store_source *source,
 	return commit(store, source, tree, out_release, err);
 }
 
+/* ---- removing ---- */
+
+int store_remove(struct store *store, const char *const *tags, size_t count, struct err *err)
+{
+	size_t removed;
+	int failed;
+
+	for (size_t i = 0; i < count; i++)
+		if (!tag_is_a_name(tags[i]))
+			return err_set(err, ERR_FORMAT, "tag \"%.128s\" is no name for a release",
+			               tags[i]);
+	failed = release_remove(&store->layout, tags, count, &removed, err);
+	if (removed)
+		store->is_stale = true;
+	return failed || !removed ? failed : overlay_publish(store, err);
+}
+
 /* ---- sweeping ---- */
 
 static int mark_item(void *ctx, const char *path, const struct tree_item *item, struct err *err)

@@ -1,0 +1,70 @@
+/* One tag's way into the store; see fetch.h. */
+#include "fetch.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/cleanup.h"
+#include "sync_log.h"
+
+DEFINE_CLEANUP(cleanup_download, struct store_download, store_download_free);
+
+static int write_download(void *ctx, const void *bytes, size_t size, struct err *err)
+{
+	return store_download_write(ctx, bytes, size, err);
+}
+
+static int restart_download(void *ctx, struct err *err)
+{
+	return store_download_restart(ctx, err);
+}
+
+/* Sets *out_refused when the archive's own content is at fault. */
+static int download(const struct fetching *with, const char *tag,
+                    const struct oci_artifact *artifact, struct store_release *out_release,
+                    bool *out_refused, struct err *err)
+{
+	const struct store_source source = { tag, artifact->created, &artifact->manifest,
+		                             &artifact->layer.digest };
+	char layer[DIGEST_TEXT_SIZE], bytes[24];
+	CLEANUP(cleanup_download) struct store_download *file = NULL;
+	struct oci_sink sink = { .write = write_download, .restart = restart_download };
+
+	(void)snprintf(bytes, sizeof(bytes), "%" PRId64, artifact->layer.size);
+	sync_log_step(
+		"Downloading", tag,
+		(struct log_field[]){ { "bytes", bytes },
+	                              { "layer", digest_format(&artifact->layer.digest, layer) },
+	                              { NULL, NULL } });
+	file = store_download_new(with->store, (uint64_t)artifact->layer.size, err);
+	if (!file)
+		return -1;
+	sink.ctx = file;
+	if (oci_blob(with->client, &artifact->layer, &sink, err))
+		return -1;
+	sync_log_step("listing dir", with->data_dir, NULL);
+	sync_log_file(artifact->title);
+	sync_log_step("Persisting", tag, NULL);
+	if (!store_publish(with->store, &source, file, with->cancel, out_release, err))
+		return 0;
+	*out_refused = err->kind == ERR_FORMAT || err->kind == ERR_LIMIT;
+	return -1;
+}
+
+int fetch(const struct fetching *with, const char *tag, const struct digest *manifest,
+          struct store_release *out_release, bool *out_refused, struct err *err)
+{
+	struct oci_artifact artifact;
+	struct store_source source = { .tag = tag, .manifest = manifest };
+
+	if (oci_manifest(with->client, tag, manifest, &artifact, err))
+		return -1;
+	source.created = artifact.created;
+	source.layer = &artifact.layer.digest;
+	/* The date in a manifest changes with each push; the layer is what counts. */
+	if (!store_republish(with->store, &source, out_release, err))
+		return 0;
+	return err->kind != ERR_NOT_FOUND
+	               ? -1
+	               : download(with, tag, &artifact, out_release, out_refused, err);
+}

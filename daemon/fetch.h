@@ -1,0 +1,29 @@
+/* One tag's way into the store: manifest, blob, release. Logs each step of a download. */
+#ifndef SPECMAN_FETCH_H
+#define SPECMAN_FETCH_H
+
+#include <stdbool.h>
+
+#include "base/cancel.h"
+#include "base/err.h"
+#include "oci/oci.h"
+#include "storage/storage.h"
+
+/* From where and to where; all borrowed. */
+struct fetching {
+	struct oci_client *client;
+	struct store *store;
+	const char *data_dir; /* as the log calls the store */
+	const struct cancel *cancel;
+};
+
+/*
+ * Fetch the release that tag names with this manifest, verify and publish it.
+ * A layer that the store has unpacked already is not downloaded. Errors: those
+ * of oci_manifest, oci_blob and store_publish. *out_refused is set when the
+ * archive's own content is at fault, which only another push can change.
+ */
+MUST_CHECK int fetch(const struct fetching *with, const char *tag, const struct digest *manifest,
+                     struct store_release *out_release, bool *out_refused, struct err *err);
+
+#endif
