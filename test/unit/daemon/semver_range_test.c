@@ -13,7 +13,7 @@ static const struct {
 	const char *range;
 	const char *in[8];
 	const char *out[8];
-} cases[] = {
+} good[] = {
 	{ ">=4.4 <5",
 	  { "4.4", "4.4.0", "v4.5.15", "4.99.99" },
 	  { "4.3.9", "5.0.0", "4.5.0-rc.1", "latest", "4.x" } },
@@ -66,18 +66,18 @@ static const struct {
 static void ranges_have_their_versions(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
 		struct err err;
-		struct semver_range *range = semver_range_new(cases[i].range, &err);
+		struct semver_range *range = semver_range_new(good[i].range, &err);
 
 		if (!range)
-			fail_msg("%s: %s", cases[i].range, err.msg);
-		for (const char *const *tag = cases[i].in; *tag; tag++)
+			fail_msg("%s: %s", good[i].range, err.msg);
+		for (const char *const *tag = good[i].in; *tag; tag++)
 			if (!semver_range_has(range, *tag))
-				fail_msg("%s leaves out %s", cases[i].range, *tag);
-		for (const char *const *tag = cases[i].out; *tag; tag++)
+				fail_msg("%s leaves out %s", good[i].range, *tag);
+		for (const char *const *tag = good[i].out; *tag; tag++)
 			if (semver_range_has(range, *tag))
-				fail_msg("%s takes %s", cases[i].range, *tag);
+				fail_msg("%s takes %s", good[i].range, *tag);
 		semver_range_free(range);
 	}
 }
