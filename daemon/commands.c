@@ -12,6 +12,7 @@
 #include "log.h"
 #include "policy.h"
 #include "serve.h"
+#include "sync_command.h"
 #include "tls/tls.h"
 
 struct command {
@@ -57,6 +58,8 @@ static int run_version(const struct config *config)
 
 static const struct command commands[] = {
 	{ "serve", "run the daemon (the default)", run_serve },
+	{ "sync", "poll once, in the running daemon if there is one, and say how it went",
+	  sync_command },
 	{ "ca", "print the self-made CA, for clients to trust", run_ca },
 	{ "version", "print the version", run_version },
 };
@@ -70,7 +73,7 @@ static int print_help(void)
 	(void)puts("\nFlags, each also as SPECMAN_NAME in the environment:");
 	config_print_flags(stdout);
 	(void)puts("\nSIGUSR1 polls now, SIGTERM stops after running answers.\n"
-	           "Exit codes: 0 done, 1 failed, 2 usage.");
+	           "Exit codes: 0 done, 1 failed, 2 usage, 3 nothing to serve yet (sync).");
 	return fflush(stdout) ? EXIT_FAILED : EXIT_DONE;
 }
 
@@ -99,7 +102,7 @@ int command_run(char *const *args, char *const *environment)
 	}
 	if (config.command && !(command = find(config.command))) {
 		(void)fprintf(stderr,
-		              "specman: unknown command %s: it may be serve, ca or version\n",
+		              "specman: unknown command %s: it may be serve, sync, ca or version\n",
 		              config.command);
 		return EXIT_USAGE;
 	}
