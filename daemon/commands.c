@@ -13,6 +13,7 @@
 #include "log.h"
 #include "policy.h"
 #include "serve.h"
+#include "sync_command.h"
 #include "tls/tls.h"
 
 struct command {
@@ -68,6 +69,8 @@ static int run_version(const struct config *config)
 
 static const struct command commands[] = {
 	{ "serve", "run the daemon (the default)", run_serve },
+	{ "sync", "poll once, in the running daemon if there is one, and say how it went",
+	  sync_command },
 	{ "check", "test configuration, credentials, registry, certificate and disk", run_check },
 	{ "ca", "print the self-made CA, for clients to trust", run_ca },
 	{ "version", "print the version", run_version },
@@ -82,7 +85,7 @@ static int print_help(void)
 	(void)puts("\nFlags, each also as SPECMAN_NAME in the environment:");
 	config_print_flags(stdout);
 	(void)puts("\nSIGUSR1 polls now, SIGTERM stops after running answers.\n"
-	           "Exit codes: 0 done, 1 failed, 2 usage.");
+	           "Exit codes: 0 done, 1 failed, 2 usage, 3 nothing to serve yet (sync).");
 	return fflush(stdout) ? EXIT_FAILED : EXIT_DONE;
 }
 
@@ -93,6 +96,20 @@ static const struct command *find(const char *name)
 		if (!strcmp(name, commands[i].name))
 			return &commands[i];
 	return NULL;
+}
+
+static void refuse(const char *name)
+{
+	const size_t count = sizeof(commands) / sizeof(commands[0]);
+
+	(void)fprintf(stderr, "specman: unknown command %s: it may be", name);
+	for (size_t i = 0; i < count; i++)
+		(void)fprintf(stderr, "%s %s",
+		              !i              ? ""
+		              : i + 1 < count ? ","
+		                              : " or",
+		              commands[i].name);
+	(void)fputc('\n', stderr);
 }
 
 int command_run(char *const *args, char *const *environment)
@@ -110,10 +127,7 @@ int command_run(char *const *args, char *const *environment)
 		return EXIT_USAGE;
 	}
 	if (config.command && !(command = find(config.command))) {
-		(void)fprintf(
-			stderr,
-			"specman: unknown command %s: it may be serve, check, ca or version\n",
-			config.command);
+		refuse(config.command);
 		return EXIT_USAGE;
 	}
 	log_set_level(config.log_level);

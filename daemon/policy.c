@@ -164,7 +164,7 @@ size_t policy_next(const struct policy *policy, struct policy_tag *tags, size_t 
 		if (is_limited(policy, tag)) {
 			if (versions == policy->max_releases)
 				continue;
-			versions += tag->is_stored || !tag->is_hopeless;
+			versions += tag->is_served || (tag->is_listed && !tag->is_hopeless);
 		}
 		tag->is_next = tag->is_listed && !tag->is_tried;
 		found += tag->is_next;
@@ -180,7 +180,7 @@ static size_t prune(struct policy_tag *tags, size_t count, const char **out_kept
 
 	for (size_t i = 0; i < count; i++) {
 		listed += tags[i].is_listed;
-		stays += tags[i].is_stored && tags[i].is_listed && tags[i].is_taken;
+		stays += tags[i].is_served && tags[i].is_listed && tags[i].is_taken;
 		dropped += tags[i].is_stored && !(tags[i].is_listed && tags[i].is_taken);
 	}
 	if (!stays && dropped)
@@ -204,8 +204,12 @@ size_t policy_drop(const struct policy *policy, struct policy_tag *tags, size_t 
 		dropped = prune(tags, count, out_kept_all);
 	for (size_t i = 0; i < count; i++) {
 		if (tags[i].drop || !tags[i].is_stored || !tags[i].is_taken ||
-		    !is_limited(policy, &tags[i]) || versions++ < policy->max_releases)
+		    !is_limited(policy, &tags[i]))
 			continue;
+		if (versions < policy->max_releases) {
+			versions += tags[i].is_served;
+			continue;
+		}
 		tags[i].drop = policy->older;
 		dropped++;
 	}

@@ -46,7 +46,8 @@ MUST_CHECK int policy_check(const struct config *config, struct err *err);
 struct policy_tag {
 	const char *tag;
 	bool is_listed;
-	bool is_stored;   /* it is in the view */
+	bool is_stored;   /* on disk */
+	bool is_served;   /* and whole */
 	bool is_tried;    /* the registry was asked for it in this round */
 	bool is_hopeless; /* and it is not to be had, until somebody does something about it */
 	/* Answers: */

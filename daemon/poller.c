@@ -11,6 +11,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "registry.h"
 
@@ -21,7 +22,13 @@ struct poller {
 	struct sync *sync;
 	const struct cancel *cancel;
 	int trigger_fd;
+	int ended_fd;
 	pthread_t thread;
+
+	pthread_mutex_t mutex; /* guards all below */
+	uint64_t started;      /* rounds */
+	uint64_t ended;
+	struct sync_outcome outcome; /* of the last that ended */
 };
 
 /* The interval, times the back-off, plus or minus the jitter. */
@@ -57,6 +64,31 @@ static void wait_for_round(struct poller *poller, int64_t until_ms, uint64_t see
 	}
 }
 
+/* Never blocks: it can only fail when the counter is full, which wakes as well. */
+static void wake(int fd)
+{
+	uint64_t one = 1;
+
+	if (write(fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+static enum sync_result go_round(struct poller *poller)
+{
+	enum sync_result result;
+
+	(void)pthread_mutex_lock(&poller->mutex);
+	poller->started++;
+	(void)pthread_mutex_unlock(&poller->mutex);
+	result = sync_round(poller->sync);
+	(void)pthread_mutex_lock(&poller->mutex);
+	poller->ended = poller->started;
+	poller->outcome = *sync_outcome(poller->sync);
+	(void)pthread_mutex_unlock(&poller->mutex);
+	wake(poller->ended_fd);
+	return result;
+}
+
 static void *run(void *ctx)
 {
 	struct poller *poller = ctx;
@@ -64,7 +96,7 @@ static void *run(void *ctx)
 
 	while (!cancel_is_raised(poller->cancel)) {
 		uint64_t seen = registry_fingerprint(poller->config);
-		enum sync_result result = sync_round(poller->sync);
+		enum sync_result result = go_round(poller);
 
 		if (result == SYNC_FAILED)
 			back_off = back_off * 2 < BACK_OFF_MAX ? back_off * 2 : BACK_OFF_MAX;
@@ -75,12 +107,32 @@ static void *run(void *ctx)
 	return NULL;
 }
 
+static void poller_free(struct poller *poller)
+{
+	cleanup_fd(&poller->trigger_fd);
+	cleanup_fd(&poller->ended_fd);
+	(void)pthread_mutex_destroy(&poller->mutex);
+	free(poller);
+}
+
+static int start_thread(struct poller *poller, struct err *err)
+{
+	sigset_t all, before;
+	int failed;
+
+	if (poller->trigger_fd < 0 || poller->ended_fd < 0)
+		return err_set_sys(err, errno, "eventfd");
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	failed = pthread_create(&poller->thread, NULL, run, poller);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return failed ? err_set_sys(err, failed, "start the sync thread") : 0;
+}
+
 struct poller *poller_start(const struct config *config, struct sync *sync,
                             const struct cancel *cancel, struct err *err)
 {
 	struct poller *poller = calloc(1, sizeof(*poller));
-	sigset_t all, before;
-	int failed;
 
 	if (!poller) {
 		(void)err_set_sys(err, ENOMEM, "poller");
@@ -89,20 +141,11 @@ struct poller *poller_start(const struct config *config, struct sync *sync,
 	poller->config = config;
 	poller->sync = sync;
 	poller->cancel = cancel;
+	(void)pthread_mutex_init(&poller->mutex, NULL);
+	poller->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	poller->trigger_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (poller->trigger_fd < 0) {
-		(void)err_set_sys(err, errno, "eventfd");
-		free(poller);
-		return NULL;
-	}
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	failed = pthread_create(&poller->thread, NULL, run, poller);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (failed) {
-		(void)err_set_sys(err, failed, "start the sync thread");
-		(void)close(poller->trigger_fd);
-		free(poller);
+	if (start_thread(poller, err)) {
+		poller_free(poller);
 		return NULL;
 	}
 	return poller;
@@ -110,11 +153,35 @@ struct poller *poller_start(const struct config *config, struct sync *sync,
 
 void poller_trigger(struct poller *poller)
 {
-	uint64_t one = 1;
+	wake(poller->trigger_fd);
+}
 
-	/* It can only fail when triggers are waiting already. */
-	if (write(poller->trigger_fd, &one, sizeof(one)) < 0)
-		return;
+uint64_t poller_ask(struct poller *poller)
+{
+	uint64_t round;
+
+	(void)pthread_mutex_lock(&poller->mutex);
+	round = poller->started + 1;
+	(void)pthread_mutex_unlock(&poller->mutex);
+	poller_trigger(poller);
+	return round;
+}
+
+bool poller_has_ended(struct poller *poller, uint64_t round, struct sync_outcome *out_outcome)
+{
+	bool has_ended;
+
+	(void)pthread_mutex_lock(&poller->mutex);
+	has_ended = poller->ended >= round;
+	if (has_ended)
+		*out_outcome = poller->outcome;
+	(void)pthread_mutex_unlock(&poller->mutex);
+	return has_ended;
+}
+
+int poller_ended_fd(const struct poller *poller)
+{
+	return poller->ended_fd;
 }
 
 void poller_join(struct poller *poller)
@@ -122,6 +189,5 @@ void poller_join(struct poller *poller)
 	if (!poller)
 		return;
 	(void)pthread_join(poller->thread, NULL);
-	(void)close(poller->trigger_fd);
-	free(poller);
+	poller_free(poller);
 }

@@ -6,6 +6,9 @@
 #ifndef SPECMAN_POLLER_H
 #define SPECMAN_POLLER_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "base/cancel.h"
 #include "base/err.h"
 #include "config.h"
@@ -19,6 +22,18 @@ MUST_CHECK struct poller *poller_start(const struct config *config, struct sync 
 
 /* Go a round as soon as the one under way, if any, is done. Any thread. */
 void poller_trigger(struct poller *poller);
+
+/*
+ * The same for somebody who waits: returns the number of a round that starts
+ * after this call. Any thread.
+ */
+uint64_t poller_ask(struct poller *poller);
+
+/* What the round with this number, or a later one, came to; false before its end. Any thread. */
+bool poller_has_ended(struct poller *poller, uint64_t round, struct sync_outcome *out_outcome);
+
+/* An eventfd, readable after the end of a round, for one thread to wait for and to read. */
+int poller_ended_fd(const struct poller *poller);
 
 /* Wait for the thread, which ends once cancel is raised, and free it. NULL is fine. */
 void poller_join(struct poller *poller);

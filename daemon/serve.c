@@ -16,6 +16,7 @@
 #include "base/cancel.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "control.h"
 #include "http.h"
 #include "log.h"
 #include "poller.h"
@@ -46,6 +47,7 @@ struct service {
 	struct admin *admin;
 	struct sync *sync;
 	struct poller *poller;
+	struct control *control;
 	atomic_bool stopping;
 };
 
@@ -197,6 +199,18 @@ static int tell_start(struct service *service, struct err *err)
 	return 0;
 }
 
+/* Not every file system has sockets: without one, everything else works. */
+static void start_control(struct service *service)
+{
+	struct err err;
+
+	service->control = control_start(service->config->data_dir, service->poller,
+	                                 service->cancel, &err);
+	if (!service->control)
+		log_line(LOG_WARNING, "The command `specman sync` can't ask this daemon",
+		         (struct log_field[]){ { "error", err.msg }, { NULL, NULL } });
+}
+
 static int start(struct service *service, struct err *err)
 {
 	if (open_store(service, err) || start_server(service, err) || start_admin(service, err) ||
@@ -206,7 +220,10 @@ static int start(struct service *service, struct err *err)
 	if (!service->sync)
 		return -1;
 	service->poller = poller_start(service->config, service->sync, service->cancel, err);
-	return service->poller ? 0 : -1;
+	if (!service->poller)
+		return -1;
+	start_control(service);
+	return 0;
 }
 
 static void stop(struct service *service)
@@ -215,6 +232,7 @@ static void stop(struct service *service)
 	if (service->cancel)
 		cancel_raise(service->cancel);
 	tls_server_stop(service->server, GRACE_MS);
+	control_stop(service->control);
 	poller_join(service->poller);
 	sync_free(service->sync);
 	admin_stop(service->admin);

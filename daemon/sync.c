@@ -57,8 +57,9 @@ struct round {
 	struct sync *sync;
 	struct oci_client *client;
 	const struct oci_tags *listed;
-	struct store_view *before; /* lends the names of tags that are not listed */
-	struct policy_tag *tags;   /* listed, stored or both: newest first */
+	char **stored; /* tags on disk at the start */
+	size_t stored_count;
+	struct policy_tag *tags; /* listed, stored or both: newest first */
 	size_t count;
 	size_t changes;
 	size_t dropped;
@@ -159,7 +160,7 @@ static void pull_change(struct round *round, const struct change *change)
 	                               sync->cancel },
 	           change->tag, change->manifest, &release, &refused, &err)) {
 		sync_log_published(sync->store, &release);
-		change->entry->is_stored = true;
+		change->entry->is_stored = change->entry->is_served = true;
 		if (recurring_over(sync->troubles, change->tag))
 			log_line(LOG_INFO, "Release accepted again",
 			         (struct log_field[]){ { "tag", change->tag }, { NULL, NULL } });
@@ -204,26 +205,39 @@ static int compare_tags(const void *a, const void *b)
 	                         ((const struct policy_tag *)b)->tag);
 }
 
+/* Set is_served on those of the stored tags that the view has; both are sorted. */
+static void find_served(struct round *round)
+{
+	struct store_view *view = store_view_get(round->sync->store);
+	size_t at = 0, count = store_view_release_count(view);
+
+	for (size_t i = 0; i < round->stored_count; i++) {
+		int order = -1;
+
+		while (at < count && (order = store_tag_compare(store_view_release(view, at)->tag,
+		                                                round->stored[i])) < 0)
+			at++;
+		round->tags[i].is_served = at < count && !order;
+	}
+	store_view_put(view);
+}
+
 /* All tags that the registry lists or the store has, each once, for the policy to judge. */
 static int gather(struct round *round, struct err *err)
 {
-	size_t stored;
-
-	round->before = store_view_get(round->sync->store);
-	stored = store_view_release_count(round->before);
-	round->tags = calloc(stored + round->listed->count + 1, sizeof(*round->tags));
+	if (store_tags(round->sync->store, &round->stored, &round->stored_count, err))
+		return -1;
+	round->tags = calloc(round->stored_count + round->listed->count + 1, sizeof(*round->tags));
 	if (!round->tags)
 		return err_set_sys(err, ENOMEM, "%zu tags", round->listed->count);
-	for (size_t i = 0; i < stored; i++)
-		round->tags[i] = (struct policy_tag){
-			.tag = store_view_release(round->before, i)->tag, .is_stored = true
-		};
-	round->count = stored;
+	for (size_t i = 0; i < round->stored_count; i++)
+		round->tags[i] = (struct policy_tag){ .tag = round->stored[i], .is_stored = true };
+	find_served(round);
+	round->count = round->stored_count;
 	for (size_t i = 0; i < round->listed->count; i++) {
 		struct policy_tag tag = { .tag = round->listed->names[i] };
-		/* The view's releases are sorted. */
-		struct policy_tag *found = bsearch(&tag, round->tags, stored, sizeof(tag),
-		                                   compare_tags);
+		struct policy_tag *found = bsearch(&tag, round->tags, round->stored_count,
+		                                   sizeof(tag), compare_tags);
 
 		if (!found) {
 			found = &round->tags[round->count++];
@@ -237,10 +251,8 @@ static int gather(struct round *round, struct err *err)
 
 static void round_release(struct round *round)
 {
-	store_view_put(round->before);
+	store_tags_free(round->stored, round->stored_count);
 	free(round->tags);
-	round->before = NULL;
-	round->tags = NULL;
 }
 
 /* What the registry says of one tag: whether it is a change to be pulled. */
@@ -390,7 +402,7 @@ static enum sync_result follow(struct sync *sync, const struct oci_tags *listed,
 	struct round round = { .sync = sync, .client = sync->client, .listed = listed };
 	int failed = follow_list(&round, err);
 
-	round_release(&round); /* or the view would keep the objects that are to be swept */
+	round_release(&round);
 	if (failed)
 		return result_of(err->kind);
 	if (round.changes || round.dropped)

@@ -181,6 +181,14 @@ MUST_CHECK int store_remove(struct store *store, const char *const *tags, size_t
                             struct err *err);
 
 /*
+ * The tags of all releases on disk, in overlay order, also of damaged ones that
+ * the view leaves out. A heap array of heap strings; store_tags_free frees it.
+ */
+MUST_CHECK int store_tags(struct store *store, char ***out_tags, size_t *out_count,
+                          struct err *err);
+void store_tags_free(char **tags, size_t count);
+
+/*
  * Sweep objects that neither a release nor a held view names. Does nothing
  * while a release's file is damaged, since what it named is not known.
  */

@@ -220,6 +220,16 @@ int store_republish(struct store *store, const struct store_source *source,
 
 /* ---- removing ---- */
 
+int store_tags(struct store *store, char ***out_tags, size_t *out_count, struct err *err)
+{
+	return release_tags(&store->layout, out_tags, out_count, err);
+}
+
+void store_tags_free(char **tags, size_t count)
+{
+	release_tags_free(tags, count);
+}
+
 int store_remove(struct store *store, const char *const *tags, size_t count, struct err *err)
 {
 	size_t removed;

@@ -87,7 +87,8 @@ static void bad_policies_are_refused(void **state)
 }
 
 /*
- * A tag with what is known of it: l listed, s stored, t tried, h hopeless.
+ * A tag with what is known of it: l listed, s stored and served, d damaged on
+ * disk, t tried, h hopeless.
  * Returns how many there are.
  */
 static size_t fill(const char *text, char *room, struct policy_tag *tags)
@@ -103,7 +104,8 @@ static size_t fill(const char *text, char *room, struct policy_tag *tags)
 		tags[count++] = (struct policy_tag){
 			.tag = word,
 			.is_listed = strchr(flags, 'l') != NULL,
-			.is_stored = strchr(flags, 's') != NULL,
+			.is_stored = strpbrk(flags, "sd") != NULL,
+			.is_served = strchr(flags, 's') != NULL,
 			.is_tried = strchr(flags, 't') != NULL,
 			.is_hopeless = strchr(flags, 'h') != NULL,
 		};
@@ -132,6 +134,8 @@ static void the_newest_are_asked_for(void **state)
 		{ 1, false, "1.0.0:l 2.0.0:lths", "" },
 		{ 1, false, "1.0.0:l 2.0.0:lt", "" },
 		{ 2, false, "1.0.0:l 2.0.0:lth 3.0.0:lst", "1.0.0" },
+		{ 1, false, "1.0.0:l 2.0.0:d", "1.0.0" },
+		{ 1, false, "1.0.0:l 2.0.0:ld", "2.0.0" },
 		/* Outside the policy: neither asked for nor counted. */
 		{ 1, false, "1.0.0:l 99.0.0:ls", "1.0.0" },
 	};
@@ -188,6 +192,10 @@ static void older_and_gone_ones_are_let_go(void **state)
 		{ 1, false, "1.0.0:ls 99.0.0:ls", "", NULL },
 		{ 1, true, "1.0.0:ls 2.0.0:ls 3.0.0:s",
 		  "3.0.0=tag is gone 1.0.0=older than the newest 1", NULL },
+		/* A damaged one counts for nothing. */
+		{ 1, false, "1.0.0:ld 2.0.0:ls 3.0.0:ldth", "1.0.0=older than the newest 1", NULL },
+		{ 0, true, "1.0.0:d 2.0.0:ls", "1.0.0=tag is gone", NULL },
+		{ 0, true, "1.0.0:s 2.0.0:ld", "", "nothing that is listed and taken" },
 		{ 1, true, "1.0.0:s 2.0.0:s", "1.0.0=older than the newest 1",
 		  "the list of tags is empty" },
 	};

@@ -117,6 +117,8 @@ static void a_damaged_release_can_be_removed(void **state)
 	char path[96];
 	uint64_t swept;
 	struct err err;
+	char **tags;
+	size_t count;
 	int fd;
 
 	assert_int_equal(publish(f, "1.0.0", base_items, &err), 0);
@@ -128,6 +130,10 @@ static void a_damaged_release_can_be_removed(void **state)
 	store_close(f->store);
 	open_store(f);
 	assert_int_equal(f->events[STORE_RELEASE_BROKEN], 1);
+	assert_int_equal(store_tags(f->store, &tags, &count, &err), 0);
+	assert_int_equal(count, 2);
+	assert_string_equal(tags[1], "2.0.0");
+	store_tags_free(tags, count);
 	assert_int_equal(remove_tag(f, "2.0.0", &err), 0);
 	assert_int_equal(store_collect(f->store, &swept, &err), 0);
 	assert_int_equal(swept, 1);

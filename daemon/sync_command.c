@@ -1,0 +1,112 @@
+/* One round in the foreground; see sync_command.h. */
+#include "sync_command.h"
+
+#include <signal.h>
+
+#include <curl/curl.h>
+
+#include "base/cancel.h"
+#include "base/cleanup.h"
+#include "commands.h"
+#include "control.h"
+#include "log.h"
+#include "recurring.h"
+#include "storing.h"
+#include "sync.h"
+#include "sync_log.h"
+
+DEFINE_CLEANUP(cleanup_recurring, struct recurring, recurring_free);
+DEFINE_CLEANUP(cleanup_cancel, struct cancel, cancel_free);
+DEFINE_CLEANUP(cleanup_store, struct store, store_close);
+DEFINE_CLEANUP(cleanup_sync, struct sync, sync_free);
+
+/* What a signal's handler can reach. */
+static struct cancel *stop_request;
+
+static void on_signal(int number)
+{
+	(void)number;
+	cancel_raise(stop_request);
+}
+
+/* As process 1 of a container there would be no default action, either. */
+static void take_signals(struct cancel *cancel)
+{
+	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+
+	stop_request = cancel;
+	(void)sigemptyset(&action.sa_mask);
+	(void)sigaction(SIGINT, &action, NULL);
+	(void)sigaction(SIGTERM, &action, NULL);
+	(void)signal(SIGPIPE, SIG_IGN);
+}
+
+static void give_signals_back(void)
+{
+	(void)signal(SIGINT, SIG_DFL);
+	(void)signal(SIGTERM, SIG_DFL);
+}
+
+static int go_alone(const struct config *config, struct sync_outcome *out_outcome, struct err *err)
+{
+	CLEANUP(cleanup_recurring) struct recurring *troubles = recurring_new(err);
+	CLEANUP(cleanup_cancel) struct cancel *cancel = troubles ? cancel_new(err) : NULL;
+	CLEANUP(cleanup_store)
+	struct store *store = cancel ? storing_open(config, troubles, err) : NULL;
+	CLEANUP(cleanup_sync)
+	struct sync *sync = store ? sync_new(config, store, cancel, err) : NULL;
+
+	if (!sync)
+		return -1;
+	take_signals(cancel);
+	sync_log_trust(config);
+	(void)sync_round(sync);
+	give_signals_back();
+	*out_outcome = *sync_outcome(sync);
+	return 0;
+}
+
+static int fail(const char *error)
+{
+	log_line(LOG_ERROR, "Sync failed",
+	         (struct log_field[]){ { "error", error }, { NULL, NULL } });
+	return EXIT_FAILED;
+}
+
+/* A round that went here has told of its troubles already. */
+static int tell(const struct sync_outcome *outcome, bool was_here)
+{
+	switch (outcome->verdict) {
+	case SYNC_VERDICT_DONE:
+		if (!was_here)
+			log_line(LOG_INFO, "Sync done",
+			         (struct log_field[]){ { "by", "the running daemon" },
+			                               { NULL, NULL } });
+		return EXIT_DONE;
+	case SYNC_VERDICT_NOTHING:
+		log_line(LOG_WARNING, "Nothing to serve yet",
+		         (struct log_field[]){ { "reason", outcome->reason }, { NULL, NULL } });
+		return EXIT_NOTHING;
+	case SYNC_VERDICT_FAILED:
+		return was_here ? EXIT_FAILED : fail(outcome->reason);
+	case SYNC_VERDICT_STOPPED:
+		break;
+	}
+	return fail(was_here ? "stopped before the round was done" : outcome->reason);
+}
+
+int sync_command(const struct config *config)
+{
+	struct sync_outcome outcome;
+	struct err err;
+	int failed = control_ask(config->data_dir, &outcome, &err);
+	bool was_here = failed && err.kind == ERR_NOT_FOUND;
+
+	if (was_here) {
+		if (curl_global_init(CURL_GLOBAL_DEFAULT))
+			return fail("libcurl does not start");
+		failed = go_alone(config, &outcome, &err);
+		curl_global_cleanup();
+	}
+	return failed ? fail(err.msg) : tell(&outcome, was_here);
+}
