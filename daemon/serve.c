@@ -207,7 +207,7 @@ static void start_control(struct service *service)
 	service->control = control_start(service->config->data_dir, service->poller,
 	                                 service->cancel, &err);
 	if (!service->control)
-		log_line(LOG_WARNING, "The command `specman sync` can't ask this daemon",
+		log_line(LOG_WARNING, "The command sync can't ask this daemon",
 		         (struct log_field[]){ { "error", err.msg }, { NULL, NULL } });
 }
 

@@ -345,8 +345,8 @@ static void collect(struct sync *sync)
 static void tell_kept_all(struct sync *sync, const char *reason)
 {
 	if (!reason)
-		(void)recurring_over(sync->troubles, "prune");
-	else if (recurring_happened(sync->troubles, "prune", reason, clock_now_ms()))
+		(void)recurring_over(sync->troubles, "what is pruned");
+	else if (recurring_happened(sync->troubles, "what is pruned", reason, clock_now_ms()))
 		log_line(LOG_WARNING, "Nothing pruned",
 		         (struct log_field[]){ { "reason", reason }, { NULL, NULL } });
 }

@@ -1,6 +1,8 @@
 """Which tags are taken, and which releases are let go again."""
 import os
+import random
 import shutil
+import time
 import unittest
 
 from lib import artifact
@@ -343,6 +345,48 @@ class Scripted(PolicyCase):
         until(lambda: artifact.digest(big).split(":")[1]
               not in self.stored_objects(daemon.data),
               "the pruned object to be swept", 30)
+
+
+class Killed(PolicyCase):
+    def test_kill_while_releases_are_let_go(self):
+        """Each release is there as a whole or not at all, and what none
+        names is swept at the next start."""
+        fake = FakeRegistry()
+        self.addCleanup(fake.stop)
+        tags = [f"1.0.{number}" for number in range(40)]
+        for tag in tags:
+            fake.push(tag, artifact.tgz({f"{tag}/{name}": f"{tag} {name}\n"
+                                         .encode() for name in range(5)}))
+        daemon = self.run_against(fake)
+        daemon.wait_log('msg="Sync done"', seconds=60)
+        daemon.stop()
+        path = fake.repository().split("/", 1)[1]
+        for tag in tags[:-1]:
+            del fake.repositories[path].tags[tag]
+        rng = random.Random()
+        for _ in range(5):
+            data = os.path.join(self.folder(), "data")
+            shutil.copytree(daemon.data, data)
+            asked = len(fake.requests)
+            victim = self.run_against(fake, "--prune", data=data)
+            until(lambda: len(fake.requests) > asked, "the round to begin")
+            moment = time.monotonic() + rng.uniform(0, 0.015)
+            while time.monotonic() < moment:
+                pass
+            victim.kill()
+            after = self.start("--repository", "127.0.0.1:1/a/b",
+                               "--plain-http", "--poll-interval", "1h",
+                               data=data)
+            left = self.releases(after)
+            self.assertIn(tags[-1], left)
+            client = self.client(after)
+            for tag in tags:
+                answers = {client.get(f"/{tag}/{name}").status
+                           for name in range(5)}
+                self.assertEqual(answers, {200 if tag in left else 404}, tag)
+            self.check_store(data)
+            client.close()
+            after.stop()
 
 
 class Refused(Case):

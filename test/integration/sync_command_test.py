@@ -1,5 +1,4 @@
 """specman sync: one round and an exit code, alone and beside a daemon."""
-import contextlib
 import os
 import signal
 import socket
@@ -168,8 +167,10 @@ class BesideADaemon(CommandCase):
         with socket.socket(socket.AF_UNIX) as sock:
             sock.settimeout(60)
             sock.connect(path or self.socket_path())
-            with contextlib.suppress(BrokenPipeError):  # it may be answered
-                sock.sendall(line)                      # before it is asked
+            try:
+                sock.sendall(line)
+            except BrokenPipeError:
+                pass  # it has answered, and hung up
             return sock.makefile("rb").readline()
 
     def started(self, *flags):
@@ -354,7 +355,7 @@ class BesideADaemon(CommandCase):
         with open(os.path.join(self.data, "run"), "wb"):
             pass
         daemon = self.daemon()
-        daemon.wait_log("level=warning msg=.*specman sync")
+        daemon.wait_log("level=warning msg=.*The command sync can't")
         daemon.wait_log('msg="Sync done"')
         records = self.sync(FAILED, *self.flags())
         self.assertIn(f"process {daemon.process.pid}", records[0]["error"])

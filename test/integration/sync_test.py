@@ -668,6 +668,8 @@ class Process(Case):
         for folder, _, names in os.walk(daemon.data):
             for name in names:
                 path = os.path.join(folder, name)
+                if not os.path.isfile(path):
+                    continue  # the control socket
                 with open(path, "rb") as file:
                     if b"PRIVATE KEY" in file.read():
                         keys.append(path)
