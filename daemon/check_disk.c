@@ -108,18 +108,18 @@ static int check_parts(const char *dir, struct err *err)
 	return with_cause(-1, err);
 }
 
-static int check_room(const char *dir, uint64_t *out_free, struct err *err)
+static int check_room(const char *dir, uint64_t reserve, uint64_t *out_free, struct err *err)
 {
 	struct statvfs fs;
 
 	if (statvfs(dir, &fs))
 		return with_cause(err_set_sys(err, errno, "free space of %s", dir), err);
 	*out_free = (uint64_t)fs.f_bavail * fs.f_frsize;
-	if (*out_free > STORING_RESERVE_BYTES)
+	if (*out_free > reserve)
 		return 0;
 	(void)err_set(err, ERR_NO_SPACE,
-	              "%s has %" PRIu64 " bytes free, and %d are always kept in reserve", dir,
-	              *out_free, STORING_RESERVE_BYTES);
+	              "%s has %" PRIu64 " bytes free, and %" PRIu64 " are always kept in reserve",
+	              dir, *out_free, reserve);
 	return err_cause(err, ADVICE_DISK_FULL);
 }
 
@@ -139,9 +139,10 @@ static int check_parent(const char *dir, char parent[static PATH_MAX], struct er
 	return check_may_write(parent, err) ? err_context(err, "%s is not there", dir) : 0;
 }
 
-static int check_folder(const char *dir, uint64_t *out_free, struct err *err)
+static int check_folder(const char *dir, uint64_t reserve, uint64_t *out_free, struct err *err)
 {
-	if (check_room(dir, out_free, err) || check_parts(dir, err) || check_writing(dir, err))
+	if (check_room(dir, reserve, out_free, err) || check_parts(dir, err) ||
+	    check_writing(dir, err))
 		return -1;
 	return 0;
 }
@@ -149,6 +150,7 @@ static int check_folder(const char *dir, uint64_t *out_free, struct err *err)
 void check_disk(struct check *check)
 {
 	const char *dir = check->config->data_dir;
+	const uint64_t reserve = (uint64_t)check->config->disk_reserve;
 	char parent[PATH_MAX];
 	uint64_t free_bytes = 0;
 	struct stat st;
@@ -161,9 +163,10 @@ void check_disk(struct check *check)
 	else if (is_there && !S_ISDIR(st.st_mode))
 		failed = with_cause(err_set_sys(&err, ENOTDIR, "%s", dir), &err);
 	else if (is_there)
-		failed = check_folder(dir, &free_bytes, &err);
+		failed = check_folder(dir, reserve, &free_bytes, &err);
 	else
-		failed = check_parent(dir, parent, &err) || check_room(parent, &free_bytes, &err);
+		failed = check_parent(dir, parent, &err) ||
+		         check_room(parent, reserve, &free_bytes, &err);
 	if (failed)
 		report_failure(check, step, &err);
 	else if (is_there)
@@ -176,11 +179,12 @@ void check_disk(struct check *check)
 
 uint64_t check_disk_room(const struct config *config)
 {
+	const uint64_t reserve = (uint64_t)config->disk_reserve;
 	struct statvfs fs;
 	uint64_t free_bytes;
 
 	if (statvfs(config->data_dir, &fs))
 		return 0;
 	free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
-	return free_bytes > STORING_RESERVE_BYTES ? free_bytes - STORING_RESERVE_BYTES : 0;
+	return free_bytes > reserve ? free_bytes - reserve : 0;
 }

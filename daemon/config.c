@@ -10,8 +10,9 @@
 #include <string.h>
 
 #include "oci/oci.h"
+#include "unit.h"
 
-enum kind { TEXT, TEXTS, SWITCH, DURATION, PERCENT, COUNT, LISTEN, LEVEL };
+enum kind { TEXT, TEXTS, SWITCH, DURATION, PERCENT, COUNT, SIZE, LISTEN, LEVEL };
 
 struct flag {
 	const char *name;
@@ -61,6 +62,8 @@ static const struct flag flags[] = {
 	{ "prune", SWITCH, AT(prune), "", "false",
 	  "drop releases whose tag is gone or taken no more" },
 	{ "data-dir", TEXT, AT(data_dir), "DIR", "/var/lib/specman", "the store" },
+	{ "disk-reserve", SIZE, AT(disk_reserve), "SIZE", "32Mi",
+	  "free space in --data-dir that no release may use" },
 	{ "listen", LISTEN, AT(listen), "ADDR:PORT", "[::]:8443",
 	  "where to serve; may be repeated; port 0 takes a free one" },
 	{ "admin-listen", LISTEN, AT(admin_listen), "ADDR:PORT", "[::]:8080",
@@ -95,47 +98,6 @@ static const struct bounds *bounds_of(const struct flag *flag)
 	while (bounds[i].offset != flag->offset)
 		i++;
 	return &bounds[i];
-}
-
-static int parse_count(const char *text, int64_t least, int64_t most, const char **out_end,
-                       int64_t *out_count)
-{
-	char *end;
-	long long count;
-
-	errno = 0;
-	count = strtoll(text, &end, 10);
-	if (!isdigit((unsigned char)*text) || errno || count < least || count > most)
-		return -1;
-	*out_end = end;
-	*out_count = count;
-	return 0;
-}
-
-/* 30s 5m 12h, also together: 1h30m. */
-static int parse_duration(const char *text, int64_t *out_ms)
-{
-	static const struct {
-		const char *unit;
-		int64_t ms;
-	} units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 } };
-	int64_t total = 0;
-
-	do {
-		int64_t count;
-		size_t i = 0;
-
-		if (parse_count(text, 0, 1000000, &text, &count))
-			return -1;
-		while (i < 4 && (strncmp(text, units[i].unit, strlen(units[i].unit)) != 0))
-			i++;
-		if (i == 4)
-			return -1;
-		total += count * units[i].ms;
-		text += strlen(units[i].unit);
-	} while (*text);
-	*out_ms = total;
-	return total > 0 ? 0 : -1;
 }
 
 static int parse_level(const char *text, enum log_level *out_level)
@@ -178,7 +140,7 @@ static int set_count(const struct bounds *allowed, const char *from, const char 
 {
 	const char *end;
 
-	if (parse_count(text, allowed->least, allowed->most, &end, field) || *end)
+	if (unit_parse_count(text, allowed->least, allowed->most, &end, field) || *end)
 		return err_set(err, ERR_CONFIG, "%s is \"%.80s\", and may be %d to %d", from, text,
 		               allowed->least, allowed->most);
 	return 0;
@@ -207,19 +169,26 @@ static int set_value(const struct flag *flag, const char *from, const char *text
 		*(bool *)field = *text == 't';
 		return 0;
 	case DURATION:
-		if (parse_duration(text, (int64_t *)(void *)field))
+		if (unit_parse_duration(text, (int64_t *)(void *)field))
 			return err_set(err, ERR_CONFIG,
 			               "%s is \"%.80s\", and may be a time such as 30s, 5m or 12h",
 			               from, text);
 		return 0;
 	case PERCENT:
-		if (parse_count(text, 0, 100, &end, (int64_t *)(void *)field) ||
+		if (unit_parse_count(text, 0, 100, &end, (int64_t *)(void *)field) ||
 		    strcmp(end, "%") != 0)
 			return err_set(err, ERR_CONFIG, "%s is \"%.80s\", and may be 0%% to 100%%",
 			               from, text);
 		return 0;
 	case COUNT:
 		return set_count(bounds_of(flag), from, text, field, err);
+	case SIZE:
+		if (unit_parse_size(text, (int64_t *)(void *)field))
+			return err_set(
+				err, ERR_CONFIG,
+				"%s is \"%.80s\", and may be a size such as 512Ki, 64Mi or 10Gi",
+				from, text);
+		return 0;
 	case LISTEN:
 		return add_listener(field, text, err) ? err_context(err, "%s", from) : 0;
 	case LEVEL:

@@ -50,6 +50,7 @@ struct config {
 	int64_t max_releases; /* 0: no limit */
 	bool prune;
 	const char *data_dir;
+	int64_t disk_reserve; /* bytes */
 	struct config_listen listen;
 	struct config_listen admin_listen;
 	int64_t workers;

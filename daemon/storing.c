@@ -36,7 +36,7 @@ struct store *storing_open(const struct config *config, struct recurring *troubl
 	const struct store_settings settings = {
 		.dir = config->data_dir,
 		.limits = store_default_limits,
-		.reserve_bytes = STORING_RESERVE_BYTES,
+		.reserve_bytes = (uint64_t)config->disk_reserve,
 		.observer = on_store_event,
 		.observer_ctx = troubles,
 	};

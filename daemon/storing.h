@@ -7,8 +7,6 @@
 #include "recurring.h"
 #include "storage/storage.h"
 
-enum { STORING_RESERVE_BYTES = 32 * 1024 * 1024 }; /* free space that no download may use */
-
 /* troubles, by which repeated lines are thinned, is borrowed for the store's life. */
 MUST_CHECK struct store *storing_open(const struct config *config, struct recurring *troubles,
                                       struct err *err);

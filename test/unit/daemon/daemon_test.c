@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -13,6 +14,7 @@
 #include "daemon/media_type.h"
 #include "daemon/recurring.h"
 #include "daemon/target.h"
+#include "daemon/unit.h"
 
 static void targets_are_resolved(void **state)
 {
@@ -207,6 +209,39 @@ static void configuration_is_read(void **state)
 	assert_int_equal(config.poll_jitter_percent, 10);
 }
 
+static void sizes_are_read(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t bytes; /* -1: refused */
+	} cases[] = {
+		{ "0", 0 },
+		{ "4096", 4096 },
+		{ "512Ki", 512 << 10 },
+		{ "64Mi", 64 << 20 },
+		{ "10Gi", 10LL << 30 },
+		{ "1T", 1000000000000 },
+		{ "2k", 2000 },
+		{ "", -1 },
+		{ "Mi", -1 },
+		{ "-1", -1 },
+		{ "1.5Gi", -1 },
+		{ "1 Gi", -1 },
+		{ "64MiB", -1 },
+		{ "2000000Ti", -1 },
+		{ "99999999999999999999", -1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int64_t bytes = -1;
+		int failed = unit_parse_size(cases[i].text, &bytes);
+
+		if (failed != -(cases[i].bytes < 0) || bytes != cases[i].bytes)
+			fail_msg("%s gave %" PRId64, cases[i].text, bytes);
+	}
+}
+
 static void types_follow_endings(void **state)
 {
 	(void)state;
@@ -225,6 +260,7 @@ int main(void)
 		cmocka_unit_test(the_log_quotes_as_logrus_does),
 		cmocka_unit_test(troubles_are_thinned),
 		cmocka_unit_test(configuration_is_read),
+		cmocka_unit_test(sizes_are_read),
 		cmocka_unit_test(types_follow_endings),
 	};
 
