@@ -31,7 +31,10 @@ struct remote {
 /* ERR_NETWORK while the registry wants no question (RFC 9110, section 10.2.3). */
 MUST_CHECK int remote_may_ask(const struct remote *remote, struct err *err);
 
-/* Take note of a Retry-After. Whether the answer asks for a pause: a 429, or a 503 that has one. */
+/*
+ * Take note of the Retry-After of an answer that may pass. Whether it asks for a
+ * pause: a 429 does without one, too.
+ */
 bool remote_heed(struct remote *remote, const struct exchange *exchange);
 
 /* Ask, and authenticate when that is asked for. 0: there is an answer, of whatever status. */
