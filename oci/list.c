@@ -64,7 +64,7 @@ static enum page read_page(struct remote *remote, struct nameset *tags, char **u
 		return PAGE_MORE;
 	}
 	/* zot, when the tag that the page starts behind has been deleted meanwhile. */
-	if (page > 0 && exchange.status == 404)
+	if (strchr(*url, '?') && page > 0 && exchange.status == 404)
 		return PAGE_RESTART;
 	if (exchange.status != 200)
 		return page_failed(remote_refuse(remote, &exchange, err));
