@@ -5,6 +5,7 @@
 #ifndef SPECMAN_OCI_REMOTE_H
 #define SPECMAN_OCI_REMOTE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/cancel.h"
@@ -25,6 +26,7 @@ struct remote {
 	struct transport *transport;
 	struct auth *auth;
 	char *base;            /* "https://host/v2/name" */
+	bool refuses_n;        /* a list is asked for without saying how many tags */
 	int64_t not_before_ms; /* of clock_now_ms(): a Retry-After; no question goes out earlier */
 };
 

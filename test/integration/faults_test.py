@@ -289,47 +289,38 @@ class Downloads(FaultCase):
         self.check_new()
         self.assertEqual(asked, [None, f"bytes={size // 2}-", None])
 
+    def resumed_badly(self, part, first, whole):
+        """Breaks off in the middle, then sends a part under a Content-Range
+        that is not what was asked for: all is fetched anew."""
+        good, size = self.layer, len(self.layer)
+        asked = []
+
+        def hook(request):
+            wanted = request.headers.get("Range")
+            asked.append(wanted)
+            if len(asked) == 1:
+                request.reply(200, good[:size // 2], length=size)
+                return request.hang_up()
+            if wanted:
+                return request.reply(206, part, {
+                    "Content-Range":
+                    f"bytes {first}-{first + len(part) - 1}/{whole}"})
+            return request.reply(200, good)
+        self.fake.on("GET", self.blob, hook)
+        self.published()
+        self.check_new()
+        self.assertEqual(asked, [None, f"bytes={size // 2}-", None])
+
     def test_another_part_than_asked_for(self):
         self.push()
-        good, size = self.layer, len(self.layer)
-        asked = []
+        size = len(self.layer)
+        self.resumed_badly(self.layer[:size // 2], 0, size)
 
-        def hook(request):
-            wanted = request.headers.get("Range")
-            asked.append(wanted)
-            if len(asked) == 1:
-                request.reply(200, good[:size // 2], length=size)
-                return request.hang_up()
-            if wanted:
-                return request.reply(206, good[:size // 2], {
-                    "Content-Range": f"bytes 0-{size // 2 - 1}/{size}"})
-            return request.reply(200, good)
-        self.fake.on("GET", self.blob, hook)
-        self.published()
-        self.check_new()
-        self.assertEqual(asked, [None, f"bytes={size // 2}-", None])
-
-    def test_another_size_than_the_descriptors(self):
-        """Of a part: the right bytes, but of a whole that is larger."""
+    def test_part_of_a_larger_whole(self):
+        """The right bytes, but the descriptor has another size."""
         self.push()
-        good, size = self.layer, len(self.layer)
-        asked = []
-
-        def hook(request):
-            wanted = request.headers.get("Range")
-            asked.append(wanted)
-            if len(asked) == 1:
-                request.reply(200, good[:size // 2], length=size)
-                return request.hang_up()
-            if wanted:
-                return request.reply(206, good[size // 2:], {
-                    "Content-Range": f"bytes {size // 2}-{size - 1}/"
-                                     f"{size + 1}"})
-            return request.reply(200, good)
-        self.fake.on("GET", self.blob, hook)
-        self.published()
-        self.check_new()
-        self.assertEqual(asked, [None, f"bytes={size // 2}-", None])
+        size = len(self.layer)
+        self.resumed_badly(self.layer[size // 2:], size // 2, size + 1)
 
     def test_broken_off_behind_the_last_byte(self):
         """The end of the answer does not come, but all of the blob did."""

@@ -38,7 +38,8 @@ class OddCase(FakeCase):
 
 class Lists(OddCase):
     def test_page_size_that_is_refused(self):
-        """Quay answers 413 to more than 100, others 400: asked without n."""
+        """Quay answers 413 to more than 100, others 400: asked without n,
+        from then on."""
         for status in (400, 413):
             with self.subTest(status=status):
                 self.fake.hooks.clear()
@@ -46,12 +47,14 @@ class Lists(OddCase):
                 self.fake.on("GET", r"/tags/list\?n=", lambda request,
                              status=status: request.reply(status, error(
                                  "PAGINATION_NUMBER_INVALID", "n")))
-                daemon = self.run_daemon()
+                daemon = self.run_daemon("--log-level", "debug")
                 self.check_served(daemon)
+                daemon.poll_now()
+                daemon.wait_log('msg="Nothing new"')
                 daemon.stop()
                 self.assertEqual([r[1].rpartition("/")[2] for r in
                                   self.fake.seen("GET", "/tags/list")],
-                                 ["list?n=1000", "list"])
+                                 ["list?n=1000", "list", "list"])
 
     def test_last_that_has_been_deleted(self):
         """zot answers 404 to a page behind a tag that is gone."""
