@@ -235,9 +235,10 @@ struct oci_resolved {
 
 /*
  * Ask which manifest each tag names now: one HEAD a tag, up to 16 side by side
- * (GET where HEAD gives no Docker-Content-Digest or fails with anything but 401
- * and 404; the digest is computed then). out_resolved has `count` places, all
- * of which are filled. One tag's failure does not stop the others. The source
+ * (GET where HEAD gives no Docker-Content-Digest, is hung up on, or fails with
+ * anything but 401 and 404; the digest is computed then). out_resolved has
+ * `count` places, all of which are filled. One tag's failure does not stop the
+ * others; when the source can't be reached at all, they aren't asked for. The source
  * that gave the list is asked first, and its word that a tag is gone stands.
  */
 void oci_resolve(struct oci_client *client, char *const *tags, size_t count,

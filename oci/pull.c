@@ -32,6 +32,11 @@ int pull_write(struct pull *pull, const void *bytes, size_t size, struct err *er
 	return 0;
 }
 
+bool pull_is_whole(const struct pull *pull)
+{
+	return pull->received > 0 && pull->received == pull->blob->size;
+}
+
 int pull_restart(struct pull *pull, struct err *err)
 {
 	struct digest unused;

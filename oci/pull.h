@@ -30,6 +30,10 @@ void pull_release(struct pull *pull);
 /* Take the next bytes. ERR_DIGEST past the descriptor's size, or what the sink reports. */
 MUST_CHECK int pull_write(struct pull *pull, const void *bytes, size_t size, struct err *err);
 
+/* Whether the sink has as many bytes as there are; an empty blob has to be asked for all the same.
+ */
+bool pull_is_whole(const struct pull *pull);
+
 /* Forget all bytes, here and in the sink. */
 MUST_CHECK int pull_restart(struct pull *pull, struct err *err);
 

@@ -76,7 +76,12 @@ class FrontEnd(FrontCase):
         return ("--registry-cert", pair[0], "--registry-key", pair[1])
 
     def test_sync_behind_nginx(self):
-        self.check_served(self.sync(self.nginx().host))
+        nginx = self.nginx()
+        self.check_served(self.sync(nginx.host))
+        until(lambda: [line for line in nginx.requests()
+                       if "/blobs/" in line], "the last request in the log")
+        self.assertEqual({line.rpartition(" ")[2]
+                          for line in nginx.requests()}, {"HTTP/2.0"})
 
     def test_client_certificate_for_nginx(self):
         clients = Authority(os.path.join(self.folder(), "clients"), "Clients")

@@ -90,6 +90,12 @@ class Nginx(_Program):
     def command(self, config):
         return ["nginx", "-p", self.folder, "-e", "stderr", "-c", config]
 
+    def requests(self):
+        """The request lines that it answered."""
+        with open(os.path.join(self.folder, "access.log"),
+                  encoding="ascii") as file:
+            return [line.split('"')[1] for line in file]
+
     def config(self):
         client = ""
         if self.client_ca:

@@ -114,6 +114,12 @@ static void reads_error_bodies(void **state)
 		  "incorrect username or password" },
 		{ "Client sent an HTTP request to an HTTPS server.\n",
 		  "Client sent an HTTP request to an HTTPS server." },
+		{ "<?xml version=\"1.0\"?>\n<Error><Code>AccessDenied</Code><Message>Request has "
+		  "expired &amp; more</Message><RequestId>7</RequestId></Error>",
+		  "AccessDenied: Request has expired & more" },
+		{ "<Error><Code>SlowDown</Code></Error>", "SlowDown" },
+		{ "<Error><Message>alone</Message></Error>", "" },
+		{ "<Error><Code><b>AccessDenied</b></Code></Error>", "" },
 		{ "{\"errors\":[]}", "" },
 		{ "{\"errors\":[7]}", "" },
 		{ "{\"errors\":null}", "" },
@@ -132,6 +138,9 @@ static void reads_error_bodies(void **state)
 		                    rows[i].text);
 	(void)snprintf(longest, sizeof(longest), "{\"errors\":[{\"code\":\"%0500d\"}]}", 0);
 	assert_true(strlen(error_body_format(longest, strlen(longest), out)) < 50);
+	(void)snprintf(longest, sizeof(longest), "<Code>%0500d</Code><Message>%0900d</Message>", 0,
+	               0);
+	assert_true(strlen(error_body_format(longest, strlen(longest), out)) < sizeof(out));
 }
 
 static const struct refusal {
@@ -271,9 +280,14 @@ static void takes_the_rest_of_a_download(void **state)
 		{ 206, "bytes 0-9/10", 6, "456789", "", ERR_FORMAT },
 		{ 206, "bytes 4-8/10", 6, "456789", "", ERR_FORMAT },
 		{ 206, "bytes 40-9/10", 6, "456789", "", ERR_FORMAT },
+		{ 206, "bytes 4-9/11", 6, "456789", "", ERR_FORMAT },
+		{ 206, "bytes 4-9/", 6, "456789", "", ERR_FORMAT },
+		{ 206, "bytes */10", 6, "456789", "", ERR_FORMAT },
 		{ 206, NULL, 6, "456789", "", ERR_FORMAT },
 		{ 206, "bytes 4-9/10", 7, "456789", "", ERR_DIGEST },
+		{ 206, "bytes 4-9/10", INT64_MAX, "456789", "", ERR_DIGEST },
 		{ 206, "bytes 4-9/10", -1, "456789a", NULL, ERR_DIGEST },
+		{ 200, NULL, INT64_MAX, "0123456789", "", ERR_DIGEST },
 		{ 200, NULL, 11, "0123456789a", "", ERR_DIGEST },
 	};
 

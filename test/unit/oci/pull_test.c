@@ -66,7 +66,9 @@ static void hashes_parts_as_one(void **state)
 	begin(&f);
 	assert_int_equal(pull_write(&f.pull, text, 10, &err), 0);
 	assert_int_equal(f.pull.received, 10);
+	assert_false(pull_is_whole(&f.pull));
 	assert_int_equal(pull_write(&f.pull, text + 10, strlen(text) - 10, &err), 0);
+	assert_true(pull_is_whole(&f.pull));
 	assert_int_equal(pull_end(&f.pull, &err), 0);
 	assert_memory_equal(f.store.bytes, text, strlen(text));
 	pull_release(&f.pull);
@@ -123,6 +125,9 @@ static void tells_the_sinks_failure_from_the_sources(void **state)
 
 	(void)state;
 	begin(&f);
+	f.blob.size = 0;
+	assert_false(pull_is_whole(&f.pull));
+	f.blob.size = 1;
 	f.store.fails = true;
 	assert_int_equal(pull_write(&f.pull, text, 1, &err), -1);
 	assert_int_equal(err.kind, ERR_NO_SPACE);
