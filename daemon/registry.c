@@ -380,7 +380,7 @@ static int add_mapped_mirror(struct registry *registry, const struct parts *part
 		return err_set(
 			err, ERR_CONFIG,
 			"the secret's mirrorRegistries has \"%.80s\", which is not src::dest",
-			mapping);
+			strchr(mapping, '@') ? "(not shown: it has an @)" : mapping);
 	src = (size_t)(dest - mapping) - 2;
 	while (src && mapping[src - 1] == '/')
 		src--;
