@@ -12,7 +12,7 @@ import urllib.parse
 import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from . import artifact, proc
+from . import artifact, hidden, proc
 from .wait import until
 
 PATH = "spectro-packs/spectro-manifests/manifest"
@@ -28,6 +28,8 @@ class Registry:
         self.authority = authority
         self.client_ca = client_ca
         self.user, self.password = user, password
+        if user is not None:
+            basic(user, password)  # from now on both are hidden
         self.tokens = tokens
         self.storage = os.path.join(folder, "registry")
         self.port = 0
@@ -230,7 +232,9 @@ class Registry:
 
 
 def basic(user, password):
-    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+    text = base64.b64encode(f"{user}:{password}".encode()).decode()
+    hidden.hide(password, text)
+    return "Basic " + text
 
 
 class TokenServer:
@@ -310,7 +314,9 @@ class TokenServer:
             file.flush()
             signature = proc.run(["openssl", "dgst", "-sha256", "-sign",
                                   self._key, file.name]).stdout
-        return signed + "." + _base64url(signature)
+        token = signed + "." + _base64url(signature)
+        hidden.hide(token, token.rsplit(".", 1)[1])
+        return token
 
     def stop(self):
         self._server.shutdown()

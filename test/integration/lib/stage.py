@@ -1,13 +1,15 @@
 """What is needed to make `specman check` fail in the ways that operators meet:
 registries, proxies, certificates, mounts."""
+import email.utils
 import json
 import os
 import socket
 import socketserver
 import ssl
 import threading
+import time
 
-from . import artifact, secret
+from . import artifact, hidden, secret
 from .faulty import FakeRegistry
 from .registry import PATH, Registry
 
@@ -89,6 +91,7 @@ class Stage:
             status, body, headers))
 
     def real(self, *flags, path=PATH, user=USER, password=PASSWORD):
+        hidden.hide(password)
         return Run("--repository", self.registry.repository(path),
                    "--registry-ca", self.authority.ca,
                    "--registry-username", user,
@@ -128,16 +131,21 @@ class Stage:
                    "--data-dir", self.folder(), *flags, env=env,
                    wrapper=wrapper)
 
-    def amazon(self, status, code, message):
-        """ECR's API answers so."""
+    def amazon(self, status, code, message, ahead_s=0):
+        """ECR's API answers so, by a clock that is ahead of ours."""
         fake = self.fake(authority=None)
 
         def answer(request):
             request.rfile.read(int(request.headers["Content-Length"] or 0))
-            return request.reply(
-                status, json.dumps({"__type": code,
-                                    "message": message}).encode(),
-                {"Content-Type": "application/x-amz-json-1.1"})
+            body = json.dumps({"__type": code, "message": message}).encode()
+            request.send_response_only(status)
+            request.send_header("Date", email.utils.formatdate(
+                time.time() + ahead_s, usegmt=True))
+            request.send_header("Content-Type", "application/x-amz-json-1.1")
+            request.send_header("Content-Length", str(len(body)))
+            request.end_headers()
+            request.wfile.write(body)
+            return True
         fake.on("POST", "^/$", answer)
         return self.ecr(credentialType="secret", accessKey="AKIAEXAMPLE",
                         secretKey=AWS_SECRET, region="us-east-1",
