@@ -210,6 +210,22 @@ class Credentials(RegistryCase):
                          + "(:|%3A)pull")
 
 
+    def test_token_server_and_a_refresh_token(self):
+        tokens = TokenServer(self.folder(), self.authority, USER, PASSWORD)
+        self.addCleanup(tokens.stop)
+        registry = Registry(self.folder(), self.authority, tokens=tokens)
+        self.addCleanup(registry.stop)
+        self.push("4.5.13", registry=registry)
+        mounted = secret.Secret(os.path.join(self.folder(), "secret"))
+        keys = secret.platform(registry, self.base)
+        mounted.put({**keys, ".dockerconfigjson": json.dumps({"auths": {
+            registry.host: {"auth": base64.b64encode(
+                b"00000000-0000-0000-0000-000000000000:").decode(),
+                "identitytoken": tokens.refresh}}})})
+        self.check_served(self.start("--registry-secret-dir", mounted.folder,
+                                     "--poll-interval", "1h"))
+        self.assertEqual(tokens.requests, [("/token?tenant=one", None)])
+
     def test_token_server_that_refuses(self):
         tokens = TokenServer(self.folder(), self.authority, USER, "another")
         self.addCleanup(tokens.stop)

@@ -239,14 +239,17 @@ def basic(user, password):
 
 class TokenServer:
     """Gives out the Bearer tokens that docker-registry 2.8 accepts: RS256,
-    with the signer's certificate in the header (x5c). One user may pull."""
+    with the signer's certificate in the header (x5c). One user may pull, by
+    password (GET) or refresh token (POST)."""
 
+    refresh = "refresh/of+the=user"
     service = "test-registry"
     issuer = "test-issuer"
 
     def __init__(self, folder, authority, user, password):
         self.folder = folder
         self.user, self.password = user, password
+        hidden.hide(self.refresh)
         self.requests = []
         self.bundle, self._key = authority.issue("tokens", algorithm="rsa")
         with open(self.bundle, encoding="ascii") as file:
@@ -258,6 +261,8 @@ class TokenServer:
 
             def do_GET(self):
                 server.answer(self)
+
+            do_POST = do_GET
 
             def log_message(self, *arguments):
                 pass
@@ -280,12 +285,16 @@ class TokenServer:
         return f"https://127.0.0.1:{self.port}/token?tenant=one"
 
     def answer(self, handler):
+        shown = handler.headers.get("Authorization")
         query = urllib.parse.parse_qs(
             urllib.parse.urlsplit(handler.path).query)
-        self.requests.append((handler.path,
-                              handler.headers.get("Authorization")))
-        if handler.headers.get("Authorization") != basic(self.user,
-                                                         self.password):
+        self.requests.append((handler.path, shown))
+        known = shown == basic(self.user, self.password)
+        if handler.command == "POST":
+            query = urllib.parse.parse_qs(handler.rfile.read(
+                int(handler.headers["Content-Length"])).decode())
+            known = query["refresh_token"] == [self.refresh] and not shown
+        if not known:
             status, body = 401, {"details": "no such user"}
         else:
             access = []
