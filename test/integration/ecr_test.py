@@ -1,5 +1,6 @@
 """Amazon's ECR: where AWS credentials come from, what is signed with them,
 and what an operator is told when they don't work."""
+import json
 import os
 import unittest
 
@@ -167,6 +168,19 @@ class Sources(EcrCase):
         # The token is shown at once: nobody is asked for a challenge.
         self.assertTrue(all("Authorization" in headers for _, _, headers in
                             self.registry.requests))
+
+    def test_login_by_flags_counts_more(self):
+        """Also where the secret says that it is ECR."""
+        daemon = self.launch(
+            self.given(self.aws.make_keys()), "--registry-username", "AWS",
+            "--registry-password-file", self.file("of-yesterday"))
+        self.wait_failed(daemon, "40[13] from the registry")
+        config = self.file(json.dumps({"auths": {self.registry.host: {
+            "username": "AWS", "password": "of-yesterday"}}}))
+        daemon = self.launch(self.given(self.aws.make_keys()),
+                             "--registry-config", config)
+        self.wait_failed(daemon, "40[13] from the registry")
+        self.assertEqual(self.aws.calls, [])
 
     def test_region_by_its_other_name(self):
         keys = self.given(self.aws.make_keys(), region=None)

@@ -227,7 +227,8 @@ class Credentials(RegistryCase):
         self.assertEqual(tokens.requests, [("/token?tenant=one", None)])
 
     def test_token_server_that_refuses(self):
-        tokens = TokenServer(self.folder(), self.authority, USER, "another")
+        tokens = TokenServer(self.folder(), self.authority, USER,
+                             "an0ther-password")
         self.addCleanup(tokens.stop)
         registry = Registry(self.folder(), self.authority, tokens=tokens)
         self.addCleanup(registry.stop)
