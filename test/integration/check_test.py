@@ -2,6 +2,7 @@
 together with what to do about it; and what holds whatever is wrong."""
 import concurrent.futures
 import os
+import re
 import shlex
 import signal
 import threading
@@ -62,6 +63,15 @@ class Check(Case):
 
     def test_there_are_at_least_25_causes(self):
         self.assertGreaterEqual(len({row[1] for row in CAUSES}), 25)
+
+    def test_every_cause_has_a_row(self):
+        """What the program can advise, it is made to advise here."""
+        table = os.path.join(os.path.dirname(__file__), *[os.pardir] * 2,
+                             "daemon", "advice.c")
+        with open(table, encoding="utf-8") as file:
+            names = re.findall(r'\] = \{\s*"([a-z0-9-]+)"', file.read())
+        self.assertGreaterEqual(len(names), 25)
+        self.assertEqual(set(names), {row[1] for row in CAUSES})
 
     def test_all_is_well(self):
         folder = self.stage.folder()

@@ -10,7 +10,7 @@ from . import artifact
 from .faulty import error
 from .registry import PATH
 from .stage import (AWS_SECRET, LAYER, PASSWORD, USER, Run, closed_port,
-                    in_mounts, proxy, without_privileges)
+                    in_mounts, on_a_bad_disk, proxy, without_privileges)
 
 CAUSES = []  # (name, cause, verdict, what the error says, set_up)
 
@@ -484,6 +484,11 @@ def data_directory_that_cannot_be_made(stage):
 @cause("data-dir-no-folder")
 def data_directory_that_is_a_file(stage):
     return Run(*stage.plain(), "--data-dir", stage.file(""))
+
+
+@cause("data-dir-io", says="Input/output error")
+def disk_that_fails(stage):
+    return Run(*stage.plain(), *stage.data(), wrapper=on_a_bad_disk())
 
 
 @cause("store-format")
