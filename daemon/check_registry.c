@@ -96,8 +96,10 @@ static void tell_login(struct check *check, const struct oci_settings *settings)
 		report_ok(check, names[LOGIN], "%s knows %s", host, credentials->username);
 	else if (credentials->registry_token || credentials->identity_token)
 		report_ok(check, names[LOGIN], "%s takes the token", host);
-	else if (settings->aws.access_key || settings->aws.is_ecr || strstr(host, ".dkr.ecr"))
-		report_ok(check, names[LOGIN], "%s takes the AWS credentials", host);
+	else if (oci_uses_aws(settings))
+		report_ok(check, names[LOGIN], "%s takes the AWS credentials%s", host,
+		          settings->aws.kind == OCI_AWS_CHAIN ? " found here, if it asks for any"
+		                                              : "");
 	else
 		report_ok(check, names[LOGIN],
 		          "anonymous: no credentials are given for %s, and none are asked for",

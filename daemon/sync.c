@@ -440,6 +440,21 @@ static void tell_unknown_keys(struct sync *sync)
 	         (struct log_field[]){ { "keys", names.data }, { NULL, NULL } });
 }
 
+/* The flag is warned of at the start; the secret can say so at any time. */
+static void tell_unchecked(struct sync *sync, const struct oci_settings *source)
+{
+	static const char subject[] = "secret's trust";
+
+	if (sync->config->registry_insecure)
+		return;
+	if (!source->insecure)
+		(void)recurring_over(sync->troubles, subject);
+	else if (recurring_happened(sync->troubles, subject, source->reference.host,
+	                            clock_now_ms()))
+		log_line(LOG_WARNING,
+		         "The registry's certificate is not checked (insecureSkipVerify)", NULL);
+}
+
 static void on_notice(void *ctx, enum oci_notice_kind kind, const char *source, const char *subject,
                       const char *detail, int64_t pause_ms)
 {
@@ -484,6 +499,7 @@ static int renew_client(struct sync *sync, struct err *err)
 	if (recurring_over(sync->troubles, "secret"))
 		log_line(LOG_INFO, "The registry secret is there", NULL);
 	tell_unknown_keys(sync);
+	tell_unchecked(sync, &registry.sources[0]);
 	sync->client = oci_client_new(registry.sources, registry.count,
 	                              &(struct oci_observer){ on_notice, sync }, sync->cancel, err);
 	sync->seen = seen;

@@ -210,12 +210,45 @@ int exchange_take_body(struct exchange *exchange, long status, int64_t length, c
 	return 0;
 }
 
+/* How many bytes of text say the secret, or 0. JSON may have a backslash before a slash. */
+static size_t repeats(const char *text, size_t size, const char *secret)
+{
+	size_t used = 0;
+
+	for (; *secret; secret++) {
+		if (*secret == '/' && used < size && text[used] == '\\')
+			used++;
+		if (used == size || text[used++] != *secret)
+			return 0;
+	}
+	return used;
+}
+
+/* Some servers show what they were asked. That goes into a log, and who asked must not. */
+static void hide_authorization(struct exchange *exchange)
+{
+	const char *space = exchange->authorization ? strchr(exchange->authorization, ' ') : NULL;
+	const char *secret = space ? space + 1 : exchange->authorization;
+	struct buf *body = &exchange->body;
+
+	if (!secret || !*secret)
+		return;
+	for (size_t i = 0; i < body->size; i++) {
+		size_t used = repeats(body->data + i, body->size - i, secret);
+
+		memset(body->data + i, '*', used);
+		i += used ? used - 1 : 0;
+	}
+}
+
 void exchange_end(struct exchange *exchange, long status, int64_t length)
 {
 	int64_t end = exchange->received + begin_of(exchange, status);
 	struct err err;
 
 	exchange->status = status;
+	if (!is_wanted(exchange, status))
+		hide_authorization(exchange);
 	if (!is_wanted(exchange, status) || exchange->method == EXCHANGE_HEAD || exchange->size < 0)
 		return;
 	if (check_length(exchange, status, length) || end == exchange->size)

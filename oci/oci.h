@@ -171,6 +171,12 @@ struct oci_settings {
 	const char *user_agent;
 };
 
+/*
+ * Whether the settings' registry is logged in to by AWS credentials: said so, or
+ * its host is one of ECR's and no other credentials are given for it.
+ */
+bool oci_uses_aws(const struct oci_settings *settings);
+
 /* What an operator should know although nothing has failed yet. */
 enum oci_notice_kind {
 	OCI_NOTICE_RETRY,          /* all sources failed; they are asked again after a pause */

@@ -7,7 +7,7 @@ import ssl
 import unittest
 import urllib.parse
 
-from lib import artifact, tree
+from lib import artifact, hidden, secret, tree
 from lib.case import FakeCase
 from lib.faulty import blob, error
 from lib.registry import PATH
@@ -255,6 +255,7 @@ class Digests(OddCase):
 class Logins(OddCase):
     def test_identity_token(self):
         """A refresh token is posted, never put into a URL."""
+        hidden.hide("refresh/+&=token", "refresh%2F", "short-lived")
         asked = []
 
         def give(request):
@@ -279,9 +280,9 @@ class Logins(OddCase):
             "grant_type": ["refresh_token"], "service": ["the,one"],
             "client_id": ["specman"], "refresh_token": ["refresh/+&=token"],
             "scope": [f"repository:{PATH}:pull"]}])
-        self.assertNotIn("refresh/", daemon.log())
 
     def test_registry_token(self):
+        hidden.hide("as-it-is")
         for method in ("GET", "HEAD"):
             self.fake.on(method, "^/v2/", lambda request: request.headers.get(
                 "Authorization") != "Bearer as-it-is" and request.reply(401))
@@ -290,6 +291,20 @@ class Logins(OddCase):
             json.dump({"auths": {f"https://{self.fake.host}/v2/": {
                 "registrytoken": "as-it-is"}}}, file)
         self.check_served(self.run_daemon("--registry-config", config))
+
+    def test_token_of_the_secret(self):
+        """Without a username it is a Bearer token as it is."""
+        for method in ("GET", "HEAD"):
+            self.fake.on(method, "^/v2/", lambda request: request.headers.get(
+                "Authorization") != "Bearer of-the-secret"
+                and request.reply(401))
+        with open(self.authority.ca, encoding="ascii") as file:
+            mounted = secret.Secret(
+                os.path.join(self.folder(), "secret"), endpoint=self.fake.url,
+                baseContentPath=PATH.partition("/")[0], caCert=file.read(),
+                token="of-the-secret\n")
+        self.check_served(self.start("--registry-secret-dir", mounted.folder,
+                                     "--poll-interval", "1h"))
 
     def test_realm_in_the_link_local_network(self):
         """The metadata service of a cloud is no token server."""

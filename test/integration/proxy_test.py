@@ -197,6 +197,23 @@ class Proxy(FrontCase):
                 "all_proxy": self.url})
             self.assertEqual(self.requests_of(daemon), set())
 
+    def test_names_that_are_no_matter_of_the_proxy(self):
+        """Asked directly, the name is looked up here, and is nowhere."""
+        for exceptions in (".example.test", "example.test", "x,*.example.test",
+                           " Registry.Example.Test:443 "):
+            with self.subTest(exceptions):
+                daemon = self.sync(NAME, env={"HTTPS_PROXY": self.url,
+                                              "NO_PROXY": exceptions})
+                self.check_failed(daemon, f"{NAME}: .*esolve")
+        for exceptions in (".registry.example.test", "ample.test",
+                           "example.test:80"):
+            with self.subTest(exceptions):
+                daemon = self.sync(NAME, env={"HTTPS_PROXY": self.url,
+                                              "NO_PROXY": exceptions})
+                self.check_failed(daemon, "the proxy " + self.proxy.host)
+        self.assertEqual(set(self.proxy.requests()[self.seen:]),
+                         {f"CONNECT {NAME}:443"})
+
     def test_what_is_no_exception(self):
         daemon = self.sync(self.elsewhere, env={
             "https_proxy": self.url, "HTTPS_PROXY": "",

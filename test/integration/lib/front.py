@@ -12,7 +12,7 @@ import socket
 import ssl
 import threading
 
-from . import proc
+from . import hidden, proc
 from .wait import until
 
 ELSEWHERE = "0.0.0.0"
@@ -134,6 +134,7 @@ class Tinyproxy(_Program):
 
     def __init__(self, folder, user=None, password=None, only_port=None):
         self.user, self.password = user, password
+        hidden.hide(password)
         self.only_port = only_port
         super().__init__(folder)
 

@@ -216,6 +216,40 @@ static void names_errors(void **state)
 	}
 }
 
+/* Some servers show the request in their errors. */
+static void hides_what_authorization_said(void **state)
+{
+	static const struct {
+		long status;
+		const char *authorization, *body, *kept;
+	} rows[] = {
+		{ 400, "Bearer a.b/c", "you sent a.b/c, twice: a.b/ca.b/c",
+		  "you sent *****, twice: **********" },
+		{ 403, "Basic dTpw/w==", "\"Basic dTpw\\/w==\"", "\"Basic *********\"" },
+		{ 401, "raw-token", "raw-toke raw-token", "raw-toke *********" },
+		{ 500, "Bearer abab", "aabab", "a****" },
+		{ 404, NULL, "nothing to hide", "nothing to hide" },
+		{ 404, "Bearer ", "nothing to hide", "nothing to hide" },
+		{ 200, "Bearer a", "a manifest stays as it is", "a manifest stays as it is" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LEN(rows); i++) {
+		CLEANUP(exchange_release)
+		struct exchange exchange = {
+			.authorization = rows[i].authorization,
+			.size = EXCHANGE_ANY_SIZE,
+			.max_bytes = 1000,
+		};
+		size_t size = strlen(rows[i].body);
+
+		assert_int_equal(
+			exchange_take_body(&exchange, rows[i].status, -1, rows[i].body, size), 0);
+		exchange_end(&exchange, rows[i].status, -1);
+		assert_string_equal(buf_text(&exchange.body), rows[i].kept);
+	}
+}
+
 /* What a 404 is worth depends on what was asked, and on who answers. */
 static void tells_absences_apart(void **state)
 {
@@ -349,6 +383,7 @@ int main(void)
 		cmocka_unit_test(lets_the_known_part_go_at_once),
 		cmocka_unit_test(reads_error_bodies),
 		cmocka_unit_test(names_errors),
+		cmocka_unit_test(hides_what_authorization_said),
 		cmocka_unit_test(tells_absences_apart),
 	};
 
