@@ -35,7 +35,7 @@ class EachCause(Case):
     @classmethod
     def setUpClass(cls):
         cls.stage = Stage(cls)
-        cls.pool = concurrent.futures.ThreadPoolExecutor(32)
+        cls.pool = concurrent.futures.ThreadPoolExecutor(8)
         cls.addClassCleanup(cls.pool.shutdown)
         cls.runs = {}
         for title, _, _, _, set_up in CAUSES:
