@@ -174,22 +174,33 @@ static bool lacks_list(const struct layout *layout, const struct item *item)
 	return lacks;
 }
 
-static int open_aside(const struct layout *layout, const struct item *item, struct err *err)
+/* Open what lies there, of whatever size: that is part of what the hash says. */
+static int open_item(const struct layout *layout, struct item *item, bool is_aside, struct err *err)
 {
-	char name[DIGEST_TEXT_SIZE];
-	int fd = openat(layout->quarantine, digest_hex(&item->digest, name),
+	char object[LAYOUT_OBJECT_SIZE], aside[DIGEST_TEXT_SIZE];
+	const char *name = is_aside ? digest_hex(&item->digest, aside)
+	                            : layout_object_name(&item->digest, object);
+	CLEANUP(cleanup_fd)
+	int fd = openat(is_aside ? layout->quarantine : layout->objects, name,
 	                O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct stat st;
 
-	return fd < 0 ? err_set_sys(err, errno, "open quarantine/%s", name) : fd;
+	if (fd < 0 && errno == ENOENT)
+		return err_set(err, ERR_NOT_FOUND, "object %s is missing", name);
+	if (fd < 0 || fstat(fd, &st))
+		return err_set_sys(err, errno, "open object %s", name);
+	if (!S_ISREG(st.st_mode))
+		return err_set(err, ERR_DIGEST, "object %s is no file", name);
+	item->size = (uint64_t)st.st_size;
+	return steal_fd(&fd);
 }
 
 /* Begin with an object. One that can't be opened is dealt with at once. */
-static int start_check(struct store_scrub *scrub, struct check *check, const struct item *item,
+static int start_check(struct store_scrub *scrub, struct check *check, struct item *item,
                        bool is_aside, struct err *err)
 {
 	struct store *store = scrub->store;
-	int fd = is_aside ? open_aside(&store->layout, item, err)
-	                  : object_open(&store->layout, &item->digest, item->size, err);
+	int fd = open_item(&store->layout, item, is_aside, err);
 
 	if (fd < 0) {
 		if (is_aside || err->kind == ERR_NOT_FOUND)
@@ -455,7 +466,7 @@ static int next(struct store_scrub *scrub, bool *out_ended, struct err *err)
 	if (!scrub->is_listed)
 		return list_folder(scrub, err);
 	if (scrub->item_at < scrub->item_count) {
-		const struct item *item = &scrub->items[scrub->item_at++];
+		struct item *item = &scrub->items[scrub->item_at++];
 
 		return start_check(scrub, &scrub->check, item, scrub->folder == FOLDERS, err);
 	}
