@@ -17,7 +17,7 @@
 
 enum {
 	LOOK_MS = 2000,
-	HEAL_MS = 30 * 1000, /* at least from a round's start to one for the sake of new damage */
+	HEAL_MS = 10 * 1000, /* from a round to one for the sake of new damage */
 	BACK_OFF_MAX = 10,
 };
 
@@ -50,17 +50,15 @@ static int64_t pause_ms(const struct config *config, int64_t back_off)
 
 /* What a round began with: a change of it is a reason for the next. */
 struct seen {
-	int64_t at_ms;
 	uint64_t fingerprint; /* of the secret */
 	uint64_t damages;
 };
 
 /* Whether there is something new before it is time. */
-static bool is_news(const struct poller *poller, const struct seen *seen)
+static bool is_news(const struct poller *poller, const struct seen *seen, int64_t waited_ms)
 {
 	return registry_fingerprint(poller->config) != seen->fingerprint ||
-	       (sync_damages(poller->sync) != seen->damages &&
-	        clock_now_ms() - seen->at_ms >= HEAL_MS);
+	       (waited_ms >= HEAL_MS && sync_damages(poller->sync) != seen->damages);
 }
 
 /* Wait until it is time, a trigger or a stop; look for news meanwhile. */
@@ -68,12 +66,13 @@ static void wait_for_round(struct poller *poller, int64_t until_ms, const struct
 {
 	struct pollfd fds[] = { { .fd = cancel_fd(poller->cancel), .events = POLLIN },
 		                { .fd = poller->trigger_fd, .events = POLLIN } };
+	const int64_t start_ms = clock_now_ms();
 
 	for (;;) {
 		int64_t left = until_ms - clock_now_ms();
 		uint64_t count;
 
-		if (left <= 0 || is_news(poller, seen))
+		if (left <= 0 || is_news(poller, seen, clock_now_ms() - start_ms))
 			return;
 		if (poll(fds, 2, left < LOOK_MS ? (int)left : LOOK_MS) <= 0)
 			continue;
@@ -114,7 +113,7 @@ static void *run(void *ctx)
 	int64_t back_off = 1;
 
 	while (!cancel_is_raised(poller->cancel)) {
-		const struct seen seen = { clock_now_ms(), registry_fingerprint(poller->config),
+		const struct seen seen = { registry_fingerprint(poller->config),
 			                   sync_damages(poller->sync) };
 		enum sync_result result = go_round(poller);
 

@@ -116,8 +116,14 @@ static int place(struct object_writer *writer, const struct digest *digest, stru
 
 	if ((writer->held || writer->fd < 0) && write_block(writer, err))
 		return -1;
-	if (layout_place(layout->tmp, writer->name, layout->objects, digest, err))
-		return -1;
+	if (layout_place(layout->tmp, writer->name, layout->objects, digest, err)) {
+		if (err->sys != EISDIR)
+			return -1;
+		/* A folder lies there, where a damaged object was. */
+		object_put_aside(layout, digest);
+		if (layout_place(layout->tmp, writer->name, layout->objects, digest, err))
+			return -1;
+	}
 	if (close(steal_fd(&writer->fd))) {
 		int sys = errno;
 
@@ -247,8 +253,13 @@ void object_put_aside(const struct layout *layout, const struct digest *digest)
 	char name[LAYOUT_OBJECT_SIZE];
 	char aside[DIGEST_TEXT_SIZE];
 
-	(void)renameat(layout->objects, layout_object_name(digest, name), layout->quarantine,
-	               digest_hex(digest, aside));
+	(void)layout_object_name(digest, name);
+	(void)digest_hex(digest, aside);
+	if (renameat(layout->objects, name, layout->quarantine, aside) && errno != ENOENT) {
+		/* A file there and a folder here, or the other way round. */
+		object_forget_aside(layout, aside);
+		(void)renameat(layout->objects, name, layout->quarantine, aside);
+	}
 }
 
 void object_forget_aside(const struct layout *layout, const char *name)
