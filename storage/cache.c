@@ -7,15 +7,18 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/cleanup.h"
 
 enum {
 	KEY_BYTES = 32,
-	MALLOC_BYTES = 16,      /* what an allocation costs beside its size */
-	BYTES_PER_PLACE = 1024, /* of the limit: so many bytes for a place in the table */
-	SMALL_SHARE = 10,       /* the small queue is a tenth, as in the paper */
-	USES_MAX = 3,           /* a counter of two bits, as in the paper */
+	PAGE_BYTES = 4096,
+	MAPPED_BYTES = 32 * 1024, /* from here on a piece has pages of its own */
+	MALLOC_BYTES = 16,        /* what an allocation costs beside its size */
+	BYTES_PER_PLACE = 1024,   /* of the limit: so many bytes for a place in the table */
+	SMALL_SHARE = 10,         /* the small queue is a tenth, as in the paper */
+	USES_MAX = 3,             /* a counter of two bits, as in the paper */
 	MOVES_MAX = 64, /* second chances at one insertion: bounds the time under the mutex */
 };
 
@@ -23,10 +26,12 @@ struct cache_piece {
 	unsigned char object[KEY_BYTES];
 	uint32_t part;
 	unsigned char uses; /* since it came into its queue; guarded by the cache's mutex */
+	bool is_mapped;
 	atomic_uint references;
 	struct cache_piece *chained; /* next in its place of the table */
 	struct cache_piece *younger; /* next in its queue, or in a list of victims */
 	size_t size;
+	size_t cost; /* all that it takes */
 	unsigned char bytes[];
 };
 
@@ -100,9 +105,36 @@ void cache_free(struct cache *cache)
 
 /* ---- pieces ---- */
 
+/*
+ * Pieces come and go in all sizes, from all threads: in malloc's heaps, holes
+ * would grow to as much as the pieces themselves. Pages are given back at once.
+ */
+static struct cache_piece *allocate(size_t size)
+{
+	size_t cost = (sizeof(struct cache_piece) + size + PAGE_BYTES - 1) / PAGE_BYTES *
+	              PAGE_BYTES;
+	struct cache_piece *piece = MAP_FAILED;
+
+	if (size >= MAPPED_BYTES)
+		piece = mmap(NULL, cost, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		             0);
+	/* Mappings may run out (vm.max_map_count) where memory does not. */
+	if (piece == MAP_FAILED) {
+		piece = malloc(sizeof(*piece) + size);
+		if (!piece)
+			return NULL;
+		piece->is_mapped = false;
+		piece->cost = sizeof(*piece) + size + MALLOC_BYTES;
+		return piece;
+	}
+	piece->is_mapped = true;
+	piece->cost = cost;
+	return piece;
+}
+
 struct cache_piece *cache_piece_new(const struct cache_key *key, size_t size, struct err *err)
 {
-	struct cache_piece *piece = malloc(sizeof(*piece) + size);
+	struct cache_piece *piece = allocate(size);
 
 	if (!piece) {
 		(void)err_set_sys(err, ENOMEM, "%zu bytes of content", size);
@@ -120,7 +152,11 @@ struct cache_piece *cache_piece_new(const struct cache_key *key, size_t size, st
 
 void cache_piece_put(struct cache_piece *piece)
 {
-	if (piece && atomic_fetch_sub(&piece->references, 1) == 1)
+	if (!piece || atomic_fetch_sub(&piece->references, 1) != 1)
+		return;
+	if (piece->is_mapped)
+		(void)munmap(piece, piece->cost);
+	else
 		free(piece);
 }
 
@@ -132,11 +168,6 @@ unsigned char *cache_piece_bytes(struct cache_piece *piece)
 size_t cache_piece_size(const struct cache_piece *piece)
 {
 	return piece->size;
-}
-
-static size_t cost_of(const struct cache_piece *piece)
-{
-	return sizeof(*piece) + piece->size + MALLOC_BYTES;
 }
 
 /* ---- the table ---- */
@@ -193,7 +224,7 @@ static void push(struct queue *queue, struct cache_piece *piece)
 	else
 		queue->oldest = piece;
 	queue->youngest = piece;
-	queue->bytes += cost_of(piece);
+	queue->bytes += piece->cost;
 }
 
 static struct cache_piece *pop(struct queue *queue)
@@ -203,7 +234,7 @@ static struct cache_piece *pop(struct queue *queue)
 	queue->oldest = piece->younger;
 	if (!queue->oldest)
 		queue->youngest = NULL;
-	queue->bytes -= cost_of(piece);
+	queue->bytes -= piece->cost;
 	return piece;
 }
 
@@ -291,14 +322,14 @@ struct cache_piece *cache_keep_take(struct cache *cache, struct cache_piece *pie
 	struct cache_piece *victims = NULL;
 	struct cache_piece *other;
 
-	if (cost_of(piece) > cache->limit)
+	if (piece->cost > cache->limit)
 		return piece;
 	(void)pthread_mutex_lock(&cache->mutex);
 	other = find(cache, piece->object, piece->part);
 	if (other) {
 		use(other);
 	} else {
-		victims = make_room(cache, cost_of(piece));
+		victims = make_room(cache, piece->cost);
 		insert(cache, piece);
 		atomic_fetch_add(&piece->references, 1); /* the cache's own */
 	}

@@ -257,6 +257,36 @@ class Rot(RotCase):
         self.daemon.wait_log('msg="Hashes of a large file made anew"')
 
 
+class Memory(FakeCase):
+    LIMIT = 8 << 20
+
+    @unittest.skipIf(scale() > 1, "a sanitizer keeps what was freed")
+    def test_many_sizes_leave_no_holes(self):
+        files = {f"{number}.bin": tree.binary(number, number * 37 % 997 * 1024)
+                 for number in range(80)}
+        files.update({f"{number}.yaml": tree.text(number, number * 37 % 8000)
+                      for number in range(300)})
+        self.fake.push("1.0.0", artifact.tgz(files))
+        daemon = self.run_daemon("--cache-size", str(self.LIMIT),
+                                 "--scrub-interval", "off")
+        daemon.wait_log(r"msg=Published\b")
+        clients = [self.client(daemon) for _ in range(4)]
+        for client in clients:
+            client.get("/0.yaml")
+        before = resident(daemon)
+        rng = random.Random(1)
+        for _ in range(2000):
+            name = rng.choice(sorted(files))
+            self.assertEqual(rng.choice(clients).get("/" + name).body,
+                             files[name])
+        self.assertLess(resident(daemon) - before, 1.25 * self.LIMIT)
+
+
+def resident(daemon):
+    with open(f"/proc/{daemon.process.pid}/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 class Away(RotCase):
     def test_without_a_registry_the_rest_is_served(self):
         self.serve("--scrub-interval", "off", "--cache-size", "0")
