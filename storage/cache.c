@@ -69,7 +69,8 @@ struct cache *cache_new(size_t limit, struct err *err)
 		while (count * BYTES_PER_PLACE < limit)
 			count *= 2;
 		cache->mask = count - 1;
-		cache->table_bytes = count * (sizeof(*cache->places) + sizeof(*cache->ghosts));
+		cache->table_bytes = count *
+		                     (sizeof(struct cache_piece *) + sizeof(*cache->ghosts));
 		cache->limit = limit > cache->table_bytes ? limit - cache->table_bytes : 0;
 		cache->places = calloc(count, sizeof(struct cache_piece *));
 		cache->ghosts = calloc(count, sizeof(*cache->ghosts));
