@@ -260,7 +260,6 @@ class Rot(RotCase):
 class Memory(FakeCase):
     LIMIT = 8 << 20
 
-    @unittest.skipIf(scale() > 1, "a sanitizer keeps what was freed")
     def test_many_sizes_leave_no_holes(self):
         files = {f"{number}.bin": tree.binary(number, number * 37 % 997 * 1024)
                  for number in range(80)}
@@ -279,7 +278,8 @@ class Memory(FakeCase):
             name = rng.choice(sorted(files))
             self.assertEqual(rng.choice(clients).get("/" + name).body,
                              files[name])
-        self.assertLess(resident(daemon) - before, 1.25 * self.LIMIT)
+        if scale() == 1:  # a sanitizer keeps what was freed
+            self.assertLess(resident(daemon) - before, 1.25 * self.LIMIT)
 
 
 def resident(daemon):
