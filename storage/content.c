@@ -2,8 +2,8 @@
  * Contents of files; see storage.h. Nothing is given out that was not compared
  * with a hash after it was read: a small object with its name, a block of a
  * large one with the list that was made when the object was written (blocks.h).
- * So no request waits for more than one MiB to be hashed, and damage that comes
- * after the first read is found as well.
+ * So no request waits for more than one MiB to be hashed (that list of an object
+ * of 4 GiB is one, too), and damage that comes after the first read is found as well.
  */
 #include <errno.h>
 #include <stdio.h>

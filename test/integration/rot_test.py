@@ -242,7 +242,6 @@ class Rot(RotCase):
 
     def test_lists_of_hashes_that_are_lost_are_made_anew(self):
         self.serve("--scrub-interval", "off", "--cache-size", "0")
-        client = self.client(self.daemon)
         shutil.rmtree(os.path.join(self.daemon.data, "blocks"),
                       ignore_errors=True)
         os.makedirs(os.path.join(self.daemon.data, "blocks"))

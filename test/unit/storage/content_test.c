@@ -5,7 +5,7 @@
 #include "rot.h"
 
 /* Stands before libc's: reading fails while read_errno is set. */
-static int read_errno;
+int read_errno;
 
 ssize_t pread(int fd, void *bytes, size_t size, off_t at)
 {
@@ -317,6 +317,37 @@ static void lists_are_swept_with_their_objects(void **state)
 	free(large);
 }
 
+/* Another tag with the same layer: what is damaged is not taken over. */
+static void damage_is_not_republished(void **state)
+{
+	struct fixture *f = *state;
+	char *large = letters(LARGE_BYTES);
+	struct store_release release;
+	struct store_source source = { "1.1.0", "", &release.manifest, &release.layer };
+	char path[96];
+	struct err err;
+
+	publish_rotten(f, "1.0.0", large);
+	assert_int_equal(store_release_find(f->store, "1.0.0", &release, &err), 0);
+	flip(object_path(f, "objects", "small"), 0);
+	assert_string_equal(look(f, "small"), "<digest>");
+	assert_int_equal(store_republish(f->store, &source, &release, &err), -1);
+	assert_int_equal(err.kind, ERR_NOT_FOUND);
+	publish_rotten(f, "1.0.0", large);
+	/* Nor from a release whose own file is damaged, which is told and wants healing, too. */
+	assert_int_equal(store_release_find(f->store, "1.0.0", &release, &err), 0);
+	(void)snprintf(path, sizeof(path), "%s/releases/1.0.0.mtree", f->dir);
+	flip(path, 50);
+	assert_true(wants_healing(f, "1.0.0"));
+	assert_int_equal(f->events[STORE_RELEASE_BROKEN], 1);
+	assert_int_equal(store_republish(f->store, &source, &release, &err), -1);
+	assert_int_equal(err.kind, ERR_NOT_FOUND);
+	assert_string_equal(look(f, "small"), "text");
+	publish_rotten(f, "1.0.0", large);
+	assert_false(wants_healing(f, "1.0.0"));
+	free(large);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -327,6 +358,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(every_kind_of_damage, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_the_disk_can_not_read, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_missing_list_is_made_anew, setup, teardown),
+		cmocka_unit_test_setup_teardown(damage_is_not_republished, setup, teardown),
 		cmocka_unit_test_setup_teardown(lists_are_swept_with_their_objects, setup,
 		                                teardown),
 	};
