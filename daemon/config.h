@@ -50,7 +50,9 @@ struct config {
 	int64_t max_releases; /* 0: no limit */
 	bool prune;
 	const char *data_dir;
-	int64_t disk_reserve; /* bytes */
+	int64_t disk_reserve;      /* bytes */
+	int64_t cache_size;        /* bytes */
+	int64_t scrub_interval_ms; /* 0: never */
 	struct config_listen listen;
 	struct config_listen admin_listen;
 	int64_t workers;

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "object.h"
 #include "release.h"
 #include "store.h"
 #include "tree.h"
@@ -47,10 +46,8 @@ static int lay_over(void *ctx, const char *path, const struct tree_item *item, s
 		return 0;
 	}
 	placed.release = overlay->release;
-	if (item->kind == TREE_FILE && !damage_is_known(overlay->store, &item->content) &&
-	    !object_is_there(&overlay->store->layout, &item->content, item->size))
-		damage_note(overlay->store, &item->content, path,
-		            "its object is missing or cut off");
+	if (item->kind == TREE_FILE)
+		damage_look(overlay->store, &item->content, item->size, path);
 	if (tree_put(overlay->tree, path, &placed, TREE_REPLACE, &conflict, err))
 		return -1;
 	if (conflict)

@@ -158,7 +158,7 @@ class Check(Case):
         flags = ["--repository", fake.repository(), "--registry-ca",
                  self.stage.authority.ca, "--poll-interval", "1h"]
         daemon = self.start(*flags)
-        daemon.wait_log("msg=Published")
+        daemon.wait_log('msg="Sync done"')
         before = daemon.mark()
         code, stdout, _ = check(Run(*flags, "--data-dir", daemon.data))
         self.assertEqual(code, 0, stdout)
