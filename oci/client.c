@@ -550,7 +550,8 @@ static int ask_bytes(struct line *line, struct blob_question *question, struct e
 	struct pull *pull = &question->pull;
 	struct err other;
 
-	if (!line->source.ops->blob(line->source.self, pull, err) && !pull_end(pull, err))
+	if ((pull_is_full(pull) || !line->source.ops->blob(line->source.self, pull, err)) &&
+	    !pull_end(pull, err))
 		return ASK_DONE;
 	if (pull->sink_failed)
 		return ASK_FINAL;
@@ -592,7 +593,9 @@ int oci_blob(struct oci_client *client, const struct oci_descriptor *blob,
 
 	(void)snprintf(question.subject, sizeof(question.subject), "blob %s",
 	               digest_format(&blob->digest, text));
-	failed = pull_init(&wanted.pull, blob, sink, err) || ask_any(client, &question, &line, err);
+	failed = pull_init(&wanted.pull, blob, sink, err) || pull_take_held(&wanted.pull, err);
+	wanted.begun_at = wanted.pull.received;
+	failed = failed || ask_any(client, &question, &line, err);
 	pull_release(&wanted.pull);
 	return failed ? in_context(client, question.subject, err) : 0;
 }

@@ -17,6 +17,32 @@ void pull_release(struct pull *pull)
 	pull->hasher = NULL;
 }
 
+int pull_take_held(struct pull *pull, struct err *err)
+{
+	const uint64_t held = pull->sink->held;
+	char block[16384];
+	uint64_t at = 0;
+
+	pull->received = held <= (uint64_t)pull->blob->size ? (int64_t)held : 0;
+	if (held > (uint64_t)pull->blob->size)
+		return pull->sink->restart(pull->sink->ctx, err);
+	while (at < held) {
+		size_t part = held - at < sizeof(block) ? (size_t)(held - at) : sizeof(block);
+
+		if (pull->sink->read(pull->sink->ctx, block, part, at, err))
+			return pull_restart(pull, err);
+		if (hasher_add(pull->hasher, block, part, err))
+			return -1;
+		at += part;
+	}
+	return 0;
+}
+
+bool pull_is_full(const struct pull *pull)
+{
+	return pull->received && pull->received == pull->blob->size;
+}
+
 int pull_write(struct pull *pull, const void *bytes, size_t size, struct err *err)
 {
 	if ((int64_t)size > pull->blob->size - pull->received)

@@ -27,6 +27,12 @@ MUST_CHECK int pull_init(struct pull *pull, const struct oci_descriptor *blob,
                          const struct oci_sink *sink, struct err *err);
 void pull_release(struct pull *pull);
 
+/* Hash what the sink holds from an earlier transfer. What can't be read is forgotten. */
+MUST_CHECK int pull_take_held(struct pull *pull, struct err *err);
+
+/* Whether all bytes are there, so that no source need be asked; an empty blob is asked for. */
+bool pull_is_full(const struct pull *pull);
+
 /* Take the next bytes. ERR_DIGEST past the descriptor's size, or what the sink reports. */
 MUST_CHECK int pull_write(struct pull *pull, const void *bytes, size_t size, struct err *err);
 

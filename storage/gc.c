@@ -34,6 +34,7 @@ static int sweep_folder(const struct layout *layout, const char *folder,
 	CLEANUP(cleanup_dir) DIR *dir = open_dir(layout->objects, folder, err);
 	const struct dirent *entry;
 	struct err no_object;
+	int failed = 0;
 
 	if (!dir)
 		return -1;
@@ -50,8 +51,11 @@ static int sweep_folder(const struct layout *layout, const char *folder,
 			continue;
 		if (!unlinkat(dirfd(dir), entry->d_name, 0))
 			(*swept)++;
+		else if (errno != ENOENT && !failed)
+			failed = err_set_sys(err, errno, "remove objects/%s/%s", folder,
+			                     entry->d_name);
 	}
-	return 0;
+	return failed;
 }
 
 int gc_sweep(const struct layout *layout, const struct digest_set *marked, uint64_t *out_swept,
@@ -59,14 +63,15 @@ int gc_sweep(const struct layout *layout, const struct digest_set *marked, uint6
 {
 	CLEANUP(cleanup_dir) DIR *dir = open_dir(layout->objects, ".", err);
 	const struct dirent *entry;
-	uint64_t swept = 0;
+	struct err later;
+	int failed = 0;
 
+	*out_swept = 0;
 	if (!dir)
 		return -1;
 	while ((entry = readdir(dir)))
 		if (strlen(entry->d_name) == 2 && strspn(entry->d_name, "0123456789abcdef") == 2 &&
-		    sweep_folder(layout, entry->d_name, marked, &swept, err))
-			return -1;
-	*out_swept = swept;
-	return 0;
+		    sweep_folder(layout, entry->d_name, marked, out_swept, failed ? &later : err))
+			failed = -1;
+	return failed;
 }

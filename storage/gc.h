@@ -10,8 +10,9 @@
 
 /*
  * Remove each object that is not in marked, and count them. Names that are no
- * objects (lost+found, .nfs*) are left alone; an object that is busy stays for
- * the next sweep. ERR_IO when a folder can't be listed.
+ * objects (lost+found, .nfs*) are left alone. What can't be listed or removed is
+ * passed over and stays for the next sweep: ERR_IO tells of the first such.
+ * *out_swept is set in any case.
  */
 MUST_CHECK int gc_sweep(const struct layout *layout, const struct digest_set *marked,
                         uint64_t *out_swept, struct err *err);

@@ -16,13 +16,20 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 
-enum { BLOCK_BYTES = 256 * 1024 };
+enum {
+	BLOCK_BYTES = 256 * 1024,
+	/* The room is looked at so often: after as many bytes, or files. */
+	LOOK_BYTES = 8 * 1024 * 1024,
+	LOOK_FILES = 256,
+};
 
 struct object_writer {
 	const struct layout *layout;
 	struct hasher *hasher;
-	int fd; /* -1 while all content is in block */
-	char name[LAYOUT_TMP_SIZE];
+	int fd;                     /* -1 while all content is in block */
+	char name[LAYOUT_TMP_SIZE]; /* "" without a file in tmp/ */
+	size_t unlooked_bytes;      /* written since the room was looked at */
+	unsigned unlooked_files;
 	uint64_t size;
 	size_t held; /* bytes in block that are not written */
 	unsigned char block[BLOCK_BYTES];
@@ -38,6 +45,9 @@ struct object_writer *object_writer_new(const struct layout *layout, struct err 
 	}
 	writer->layout = layout;
 	writer->fd = -1;
+	writer->name[0] = '\0';
+	writer->unlooked_bytes = LOOK_BYTES;
+	writer->unlooked_files = 0;
 	writer->size = 0;
 	writer->held = 0;
 	writer->hasher = hasher_new(DIGEST_SHA256, err);
@@ -50,11 +60,11 @@ struct object_writer *object_writer_new(const struct layout *layout, struct err 
 
 static void drop_file(struct object_writer *writer)
 {
-	if (writer->fd < 0)
-		return;
-	(void)close(writer->fd);
-	(void)unlinkat(writer->layout->tmp, writer->name, 0);
-	writer->fd = -1;
+	if (writer->fd >= 0)
+		(void)close(steal_fd(&writer->fd));
+	if (writer->name[0])
+		(void)unlinkat(writer->layout->tmp, writer->name, 0);
+	writer->name[0] = '\0';
 }
 
 void object_writer_free(struct object_writer *writer)
@@ -66,13 +76,33 @@ void object_writer_free(struct object_writer *writer)
 	free(writer);
 }
 
+/* A name is kept only for a file that was made. */
+static int create_file(struct object_writer *writer, struct err *err)
+{
+	writer->fd = layout_tmp_create(writer->layout, writer->name, err);
+	if (writer->fd < 0)
+		writer->name[0] = '\0';
+	return writer->fd < 0 ? -1 : 0;
+}
+
+/* What an archive unpacks to is not known before, so the room is checked on the way. */
+static int look_at_room(struct object_writer *writer, struct err *err)
+{
+	if (writer->unlooked_bytes < LOOK_BYTES && writer->unlooked_files < LOOK_FILES)
+		return 0;
+	if (layout_check_room(writer->layout, writer->held, err))
+		return -1;
+	writer->unlooked_bytes = 0;
+	writer->unlooked_files = 0;
+	return 0;
+}
+
 static int write_block(struct object_writer *writer, struct err *err)
 {
-	if (writer->fd < 0)
-		writer->fd = layout_tmp_create(writer->layout, writer->name, err);
-	if (writer->fd < 0 ||
+	if (look_at_room(writer, err) || (writer->fd < 0 && create_file(writer, err)) ||
 	    io_write_all(writer->fd, writer->block, writer->held, writer->name, err))
 		return -1;
+	writer->unlooked_bytes += writer->held;
 	writer->held = 0;
 	return 0;
 }
@@ -114,17 +144,22 @@ static int place(struct object_writer *writer, const struct digest *digest, stru
 	folder[2] = '\0';
 	if (write_block(writer, err))
 		return -1;
+	writer->unlooked_files++;
+	/* An error of an earlier write may show here (NFS): the object has no name yet. */
+	if (close(steal_fd(&writer->fd)))
+		return err_set_sys(err, errno, "close tmp/%s", writer->name);
 	if (mkdirat(layout->objects, folder, 0750) && errno != EEXIST)
 		return err_set_sys(err, errno, "create folder objects/%s", folder);
 	if (renameat(layout->tmp, writer->name, layout->objects, name))
 		return err_set_sys(err, errno, "rename to objects/%s", name);
-	if (close(steal_fd(&writer->fd))) {
-		int sys = errno;
-
-		(void)unlinkat(layout->objects, name, 0);
-		return err_set_sys(err, sys, "close objects/%s", name);
-	}
+	writer->name[0] = '\0';
 	return 0;
+}
+
+static bool can_be_shared(const struct object_writer *writer, const struct digest *digest)
+{
+	return writer->layout->trusts_objects &&
+	       object_is_there(writer->layout, digest, writer->size);
 }
 
 int object_writer_end(struct object_writer *writer, struct digest *out_digest, uint64_t *out_size,
@@ -134,7 +169,7 @@ int object_writer_end(struct object_writer *writer, struct digest *out_digest, u
 
 	if (hasher_end(writer->hasher, &digest, err))
 		return -1;
-	if (!object_is_there(writer->layout, &digest, writer->size) && place(writer, &digest, err))
+	if (!can_be_shared(writer, &digest) && place(writer, &digest, err))
 		return -1;
 	drop_file(writer);
 	*out_digest = digest;

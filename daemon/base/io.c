@@ -92,8 +92,8 @@ static int sync_folder(int dir_fd, const char *path, struct err *err)
 	return 0;
 }
 
-int io_replace_file(int dir_fd, const char *path, const void *bytes, size_t size, unsigned mode,
-                    struct err *err)
+int io_put_file(int dir_fd, const char *path, const void *bytes, size_t size, unsigned mode,
+                struct err *err)
 {
 	char beside[PATH_MAX];
 	CLEANUP(cleanup_fd) int fd = -1;
@@ -115,10 +115,18 @@ int io_replace_file(int dir_fd, const char *path, const void *bytes, size_t size
 		(void)err_set_sys(err, errno, "rename %s", beside);
 		goto fail;
 	}
-	return sync_folder(dir_fd, path, err);
+	return 0;
 fail:
 	(void)unlinkat(dir_fd, beside, 0);
 	return -1;
+}
+
+int io_replace_file(int dir_fd, const char *path, const void *bytes, size_t size, unsigned mode,
+                    struct err *err)
+{
+	return io_put_file(dir_fd, path, bytes, size, mode, err) || sync_folder(dir_fd, path, err)
+	               ? -1
+	               : 0;
 }
 
 uint64_t io_fingerprint(uint64_t hash, const struct stat *st)

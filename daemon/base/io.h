@@ -28,8 +28,17 @@ MUST_CHECK int io_read_file(int dir_fd, const char *path, struct buf *buf, struc
 
 /*
  * Make a file with this content appear as a whole: written beside its place
- * under a name of its own, made durable, renamed, its folder made durable.
- * An existing file is replaced. mode as in open(2).
+ * under a name of its own, made durable, renamed. An existing file is replaced.
+ * On an error nothing has changed; in particular what could not be made durable
+ * is thrown away and not synced once more, since the kernel reports a page that
+ * it could not write only once. mode as in open(2).
+ */
+MUST_CHECK int io_put_file(int dir_fd, const char *path, const void *bytes, size_t size,
+                           unsigned mode, struct err *err);
+
+/*
+ * io_put_file, then its folder is made durable: when that alone fails, the file
+ * is there and may be gone after a power loss.
  */
 MUST_CHECK int io_replace_file(int dir_fd, const char *path, const void *bytes, size_t size,
                                unsigned mode, struct err *err);
