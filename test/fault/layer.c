@@ -7,7 +7,8 @@
  *	FAULT_TRACE  a file that gets a line for each call, or unset
  *	FAULT_AT     the number of the call to fail at, from 1; 0 or unset: none
  *	FAULT_HOW    before | after: SIGKILL on that side of it; or an errno as a number
- *	FAULT_ON     with an errno: all later calls fail as well; a name: those of that name
+ *	FAULT_ON     with an errno: all later calls fail as well, if it is set
+ *	FAULT_ONLY   count for FAULT_AT only calls like this one: "fsync releases"
  *
  * A line of the trace, separated by tabs: number, call, result (0 or an errno),
  * inode, offset, path, second path, bytes in hex. Paths are relative to the
@@ -42,11 +43,12 @@ struct call {
 	const void *bytes;
 	size_t size;
 	unsigned number;
-	bool skip; /* it is to fail: error says how */
+	unsigned place; /* its number among those that FAULT_AT is about, or 0 */
+	bool skip;      /* it is to fail: error says how */
 	int error;
 };
 
-static atomic_uint count;
+static atomic_uint count, matching;
 
 /* ---- which calls count ---- */
 
@@ -107,13 +109,20 @@ static bool is_written(int fd)
 static bool fails_here(const struct call *call)
 {
 	const char *at = getenv("FAULT_AT");
-	const char *on = getenv("FAULT_ON");
 	unsigned number = at ? (unsigned)strtoul(at, NULL, 10) : 0;
 
 	if (!number)
 		return false;
-	return call->number == number ||
-	       (on && call->number > number && (!*on || !strcmp(on, call->name)));
+	return call->place == number || (getenv("FAULT_ON") && call->place > number);
+}
+
+static bool is_meant(const struct call *call)
+{
+	const char *only = getenv("FAULT_ONLY");
+	char text[32 + PATH_MAX];
+
+	(void)snprintf(text, sizeof(text), "%s %s", call->name, call->path);
+	return !only || !strcmp(only, text);
 }
 
 static void begin(struct call *call)
@@ -121,6 +130,8 @@ static void begin(struct call *call)
 	const char *how = getenv("FAULT_HOW");
 
 	call->number = atomic_fetch_add(&count, 1) + 1;
+	if (is_meant(call))
+		call->place = atomic_fetch_add(&matching, 1) + 1;
 	if (!how || !fails_here(call))
 		return;
 	if (!strcmp(how, "before"))

@@ -1,6 +1,7 @@
 """specman over the layer of test/fault/, which counts its calls and fails or
 kills it at one of them; image layouts to sync from; what a store holds."""
 import collections
+import functools
 import hashlib
 import json
 import os
@@ -34,12 +35,14 @@ def scratch():
     return tempfile.gettempdir()
 
 
-def preload(data, at=0, how="", on=None, trace=None):
+def preload(data, at=0, how="", lasting=False, only=None, trace=None):
     """The environment of a process over the layer."""
     env = {"LD_PRELOAD": built("layer.so"), "FAULT_DIR": data,
            "FAULT_AT": str(at), "FAULT_HOW": str(how)}
-    if on is not None:
-        env["FAULT_ON"] = on
+    if lasting:
+        env["FAULT_ON"] = "1"
+    if only:
+        env["FAULT_ONLY"] = only
     if trace:
         env["FAULT_TRACE"] = trace
     # The layer goes straight to the kernel: it may come before the runtime.
@@ -78,6 +81,12 @@ def calls(trace):
     return found
 
 
+@functools.cache
+def _manifest(layer):
+    """The same for the same layer, although each has a date."""
+    return artifact.oras_manifest(layer)
+
+
 def layout(folder, releases):
     """An image layout in a new folder: {tag: {path: bytes}}."""
     blobs = os.path.join(folder, "blobs", "sha256")
@@ -93,7 +102,7 @@ def layout(folder, releases):
     for tag, files in releases.items():
         layer = artifact.tgz(files)
         put(layer)
-        digest, size = put(artifact.oras_manifest(layer))
+        digest, size = put(_manifest(layer))
         entries.append({
             "mediaType": artifact.OCI_MANIFEST, "digest": digest, "size": size,
             "annotations": {"org.opencontainers.image.ref.name": tag}})
