@@ -16,10 +16,7 @@
 #include "base/io.h"
 #include "store.h"
 
-enum {
-	LOOK_BYTES = 8 * 1024 * 1024, /* the room is looked at so often */
-	STALE_S = 7 * 24 * 60 * 60,
-};
+enum { STALE_S = 7 * 24 * 60 * 60 };
 
 static char *download_name(const struct digest *digest, char name[static DOWNLOAD_NAME_SIZE])
 {
@@ -130,12 +127,17 @@ int store_download_read(const struct store_download *download, void *bytes, size
 int store_download_write(struct store_download *download, const void *bytes, size_t size,
                          struct err *err)
 {
-	if (download->unlooked >= LOOK_BYTES) {
-		if (layout_check_room(&download->store->layout, size, err))
+	const struct layout *layout = &download->store->layout;
+
+	if (download->unlooked + size > layout_look_bytes(layout)) {
+		if (layout_check_room(layout, size, err)) {
+			download->is_done = true;
 			return -1;
+		}
 		download->unlooked = 0;
 	}
 	if (io_write_all(download->fd, bytes, size, "the download", err)) {
+		layout_explain(layout, err);
 		/* It is not sure how much of it was written, and the room is needed. */
 		download->is_done = true;
 		return -1;

@@ -18,8 +18,12 @@
 #include "base/io.h"
 #include "storage.h"
 
-/* For a release's own file, its folders and what comes between two looks at the room. */
-enum { SPARE_INODES = 512 };
+enum {
+	/* For a release's own file, its folders and what comes between two looks at the room. */
+	SPARE_INODES = 512,
+	LOOK_BYTES_MIN = 256 * 1024,
+	LOOK_BYTES_MAX = 8 * 1024 * 1024,
+};
 
 static const char format_text[] = "specman-store 1\n";
 
@@ -217,4 +221,23 @@ int layout_check_room(const struct layout *layout, uint64_t needed, struct err *
 		               "no room: %" PRIu64 " inodes free, %d of them kept in reserve",
 		               (uint64_t)fs.f_favail, SPARE_INODES);
 	return 0;
+}
+
+uint64_t layout_look_bytes(const struct layout *layout)
+{
+	uint64_t part = layout->reserve_bytes / 4;
+
+	if (part > LOOK_BYTES_MAX)
+		return LOOK_BYTES_MAX;
+	return part < LOOK_BYTES_MIN ? LOOK_BYTES_MIN : part;
+}
+
+void layout_explain(const struct layout *layout, struct err *err)
+{
+	struct statvfs fs;
+
+	if (err->kind != ERR_NO_SPACE || !err->sys || fstatvfs(layout->root, &fs))
+		return;
+	(void)err_context(err, "%" PRIu64 " bytes free, %" PRIu64 " of them kept in reserve",
+	                  (uint64_t)fs.f_bavail * fs.f_frsize, layout->reserve_bytes);
 }

@@ -58,4 +58,10 @@ MUST_CHECK int layout_tmp_create(const struct layout *layout, char out_name[stat
  */
 MUST_CHECK int layout_check_room(const struct layout *layout, uint64_t needed, struct err *err);
 
+/* How many bytes may be written between two looks at the room: a part of the reserve. */
+uint64_t layout_look_bytes(const struct layout *layout);
+
+/* Give the numbers with the error of a write that found the disk full; leave others alone. */
+void layout_explain(const struct layout *layout, struct err *err);
+
 #endif

@@ -18,9 +18,7 @@
 
 enum {
 	BLOCK_BYTES = 256 * 1024,
-	/* The room is looked at so often: after as many bytes, or files. */
-	LOOK_BYTES = 8 * 1024 * 1024,
-	LOOK_FILES = 256,
+	LOOK_FILES = 256, /* the room is looked at after so many, or layout_look_bytes */
 };
 
 struct object_writer {
@@ -28,7 +26,7 @@ struct object_writer {
 	struct hasher *hasher;
 	int fd;                     /* -1 while all content is in block */
 	char name[LAYOUT_TMP_SIZE]; /* "" without a file in tmp/ */
-	size_t unlooked_bytes;      /* written since the room was looked at */
+	uint64_t unlooked_bytes;    /* written since the room was looked at */
 	unsigned unlooked_files;
 	uint64_t size;
 	size_t held; /* bytes in block that are not written */
@@ -46,8 +44,8 @@ struct object_writer *object_writer_new(const struct layout *layout, struct err 
 	writer->layout = layout;
 	writer->fd = -1;
 	writer->name[0] = '\0';
-	writer->unlooked_bytes = LOOK_BYTES;
-	writer->unlooked_files = 0;
+	writer->unlooked_bytes = 0;
+	writer->unlooked_files = LOOK_FILES;
 	writer->size = 0;
 	writer->held = 0;
 	writer->hasher = hasher_new(DIGEST_SHA256, err);
@@ -88,7 +86,8 @@ static int create_file(struct object_writer *writer, struct err *err)
 /* What an archive unpacks to is not known before, so the room is checked on the way. */
 static int look_at_room(struct object_writer *writer, struct err *err)
 {
-	if (writer->unlooked_bytes < LOOK_BYTES && writer->unlooked_files < LOOK_FILES)
+	if (writer->unlooked_bytes + writer->held <= layout_look_bytes(writer->layout) &&
+	    writer->unlooked_files < LOOK_FILES)
 		return 0;
 	if (layout_check_room(writer->layout, writer->held, err))
 		return -1;

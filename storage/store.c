@@ -214,6 +214,7 @@ int store_publish(struct store *store, const struct store_source *source,
 		               source->tag);
 	tree = unpack(download->fd, &store->layout, &store->limits, cancel, err);
 	if (!tree || commit(store, source, tree, out_release, err)) {
+		layout_explain(&store->layout, err);
 		roll_back(store, err);
 		download->is_done = err->kind == ERR_FORMAT || err->kind == ERR_LIMIT;
 		return -1;

@@ -8,7 +8,8 @@
  *	FAULT_AT     the number of the call to fail at, from 1; 0 or unset: none
  *	FAULT_HOW    before | after: SIGKILL on that side of it; or an errno as a number
  *	FAULT_ON     with an errno: all later calls fail as well, if it is set
- *	FAULT_ONLY   count for FAULT_AT only calls like this one: "fsync releases"
+ *	FAULT_ONLY   it is only about calls like this one: "fsync releases", or "fsync"
+ *	FAULT_WHILE  with an errno: calls fail as long as this file is there
  *
  * A line of the trace, separated by tabs: number, call, result (0 or an errno),
  * inode, offset, path, second path, bytes in hex. Paths are relative to the
@@ -27,6 +28,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -109,8 +111,11 @@ static bool is_written(int fd)
 static bool fails_here(const struct call *call)
 {
 	const char *at = getenv("FAULT_AT");
+	const char *file = getenv("FAULT_WHILE");
 	unsigned number = at ? (unsigned)strtoul(at, NULL, 10) : 0;
 
+	if (call->place && file && !access(file, F_OK))
+		return true;
 	if (!number)
 		return false;
 	return call->place == number || (getenv("FAULT_ON") && call->place > number);
@@ -122,7 +127,7 @@ static bool is_meant(const struct call *call)
 	char text[32 + PATH_MAX];
 
 	(void)snprintf(text, sizeof(text), "%s %s", call->name, call->path);
-	return !only || !strcmp(only, text);
+	return !only || !strcmp(only, text) || !strcmp(only, call->name);
 }
 
 static void begin(struct call *call)
@@ -373,6 +378,18 @@ SYNC(fsync)
 SYNC(fdatasync)
 SYNC(syncfs)
 
+/* Not counted among the calls that change something, but for those that ask for it. */
+int flock(int fd, int operation)
+{
+	struct call call = { .name = "flock", .fd = NONE };
+	const char *only = getenv("FAULT_ONLY");
+
+	if (!only || strncmp(only, call.name, strlen(call.name)) != 0 || !path_of_fd(fd, call.path))
+		return (int)syscall(SYS_flock, fd, operation);
+	begin(&call);
+	return THROUGH(call, int, syscall(SYS_flock, fd, operation));
+}
+
 /* ---- names ---- */
 
 static int renamed(int from, const char *old, int to, const char *new, unsigned flags)
@@ -425,6 +442,9 @@ int unlinkat(int at, const char *name, int flags)
 	if (!path_at(at, name, call.path))
 		return (int)syscall(SYS_unlinkat, at, name, flags);
 	begin(&call);
+	/* What is not there is not busy. */
+	if (call.error == EBUSY && faccessat(at, name, F_OK, AT_SYMLINK_NOFOLLOW))
+		call.skip = false;
 	return THROUGH(call, int, syscall(SYS_unlinkat, at, name, flags));
 }
 

@@ -35,12 +35,15 @@ def scratch():
     return tempfile.gettempdir()
 
 
-def preload(data, at=0, how="", lasting=False, only=None, trace=None):
+def preload(data, at=0, how="", lasting=False, only=None, switch=None,
+            trace=None):
     """The environment of a process over the layer."""
     env = {"LD_PRELOAD": built("layer.so"), "FAULT_DIR": data,
            "FAULT_AT": str(at), "FAULT_HOW": str(how)}
     if lasting:
         env["FAULT_ON"] = "1"
+    if switch:
+        env["FAULT_WHILE"] = switch
     if only:
         env["FAULT_ONLY"] = only
     if trace:
