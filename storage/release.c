@@ -137,7 +137,8 @@ int release_write(const struct layout *layout, const struct tree *tree, struct s
 
 int release_sync(const struct layout *layout, struct err *err)
 {
-	return fsync(layout->releases) ? err_set_sys(err, errno, "sync folder releases") : 0;
+	return io_sync_names(layout->releases) ? err_set_sys(err, errno, "sync folder releases")
+	                                       : 0;
 }
 
 static int damaged(struct err *err, const char *why)

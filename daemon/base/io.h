@@ -37,6 +37,12 @@ MUST_CHECK int io_put_file(int dir_fd, const char *path, const void *bytes, size
                            unsigned mode, struct err *err);
 
 /*
+ * Make the names in an open folder durable; on a file system that can't sync
+ * folders by themselves (EINVAL) they are as durable as it makes them. -1 and errno.
+ */
+MUST_CHECK int io_sync_names(int dir_fd);
+
+/*
  * io_put_file, then its folder is made durable: when that alone fails, the file
  * is there and may be gone after a power loss.
  */

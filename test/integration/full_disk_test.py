@@ -46,12 +46,12 @@ class FullDisk(DiskCase):
 
     SIZE, RESERVE = 16 * MIB, 2 * MIB
 
-    def mount(self):
+    def mount(self, options=""):
         """None, and a word about it, where nobody may mount."""
         folder = self.folder()
         done = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={self.SIZE}", "specman-test",
-             folder], capture_output=True, check=False)
+            ["mount", "-t", "tmpfs", "-o", f"size={self.SIZE}{options}",
+             "specman-test", folder], capture_output=True, check=False)
         if done.returncode:
             print("not shown: a full disk, since mounting is not permitted ("
                   + done.stderr.decode().strip() + "); fault_points_test "
@@ -120,6 +120,23 @@ class FullDisk(DiskCase):
             self.poll("msg=Published .*tag=2.0.0")
             self.check_tree(self.served, last)
             self.check_store(self.data)
+
+
+    def test_too_few_inodes(self):
+        folder = self.mount(",nr_inodes=900")
+        if not folder:
+            return
+        self.launch(os.path.join(folder, "data"), "--disk-reserve", "2Mi")
+        many = {f"many/{n}": b"%d" % n for n in range(600)}
+        self.fake.push("1.0.0", artifact.tgz(many))
+        fields = self.poll('msg="Release not fetched"')
+        self.assertRegex(fields["error"], r"no room: \d+ inodes free")
+        self.assertEqual(self.stored_objects(self.data),
+                         self.named_objects(self.data))
+        proc.run(["mount", "-o", "remount,nr_inodes=9000", folder])
+        self.poll("msg=Published .*tag=1.0.0")
+        self.check_tree(self.served, dict(list(many.items())[:9]))
+        self.check_store(self.data)
 
 
 class OddDisk(DiskCase):
