@@ -593,9 +593,7 @@ int oci_blob(struct oci_client *client, const struct oci_descriptor *blob,
 
 	(void)snprintf(question.subject, sizeof(question.subject), "blob %s",
 	               digest_format(&blob->digest, text));
-	failed = pull_init(&wanted.pull, blob, sink, err) || pull_take_held(&wanted.pull, err);
-	wanted.begun_at = wanted.pull.received;
-	failed = failed || ask_any(client, &question, &line, err);
+	failed = pull_init(&wanted.pull, blob, sink, err) || ask_any(client, &question, &line, err);
 	pull_release(&wanted.pull);
 	return failed ? in_context(client, question.subject, err) : 0;
 }

@@ -227,8 +227,8 @@ static mode_t mode_of(int flags, va_list *rest)
 	return flags & (O_CREAT | __O_TMPFILE) ? va_arg(*rest, mode_t) : 0;
 }
 
-#define OPEN(name, large)                                                                          \
-	int name(const char *path, int flags, ...)                                                 \
+#define OPEN(name, at, is_large, ...)                                                              \
+	int name(__VA_ARGS__, int flags, ...)                                                      \
 	{                                                                                          \
 		va_list rest;                                                                      \
 		mode_t mode;                                                                       \
@@ -236,18 +236,7 @@ static mode_t mode_of(int flags, va_list *rest)
 		va_start(rest, flags);                                                             \
 		mode = mode_of(flags, &rest);                                                      \
 		va_end(rest);                                                                      \
-		return opened(AT_FDCWD, path, flags, mode, large);                                 \
-	}
-#define OPENAT(name, large)                                                                        \
-	int name(int at, const char *path, int flags, ...)                                         \
-	{                                                                                          \
-		va_list rest;                                                                      \
-		mode_t mode;                                                                       \
-                                                                                                   \
-		va_start(rest, flags);                                                             \
-		mode = mode_of(flags, &rest);                                                      \
-		va_end(rest);                                                                      \
-		return opened(at, path, flags, mode, large);                                       \
+		return opened(at, path, flags, mode, is_large);                                    \
 	}
 
 int __open_2(const char *path, int flags);
@@ -255,10 +244,10 @@ int __open64_2(const char *path, int flags);
 int __openat_2(int at, const char *path, int flags);
 int __openat64_2(int at, const char *path, int flags);
 
-OPEN(open, false)
-OPEN(open64, true)
-OPENAT(openat, false)
-OPENAT(openat64, true)
+OPEN(open, AT_FDCWD, false, const char *path)
+OPEN(open64, AT_FDCWD, true, const char *path)
+OPEN(openat, at, false, int at, const char *path)
+OPEN(openat64, at, true, int at, const char *path)
 
 int __open_2(const char *path, int flags)
 {
