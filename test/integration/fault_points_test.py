@@ -9,7 +9,7 @@ from lib import fault
 from lib.case import Case
 from lib.daemon import Specman
 from lib.powerloss import Disk, write
-from lib.scenario import (MOVED, ONE, TWO, FaultPoints, Scenario, haunt,
+from lib.scenario import (LOST, MOVED, ONE, TWO, FaultPoints, Scenario, haunt,
                           litter, lose)
 
 
@@ -83,56 +83,81 @@ class Retries(Case):
     """A sync that failed once is not trusted when it is asked again: the kernel
     tells of a page that it could not write only once."""
 
-    def retry(self, only, at):
-        folder = self.folder()
-        link = os.path.join(folder, "layout")
-        os.symlink(fault.layout(link + ".1", {"1.0.0": ONE}), link)
-        os.symlink(fault.layout(link + ".2", {"1.0.0": ONE, "1.0.1": TWO}),
-                   link + ".new")
-        data, trace = os.path.join(folder, "data"), os.path.join(folder, "trace")
-        daemon = Specman("--repository", "oci-layout:" + link,
-                         "--poll-interval", "1h", data=data,
-                         log=os.path.join(folder, "log"), env=fault.preload(
-                             data, at, errno.EIO, only=only, trace=trace))
+    def setUp(self):
+        self.work = self.folder()
+        self.link = os.path.join(self.work, "layout")
+        self.data = os.path.join(self.work, "data")
+        self.old = fault.layout(self.link + ".1", {"1.0.0": ONE})
+        os.symlink(self.old, self.link)
+
+    def launch(self, only, at):
+        self.disk = Disk(self.data)
+        self.trace = os.path.join(self.work, "trace")
+        daemon = Specman(
+            "--repository", "oci-layout:" + self.link, "--poll-interval", "1h",
+            data=self.data, log=os.path.join(self.work, "log"),
+            env=fault.preload(self.data, at, errno.EIO, only=only,
+                              trace=self.trace))
         self.addCleanup(daemon.finish)
-        daemon.wait_log("msg=Published .*tag=1.0.0")
-        os.replace(link + ".new", link)
-        daemon.poll_now()
-        told = daemon.wait_log('msg="Release not fetched".*tag=1.0.1')
+        return daemon
+
+    def retry(self, daemon, tag):
+        told = daemon.wait_log(f'msg="Release not fetched".*tag={tag}')
         self.assertIn(os.strerror(errno.EIO), told["error"])
         mark = daemon.mark()
         daemon.poll_now()
-        daemon.wait_log("msg=Published .*tag=1.0.1", mark)
+        daemon.wait_log(f"msg=Published .*tag={tag}", mark)
         daemon.stop()
-        return data, fault.calls(trace)
 
-    def check(self, only, at, again):
-        data, calls = self.retry(only, at)
+    def check(self, again, files):
+        """`again` was renamed into place twice, and if the power went now, all
+        files would be there."""
+        calls = fault.calls(self.trace)
         self.assertEqual([c.error for c in calls if c.error == errno.EIO],
                          [errno.EIO])
         self.assertEqual([c.error for c in calls if c.name == "rename"
                           and c.other == again], [0, 0])
-        self.assertEqual(fault.disorder(data), "")
-        disk = Disk("/nonexistent")
+        self.assertEqual(fault.disorder(self.data), "")
         for call in calls:
-            disk.apply(call)
-        found = os.path.join(data, "found")
-        write(disk.found("nothing"), found)
-        files, told = fault.served(found)
-        self.assertEqual((files, told), (fault.hashes({**ONE, **TWO}), []))
+            self.disk.apply(call)
+        found = os.path.join(self.work, "found")
+        write(self.disk.found("nothing"), found)
+        self.assertEqual(fault.served(found), (fault.hashes(files), []))
+
+    def new_release(self, only, at, again):
+        daemon = self.launch(only, at)
+        daemon.wait_log("msg=Published .*tag=1.0.0")
+        os.symlink(fault.layout(self.link + ".2",
+                                {"1.0.0": ONE, "1.0.1": TWO}),
+                   self.link + ".new")
+        os.replace(self.link + ".new", self.link)
+        daemon.poll_now()
+        self.retry(daemon, "1.0.1")
+        self.check(again, {**ONE, **TWO})
 
     def test_objects(self):
-        digest = fault.hashes(TWO)["1.0.1/a.yaml"]
-        self.check("syncfs .", 2, f"objects/{digest[:2]}/{digest[2:]}")
+        self.new_release("syncfs .", 2, object_of(TWO, "1.0.1/a.yaml"))
 
     def test_release(self):
-        digest = fault.hashes(TWO)["1.0.1/a.yaml"]
-        self.check("fsync releases/1.0.1.mtree.new", 1,
-                   f"objects/{digest[:2]}/{digest[2:]}")
+        self.new_release("fsync releases/1.0.1.mtree.new", 1,
+                         object_of(TWO, "1.0.1/a.yaml"))
 
     def test_folder(self):
         """The first is at the start, the second that of 1.0.0."""
-        self.check("fsync releases", 3, "releases/1.0.1.mtree")
+        self.new_release("fsync releases", 3, "releases/1.0.1.mtree")
+
+    def test_object_that_is_healed(self):
+        """A release names it all the time, so that no sweep removes it."""
+        done = fault.sync(self.data, self.old)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        lose(self.data)
+        self.retry(self.launch("syncfs .", 1), "1.0.0")
+        self.check(object_of(ONE, LOST), ONE)
+
+
+def object_of(files, path):
+    digest = fault.hashes(files)[path]
+    return f"objects/{digest[:2]}/{digest[2:]}"
 
 
 if __name__ == "__main__":
