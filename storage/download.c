@@ -16,7 +16,10 @@
 #include "base/io.h"
 #include "store.h"
 
-enum { STALE_S = 7 * 24 * 60 * 60 };
+enum {
+	STALE_S = 7 * 24 * 60 * 60,
+	TIGHT = 16, /* times a layer's size that its files may come to: manifests are text */
+};
 
 static char *download_name(const struct digest *digest, char name[static DOWNLOAD_NAME_SIZE])
 {
@@ -60,20 +63,26 @@ void store_download_sweep(struct store *store)
 	sweep(store, 0, NULL);
 }
 
-/* What can be freed is freed first: other downloads, and objects that nothing names. */
-static int make_room(struct store *store, uint64_t needed, const char *except, struct err *err)
+/*
+ * What can be freed is freed first. What a layer unpacks to is not known, so
+ * objects that nothing names go as soon as it may get tight; other downloads, of
+ * which something would be lost, only when the layer itself does not fit.
+ */
+static int make_room(struct store *store, uint64_t size, uint64_t held, const char *except,
+                     struct err *err)
 {
-	struct err later;
+	const uint64_t files = size < UINT64_MAX / TIGHT ? size * TIGHT : UINT64_MAX;
 	uint64_t swept;
 
-	if (!layout_check_room(&store->layout, needed, err))
+	if (layout_check_room(&store->layout, files, err) &&
+	    (err->kind != ERR_NO_SPACE || store_collect(store, &swept, err)))
+		return -1;
+	if (!layout_check_room(&store->layout, size - held, err))
 		return 0;
 	if (err->kind != ERR_NO_SPACE)
 		return -1;
 	sweep(store, 0, except);
-	if (store_collect(store, &swept, &later))
-		return -1;
-	return layout_check_room(&store->layout, needed, err);
+	return layout_check_room(&store->layout, size - held, err);
 }
 
 /* Find out what is there already; what can't be its beginning is thrown away. */
@@ -106,7 +115,7 @@ struct store_download *store_download_open(struct store *store, const struct dig
 	if (download->fd < 0)
 		(void)err_set_sys(err, errno, "create tmp/%s", download->name);
 	if (download->fd < 0 || look_inside(download, size, err) ||
-	    make_room(store, size - download->size, download->name, err)) {
+	    make_room(store, size, download->size, download->name, err)) {
 		store_download_free(download);
 		return NULL;
 	}

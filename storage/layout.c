@@ -52,6 +52,9 @@ static int take_lock(struct layout *layout, struct err *err)
 	char text[32] = "";
 
 	layout->lock = openat(layout->root, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+	/* What a disk that takes no writes any more has is served all the same. */
+	if (layout->lock < 0 && errno == EROFS)
+		layout->lock = openat(layout->root, "lock", O_RDONLY | O_CLOEXEC);
 	if (layout->lock < 0)
 		return err_set_sys(err, errno, "open lock");
 	layout->is_locked = !flock(layout->lock, LOCK_EX | LOCK_NB);

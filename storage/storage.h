@@ -139,9 +139,9 @@ MUST_CHECK int store_release_find(struct store *store, const char *tag,
 struct store_download;
 
 /*
- * Open the download of a layer of `size` bytes. Where the room is short, other
- * downloads and what nothing names are removed first. ERR_NO_SPACE with the
- * numbers (needed, free, reserve) when the disk has not enough even then.
+ * Open the download of a layer of `size` bytes. Where the room is short, objects
+ * that nothing names and then other downloads are removed first. ERR_NO_SPACE
+ * with the numbers (needed, free, reserve) when the disk has not enough even then.
  */
 MUST_CHECK struct store_download *store_download_open(struct store *store,
                                                       const struct digest *layer, uint64_t size,

@@ -8,6 +8,7 @@ import unittest
 
 from lib import artifact, fault, proc, tree
 from lib.case import Case
+from lib.client import Client
 from lib.daemon import Specman
 from lib.faulty import FakeRegistry
 
@@ -112,14 +113,16 @@ class FullDisk(DiskCase):
             self.assertEqual(len(self.fake.seen("GET", "/blobs/")), fetched)
             self.check_tree(self.served, {**BASE, **flat})
             self.check_store(self.data)
-        with self.subTest("other downloads and old objects make room"):
-            self.fill("tmp/download-sha256-" + "0" * 64, 2 * MIB)
-            self.fill("objects/00/" + "0" * 62, 3 * MIB)
-            last = {"last.bin": tree.binary("last", 3 * MIB // 2)}
-            self.fake.push("2.0.0", artifact.tgz(last))
-            self.poll("msg=Published .*tag=2.0.0")
-            self.check_tree(self.served, last)
-            self.check_store(self.data)
+        # 8 MiB are taken, 6 are free, and the next needs 2 times 1.5.
+        for name in ("tmp/download-sha256-" + "0" * 64,
+                     "objects/00/" + "0" * 62):
+            with self.subTest("what nobody needs makes room", name=name):
+                self.fill(name, 5 * MIB)
+                last = {"last.bin": tree.binary(name, 3 * MIB // 2)}
+                self.fake.push("2.0.0", artifact.tgz(last))
+                self.poll("msg=Published .*tag=2.0.0")
+                self.check_tree(self.served, last)
+                self.check_store(self.data)
 
 
     def test_too_few_inodes(self):
@@ -137,6 +140,27 @@ class FullDisk(DiskCase):
         self.poll("msg=Published .*tag=1.0.0")
         self.check_tree(self.served, dict(list(many.items())[:9]))
         self.check_store(self.data)
+
+
+    def test_read_only_from_the_start(self):
+        folder = self.mount()
+        if not folder:
+            return
+        self.launch(os.path.join(folder, "data"), "--disk-reserve", "2Mi")
+        self.daemon.stop()
+        proc.run(["mount", "-o", "remount,ro", folder])
+        self.assertEqual(fault.served(self.data), (fault.hashes(BASE), []))
+        # The certificate of its own would have to be looked after.
+        authority = self.class_authority()
+        cert, key = authority.issue()
+        daemon = Specman("--plain-http", "--repository",
+                         self.fake.repository(), "--tls-cert", cert,
+                         "--tls-key", key, data=self.data,
+                         log=os.path.join(self.folder(), "log"))
+        self.addCleanup(daemon.finish)
+        client = Client(daemon.address(), authority.ca)
+        self.check_tree(client, BASE)
+        client.close()
 
 
 class OddDisk(DiskCase):
