@@ -60,6 +60,33 @@ static void what_no_release_names_is_written_anew(void **state)
 	assert_string_equal(look(f, "roar/versions.yaml"), "newer");
 }
 
+/* A folder that bears an object's name can't be removed as one; all else is. */
+static void one_that_stays_keeps_no_other(void **state)
+{
+	static const char tail[] = "00000000000000000000000000000000000000000000000000000000000000";
+	struct fixture *f = *state;
+	uint64_t swept;
+	struct err err;
+
+	for (unsigned i = 0; i < 8; i++) {
+		char path[160];
+
+		(void)snprintf(path, sizeof(path), "%s/objects/%x0", f->dir, i);
+		assert_int_equal(mkdir(path, 0750), 0);
+		(void)snprintf(path, sizeof(path), "%s/objects/%x0/%s", f->dir, i, tail);
+		if (i % 2)
+			assert_int_equal(mkdir(path, 0750), 0);
+		else
+			write_file(f, path + strlen(f->dir) + 1, "x", 1);
+	}
+	assert_int_equal(store_collect(f->store, &swept, &err), -1);
+	assert_int_equal(err.kind, ERR_IO);
+	assert_int_equal(swept, 4);
+	store_close(f->store);
+	open_store(f);
+	assert_int_equal(f->events[STORE_NOT_SWEPT], 1);
+}
+
 static struct store_download *open_download(struct fixture *f, const char *layer, uint64_t size)
 {
 	struct store_download *download;
@@ -157,6 +184,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(what_no_release_names_is_written_anew, setup,
 		                                teardown),
+		cmocka_unit_test_setup_teardown(one_that_stays_keeps_no_other, setup, teardown),
 		cmocka_unit_test_setup_teardown(downloads_are_gone_on_with, setup, teardown),
 		cmocka_unit_test_setup_teardown(downloads_are_swept, setup, teardown),
 		cmocka_unit_test_setup_teardown(without_room_nothing_is_begun, setup, teardown),
