@@ -293,7 +293,7 @@ ssize_t write(int fd, const void *bytes, size_t size)
 
 	if (!is_ours(&call))
 		return syscall(SYS_write, fd, bytes, size);
-	call.offset = lseek(fd, 0, SEEK_CUR);
+	call.offset = lseek(fd, 0, fcntl(fd, F_GETFL) & O_APPEND ? SEEK_END : SEEK_CUR);
 	begin(&call);
 	return THROUGH(call, ssize_t, syscall(SYS_write, fd, bytes, size));
 }

@@ -5,7 +5,6 @@ import concurrent.futures
 import errno
 import hashlib
 import os
-import re
 import shutil
 import unittest
 
@@ -112,14 +111,11 @@ class PowerLoss(FaultPoints):
 class Order(FaultPoints):
     """No name before what it names, nothing gone that could still be named."""
 
-    def named(self, text):
-        return re.findall(r"contents=(objects/\S+)", text.decode())
-
     def check(self, disk, call):
         if call.name == "rename" and not call.other.startswith("objects/"):
             node = disk.find(call.path)
             self.assertFalse(node.is_dirty, f"{call.path} is not durable")
-            for path in self.named(node.data):
+            for path in fault.named(node.data):
                 data = disk.durable(path)
                 self.assertIsNotNone(data, f"{call.other} would name {path}")
                 self.assertEqual(hashlib.sha256(data).hexdigest(),
@@ -127,7 +123,7 @@ class Order(FaultPoints):
         if call.name == "unlink" and call.path.startswith("objects/"):
             releases = disk.root.durable.get("releases")
             for tag, file in releases.durable.items():
-                self.assertNotIn(call.path, self.named(file.durable or b""),
+                self.assertNotIn(call.path, fault.named(file.durable or b""),
                                  f"a power loss may bring {tag} back")
 
     def follow(self, scenario, calls):

@@ -16,8 +16,8 @@ from .wait import scale
 SECONDS = 60
 Call = collections.namedtuple(
     "Call", "number name error inode offset path other data")
-_OBJECT = re.compile(r"sha256digest=([0-9a-f]{64}) "
-                     r"contents=objects/([0-9a-f]{2})/([0-9a-f]{62})")
+_OBJECT = re.compile(r"sha256digest=([0-9a-f]{64})\b"
+                     r"(?: contents=objects/(\S+))?")
 
 
 def built(name):
@@ -140,6 +140,12 @@ def served(data):
     return files, told
 
 
+def named(text):
+    """The objects that a release's file names."""
+    return [f"objects/{digest[:2]}/{digest[2:]}"
+            for digest, _ in _OBJECT.findall(text.decode())]
+
+
 def disorder(data):
     """What is wrong with a store's folders: objects that no release names or
     that are not what their name says, names that are missing, leftovers in
@@ -149,10 +155,10 @@ def disorder(data):
     releases = os.path.join(data, "releases")
     for name in os.listdir(releases) if os.path.isdir(releases) else ():
         with open(os.path.join(releases, name), encoding="utf-8") as file:
-            for digest, head, tail in _OBJECT.findall(file.read()):
+            for digest, path in _OBJECT.findall(file.read()):
                 named.add(digest)
-                if digest != head + tail:
-                    wrong.append(f"releases/{name} names {head}/{tail}")
+                if path and digest != path.replace("/", ""):
+                    wrong.append(f"releases/{name} names {path}")
         if not name.endswith(".mtree"):
             wrong.append(f"releases/{name}")
     stored = set()

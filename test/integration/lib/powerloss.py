@@ -96,6 +96,10 @@ class Disk:
         target.set(new, node)
         source.set(old, None)
 
+    def _link(self, call):
+        folder, name = self._place(call.other)
+        folder.set(name, self.find(call.path))
+
     def _unlink(self, call):
         folder, name = self._place(call.path)
         folder.set(name, None)

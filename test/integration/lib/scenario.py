@@ -15,6 +15,7 @@ def release(tag, text):
     """Paths of its own, so that a view tells which release is there."""
     return {f"{tag}/{path}": data for path, data in
             {"a.yaml": f"{tag} {text}\n".encode(), "deep/b": b"",
+             "long.yaml": f"{tag} {text}\n".encode() * 120,
              **SHARED}.items()}
 
 
