@@ -12,12 +12,13 @@
  *	FAULT_WHILE  with an errno: calls fail as long as this file is there
  *
  * A line of the trace, separated by tabs: number, call, result (0 or an errno),
- * inode, offset, path, second path, bytes in hex. Paths are relative to the
+ * offset, path, second path, bytes in hex. Paths are relative to the
  * folder ("." itself); "-" is none. A failed open of a file that is to be
  * created, a close of one that was written and a sync count as well, since
- * they can fail, too. All goes straight to the
- * kernel, so that it does not matter what other layers there are (sanitizers).
+ * they can fail, too. All but close goes straight to the kernel, so
+ * that it does not matter what other layers there are (sanitizers).
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -40,7 +41,7 @@ struct call {
 	const char *name;
 	char path[PATH_MAX];
 	char other[PATH_MAX];
-	int fd; /* whose inode is written down, after the call; or NONE */
+	int fd;
 	long long offset;
 	const void *bytes;
 	size_t size;
@@ -165,15 +166,11 @@ static void write_down(const struct call *call, int error)
 	              : NONE;
 	size_t room = LINE_ROOM + 2 * call->size;
 	char *line = fd >= 0 ? malloc(room) : NULL;
-	struct stat st = { .st_ino = 0 };
 	size_t length;
 
 	if (line) {
-		if (call->fd >= 0)
-			(void)fstat(call->fd, &st);
-		length = (size_t)snprintf(line, room, "%u\t%s\t%d\t%lu\t%lld\t%s\t%s\t",
-		                          call->number, call->name, error, (unsigned long)st.st_ino,
-		                          call->offset, call->path,
+		length = (size_t)snprintf(line, room, "%u\t%s\t%d\t%lld\t%s\t%s\t", call->number,
+		                          call->name, error, call->offset, call->path,
 		                          *call->other ? call->other : "-");
 		for (size_t i = 0; i < call->size; i++)
 			length += (size_t)sprintf(line + length, "%02x",
@@ -209,17 +206,13 @@ static long long end(const struct call *call, long long result)
 
 static int opened(int at, const char *name, int flags, mode_t mode, bool is_large)
 {
-	struct call call = { .name = "create", .fd = NONE };
-	int fd;
+	struct call call = { .name = "create" };
 
 	flags |= is_large ? O_LARGEFILE : 0;
 	if (!(flags & O_CREAT) || !path_at(at, name, call.path))
 		return (int)syscall(SYS_openat, at, name, flags, mode);
 	begin(&call);
-	/* A file that was there already is not created: its inode tells. */
-	fd = call.skip ? NONE : (int)syscall(SYS_openat, at, name, flags, mode);
-	call.fd = fd;
-	return (int)end(&call, fd);
+	return THROUGH(call, int, syscall(SYS_openat, at, name, flags, mode));
 }
 
 static mode_t mode_of(int flags, va_list *rest)
@@ -269,15 +262,26 @@ int __openat64_2(int at, const char *path, int flags)
 	return opened(at, path, flags, 0, true);
 }
 
+/* By the next layer, since ThreadSanitizer keeps account of descriptors. */
+static int really_close(int fd)
+{
+	const union {
+		void *object;
+		int (*function)(int);
+	} next = { .object = dlsym(RTLD_NEXT, "close") };
+
+	return next.function ? next.function(fd) : (int)syscall(SYS_close, fd);
+}
+
 /* A close always closes, also where it is to report an error. */
 int close(int fd)
 {
-	struct call call = { .name = "close", .fd = NONE };
+	struct call call = { .name = "close" };
 
 	if (!is_written(fd) || !path_of_fd(fd, call.path))
-		return (int)syscall(SYS_close, fd);
+		return really_close(fd);
 	begin(&call);
-	return (int)end(&call, syscall(SYS_close, fd));
+	return (int)end(&call, really_close(fd));
 }
 
 /* ---- bytes ---- */
@@ -370,7 +374,7 @@ SYNC(syncfs)
 /* Not counted among the calls that change something, but for those that ask for it. */
 int flock(int fd, int operation)
 {
-	struct call call = { .name = "flock", .fd = NONE };
+	struct call call = { .name = "flock" };
 	const char *only = getenv("FAULT_ONLY");
 
 	if (!only || strncmp(only, call.name, strlen(call.name)) != 0 || !path_of_fd(fd, call.path))
@@ -383,7 +387,7 @@ int flock(int fd, int operation)
 
 static int renamed(int from, const char *old, int to, const char *new, unsigned flags)
 {
-	struct call call = { .name = "rename", .fd = NONE };
+	struct call call = { .name = "rename" };
 	bool is_from = path_at(from, old, call.path);
 	bool is_to = path_at(to, new, call.other);
 
@@ -410,7 +414,7 @@ int renameat2(int from, const char *old, int to, const char *new, unsigned flags
 
 int linkat(int from, const char *old, int to, const char *new, int flags)
 {
-	struct call call = { .name = "link", .fd = NONE };
+	struct call call = { .name = "link" };
 
 	(void)path_at(from, old, call.path);
 	if (!path_at(to, new, call.other))
@@ -426,7 +430,7 @@ int link(const char *old, const char *new)
 
 int unlinkat(int at, const char *name, int flags)
 {
-	struct call call = { .name = flags & AT_REMOVEDIR ? "rmdir" : "unlink", .fd = NONE };
+	struct call call = { .name = flags & AT_REMOVEDIR ? "rmdir" : "unlink" };
 
 	if (!path_at(at, name, call.path))
 		return (int)syscall(SYS_unlinkat, at, name, flags);
@@ -449,7 +453,7 @@ int rmdir(const char *name)
 
 int mkdirat(int at, const char *name, mode_t mode)
 {
-	struct call call = { .name = "mkdir", .fd = NONE };
+	struct call call = { .name = "mkdir" };
 
 	if (!path_at(at, name, call.path))
 		return (int)syscall(SYS_mkdirat, at, name, mode);

@@ -16,7 +16,7 @@ from lib.scenario import (LOST, MOVED, ONE, TWO, FaultPoints, Scenario, haunt,
 class Points(FaultPoints):
     def killed(self, scenario, call, data):
         done = fault.sync(data, scenario.layout, *scenario.flags,
-                          at=call.number, how="before")
+                          at=call.number, how="after")
         # How many folders of objects are made twice is a matter of threads.
         if done.returncode and done.returncode != -9 or \
                 done.returncode == 0 and call.number < len(scenario.calls) - 9:

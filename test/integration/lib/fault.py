@@ -15,7 +15,7 @@ from .wait import scale
 
 SECONDS = 60
 Call = collections.namedtuple(
-    "Call", "number name error inode offset path other data")
+    "Call", "number name error offset path other data")
 _OBJECT = re.compile(r"sha256digest=([0-9a-f]{64})\b"
                      r"(?: contents=objects/(\S+))?")
 
@@ -77,10 +77,10 @@ def calls(trace):
     found = []
     with open(trace, encoding="utf-8") as file:
         for line in file:
-            number, name, error, inode, offset, path, other, data = \
+            number, name, error, offset, path, other, data = \
                 line.rstrip("\n").split("\t")
-            found.append(Call(int(number), name, int(error), int(inode),
-                              int(offset), path, other, bytes.fromhex(data)))
+            found.append(Call(int(number), name, int(error), int(offset), path,
+                              other, bytes.fromhex(data)))
     return found
 
 

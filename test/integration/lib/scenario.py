@@ -27,9 +27,11 @@ class Scenario:
     """before and after: {tag: files}; `spoil` changes the store between."""
 
     def __init__(self, case, before, after, *flags, spoil=None):
-        self.folder = tempfile.mkdtemp(prefix="specman-fault-",
-                                       dir=fault.scratch())
-        case.addCleanup(shutil.rmtree, self.folder)
+        # Memory that nobody else would clear: it goes with this process at last.
+        scratch = tempfile.TemporaryDirectory(prefix="specman-fault-",
+                                              dir=fault.scratch())
+        case.addCleanup(scratch.cleanup)
+        self.folder = scratch.name
         self.before, self.after, self.flags = before, after, flags
         self.base = os.path.join(self.folder, "base")
         self.spoil = spoil
