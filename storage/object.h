@@ -17,9 +17,10 @@
  * that was written anew because it was damaged, and its release is known as
  * damaged until that has become durable. So layout->trusts_objects says that a
  * sweep has removed every object that neither a committed release names nor a
- * view that is held from the time when one did, and that nothing has failed since. Where it is
- *false each object is written anew and takes the place of the one that is there, which costs time
- *and nothing else.
+ * view that is held from the time when one did, and that nothing has failed
+ * since. After a failed syncfs it stays false until the process ends. Where it
+ * is false each object is written anew and takes the place of the one that is
+ * there, which costs time and nothing else.
  */
 #ifndef SPECMAN_STORAGE_OBJECT_H
 #define SPECMAN_STORAGE_OBJECT_H

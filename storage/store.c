@@ -220,7 +220,6 @@ int store_publish(struct store *store, const struct store_source *source,
 		return -1;
 	}
 	download->is_done = true;
-	store->has_lost_sync = false;
 	forget_damage(store, tree);
 	return 0;
 }

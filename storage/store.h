@@ -24,7 +24,7 @@ struct store {
 	bool has_broken_release;
 	bool is_stale;      /* a release was committed that the view does not show yet */
 	bool is_unsettled;  /* a change of releases/ may be undone by a power loss */
-	bool has_lost_sync; /* a syncfs failed since the last one that made objects durable */
+	bool has_lost_sync; /* a syncfs failed in this process' life: see object.h */
 
 	pthread_mutex_t mutex; /* guards all below */
 	struct store_view *current;
