@@ -64,8 +64,18 @@ $(eval $(call unit_rule,storage,$(STORAGE) $(BASE)))
 $(eval $(call unit_rule,tls,$(TLS) $(BASE)))
 $(eval $(call unit_rule,daemon,$(MODULES)))
 
+# The layer goes under any program, so it is built without sanitizers.
+FAULT    := $(O)/test/fault/layer.so $(O)/test/fault/served
+
+$(O)/test/fault/layer.so: test/fault/layer.c
+	@mkdir -p $(@D)
+	$(CC) -std=c17 -D_GNU_SOURCE $(WARNINGS) -O2 -g -fPIC -shared -o $@ $<
+
+$(O)/test/fault/served: $(O)/test/fault/served.o $(call objects,$(STORAGE) $(BASE))
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_storage)
+
 .SECONDARY:
--include $(patsubst %.o,%.d,$(call objects,$(MODULES) daemon/main.c $(UNIT)))
+-include $(patsubst %.o,%.d,$(call objects,$(MODULES) daemon/main.c test/fault/served.c $(UNIT)))
 
 deps:
 	@test/deps.sh
@@ -77,13 +87,13 @@ demo: deps
 check: deps
 	@$(MAKE) --no-print-directory check-run
 
-check-run: all $(UNIT_BIN)
+check-run: all $(UNIT_BIN) $(FAULT)
 	@python3 test/run.py $(O)
 
 unit: $(UNIT_BIN)
 	@python3 test/run.py $(O) --unit-only
 
-integration: all
+integration: all $(FAULT)
 	@python3 test/run.py $(O) --integration-only
 
 bench: deps

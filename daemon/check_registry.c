@@ -170,7 +170,9 @@ static void check_content(struct check *check, struct source *source,
 {
 	const char *tag = source->newest.tag;
 	struct taste taste = { .bytes = 0 };
-	const struct oci_sink sink = { taste_write, taste_restart, &taste };
+	const struct oci_sink sink = { .write = taste_write,
+		                       .restart = taste_restart,
+		                       .ctx = &taste };
 	uint64_t room = check_disk_room(check->config);
 	struct err err;
 

@@ -23,6 +23,10 @@ static void on_store_event(void *ctx, enum store_event_kind kind, const char *su
 		                             "A file and a folder of two releases have "
 		                             "one path; the newer is served" },
 		[STORE_RESERVED_NAME] = { LOG_WARNING, "The release's own .specman is not served" },
+		[STORE_NOT_LOCKED] = { LOG_WARNING,
+		                       "The data directory's file system has no locks; make "
+		                       "sure that no second specman uses it" },
+		[STORE_NOT_SWEPT] = { LOG_WARNING, "Old objects not swept" },
 	};
 	struct recurring *troubles = ctx;
 

@@ -405,6 +405,8 @@ static enum sync_result follow(struct sync *sync, const struct oci_tags *listed,
 	round_release(&round);
 	if (failed)
 		return result_of(err->kind);
+	if (!round.failed)
+		store_download_sweep(sync->store);
 	if (round.changes || round.dropped)
 		collect(sync);
 	else if (!round.failed)

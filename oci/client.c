@@ -538,10 +538,12 @@ static int ask_bytes(struct line *line, struct blob_question *question, struct e
 {
 	struct pull *pull = &question->pull;
 	struct err other;
-	int failed = line->source.ops->blob(line->source.self, pull, err);
+	int failed = 0;
 
+	if (!pull_is_full(pull))
+		failed = line->source.ops->blob(line->source.self, pull, err);
 	/* Broken off behind the last byte: there is nothing left to ask for. */
-	if (failed && err->kind == ERR_NETWORK && pull_is_whole(pull))
+	if (failed && err->kind == ERR_NETWORK && pull_is_full(pull))
 		failed = 0;
 	if (!failed && !pull_end(pull, err))
 		return ASK_DONE;

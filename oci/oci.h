@@ -283,14 +283,21 @@ struct oci_sink {
 	int (*write)(void *ctx, const void *bytes, size_t size, struct err *err);
 	int (*restart)(void *ctx, struct err *err);
 	void *ctx;
+	/*
+	 * What an earlier transfer of this blob has left in the sink, or 0. It is
+	 * read back and hashed, so it may be anything; read is needed only then.
+	 */
+	uint64_t held;
+	int (*read)(void *ctx, void *bytes, size_t size, uint64_t offset, struct err *err);
 };
 
 /*
  * Stream a blob into sink, hashing on the way (distribution-spec, "Pulling
  * blobs"). Only a return of 0 says that the bytes are those of the descriptor;
  * until then nothing of them may be used. What breaks off goes on where it
- * stopped, there or at another source (RFC 9110, section 14.2). Errors: as oci_tags, ERR_DIGEST
- * when size or digest differ, and what the sink reports.
+ * stopped, there or at another source (RFC 9110, section 14.2), and what the sink
+ * holds from before is not asked for again unless it turns out wrong. Errors: as oci_tags,
+ * ERR_DIGEST when size or digest differ, and what the sink reports.
  */
 MUST_CHECK int oci_blob(struct oci_client *client, const struct oci_descriptor *blob,
                         const struct oci_sink *sink, struct err *err);

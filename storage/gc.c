@@ -2,6 +2,7 @@
 #include "gc.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@ static int sweep_folder(int objects, const char *folder, const struct digest_set
 	CLEANUP(cleanup_dir) DIR *dir = layout_list(objects, folder, err);
 	const struct dirent *entry;
 	struct err no_object;
+	int failed = 0;
 
 	if (!dir)
 		return -1;
@@ -30,22 +32,26 @@ static int sweep_folder(int objects, const char *folder, const struct digest_set
 			continue;
 		if (!unlinkat(dirfd(dir), entry->d_name, 0))
 			(*swept)++;
+		else if (errno != ENOENT && !failed)
+			failed = err_set_sys(err, errno, "remove objects/%s/%s", folder,
+			                     entry->d_name);
 	}
-	return 0;
+	return failed;
 }
 
 int gc_sweep(int objects, const struct digest_set *marked, uint64_t *out_swept, struct err *err)
 {
 	CLEANUP(cleanup_dir) DIR *dir = layout_list(objects, ".", err);
 	const struct dirent *entry;
-	uint64_t swept = 0;
+	struct err later;
+	int failed = 0;
 
+	*out_swept = 0;
 	if (!dir)
 		return -1;
 	while ((entry = readdir(dir)))
 		if (strlen(entry->d_name) == 2 && strspn(entry->d_name, "0123456789abcdef") == 2 &&
-		    sweep_folder(objects, entry->d_name, marked, &swept, err))
-			return -1;
-	*out_swept = swept;
-	return 0;
+		    sweep_folder(objects, entry->d_name, marked, out_swept, failed ? &later : err))
+			failed = -1;
+	return failed;
 }

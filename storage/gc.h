@@ -8,9 +8,10 @@
 #include "digest_set.h"
 
 /*
- * Remove each object below the folder `objects` (or what blocks/ has of it) that is not in marked,
- * and count them. Names that are no objects (lost+found, .nfs*) are left alone; an object that is
- * busy stays for the next sweep. ERR_IO when a folder can't be listed.
+ * Remove each object below the folder `objects` (or what blocks/ has of it) that is
+ * not in marked, and count them. Names that are no objects (lost+found, .nfs*) are
+ * left alone. What can't be listed or removed is passed over and stays for the next
+ * sweep: ERR_IO tells of the first such. *out_swept is set in any case.
  */
 MUST_CHECK int gc_sweep(int objects, const struct digest_set *marked, uint64_t *out_swept,
                         struct err *err);

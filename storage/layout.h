@@ -7,6 +7,7 @@
 #define SPECMAN_STORAGE_LAYOUT_H
 
 #include <dirent.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/digest.h"
@@ -20,6 +21,9 @@ struct layout {
 	int quarantine; /* damaged objects, named by their digest's hex digits */
 	int tmp;
 	int lock;
+	bool is_locked;         /* false: the file system has no locks */
+	uint64_t reserve_bytes; /* set by the owner */
+	bool trusts_objects;    /* set by the owner: see object.h */
 };
 
 enum {
@@ -27,10 +31,19 @@ enum {
 	LAYOUT_TMP_SIZE = 40,
 };
 
+/* What names of downloads in tmp/ begin with; these stay there over a restart. */
+#define LAYOUT_DOWNLOAD "download-"
+
 /*
- * Open (and make) the folder, lock it, check its format, empty tmp/. Errors:
- * ERR_CONFIG for a lock held by another (names its process) and for a format
- * that this version does not know; else ERR_IO. layout_close is for success only.
+ * Open (and make) the folder, lock it, check its format, empty tmp/ of all but
+ * downloads. The format is written durably before anything else of the store.
+ * Errors: ERR_CONFIG for a lock held by another (names its process) and for a
+ * format that this version does not know; else ERR_IO. layout_close is for
+ * success only.
+ *
+ * The lock (flock) keeps a second process away that runs on the same host, or,
+ * where NFS passes locks on to its server, on another one. A file system that
+ * has none (ENOLCK, EOPNOTSUPP) is used without, and is_locked says so.
  */
 MUST_CHECK int layout_open(const char *dir, struct layout *out_layout, struct err *err);
 void layout_close(struct layout *layout);
@@ -58,7 +71,16 @@ static inline void cleanup_dir(DIR **dir)
 		(void)closedir(*dir);
 }
 
-/* Bytes that an unprivileged process can still write. */
-MUST_CHECK int layout_free_bytes(const struct layout *layout, uint64_t *out_bytes, struct err *err);
+/*
+ * Whether `needed` more bytes leave the reserve untouched, and there are inodes
+ * left. ERR_NO_SPACE with the numbers, or ERR_IO.
+ */
+MUST_CHECK int layout_check_room(const struct layout *layout, uint64_t needed, struct err *err);
+
+/* How many bytes may be written between two looks at the room: a part of the reserve. */
+uint64_t layout_look_bytes(const struct layout *layout);
+
+/* Give the numbers with the error of a write that found the disk full; leave others alone. */
+void layout_explain(const struct layout *layout, struct err *err);
 
 #endif

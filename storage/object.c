@@ -19,14 +19,19 @@
 #include "blocks.h"
 #include "storage.h"
 
-enum { HELD_BYTES = 2 * BLOCK_BYTES };
+enum {
+	HELD_BYTES = 2 * BLOCK_BYTES,
+	LOOK_FILES = 256, /* the room is looked at after so many, or layout_look_bytes */
+};
 
 struct object_writer {
 	const struct layout *layout;
 	struct hasher *hasher;
-	struct buf hashes; /* of the blocks that are written */
-	int fd;            /* -1 while all content is in block */
-	char name[LAYOUT_TMP_SIZE];
+	struct buf hashes;          /* of the blocks that are written */
+	int fd;                     /* -1 while all content is in block */
+	char name[LAYOUT_TMP_SIZE]; /* "" without a file in tmp/ */
+	uint64_t unlooked_bytes;    /* written since the room was looked at */
+	unsigned unlooked_files;
 	uint64_t size;
 	size_t held; /* bytes in block that are not written */
 	unsigned char block[HELD_BYTES];
@@ -42,6 +47,9 @@ struct object_writer *object_writer_new(const struct layout *layout, struct err 
 	}
 	writer->layout = layout;
 	writer->fd = -1;
+	writer->name[0] = '\0';
+	writer->unlooked_bytes = 0;
+	writer->unlooked_files = LOOK_FILES;
 	writer->size = 0;
 	writer->held = 0;
 	writer->hashes = (struct buf)BUF_INIT(BLOCKS_MAX_BYTES);
@@ -55,11 +63,11 @@ struct object_writer *object_writer_new(const struct layout *layout, struct err 
 
 static void drop_file(struct object_writer *writer)
 {
-	if (writer->fd < 0)
-		return;
-	(void)close(writer->fd);
-	(void)unlinkat(writer->layout->tmp, writer->name, 0);
-	writer->fd = -1;
+	if (writer->fd >= 0)
+		(void)close(steal_fd(&writer->fd));
+	if (writer->name[0])
+		(void)unlinkat(writer->layout->tmp, writer->name, 0);
+	writer->name[0] = '\0';
 }
 
 void object_writer_free(struct object_writer *writer)
@@ -72,13 +80,35 @@ void object_writer_free(struct object_writer *writer)
 	free(writer);
 }
 
+/* A name is kept only for a file that was made. */
+static int create_file(struct object_writer *writer, struct err *err)
+{
+	writer->fd = layout_tmp_create(writer->layout, writer->name, err);
+	if (writer->fd < 0)
+		writer->name[0] = '\0';
+	return writer->fd < 0 ? -1 : 0;
+}
+
+/* What an archive unpacks to is not known before, so the room is checked on the way. */
+static int look_at_room(struct object_writer *writer, struct err *err)
+{
+	if (writer->unlooked_bytes + writer->held <= layout_look_bytes(writer->layout) &&
+	    writer->unlooked_files < LOOK_FILES)
+		return 0;
+	if (layout_check_room(writer->layout, writer->held, err))
+		return -1;
+	writer->unlooked_bytes = 0;
+	writer->unlooked_files = 0;
+	return 0;
+}
+
 static int write_block(struct object_writer *writer, struct err *err)
 {
-	if (writer->fd < 0)
-		writer->fd = layout_tmp_create(writer->layout, writer->name, err);
-	if (writer->fd < 0 || blocks_add(&writer->hashes, writer->block, writer->held, err) ||
+	if (look_at_room(writer, err) || (writer->fd < 0 && create_file(writer, err)) ||
+	    blocks_add(&writer->hashes, writer->block, writer->held, err) ||
 	    io_write_all(writer->fd, writer->block, writer->held, writer->name, err))
 		return -1;
+	writer->unlooked_bytes += writer->held;
 	writer->held = 0;
 	return 0;
 }
@@ -112,10 +142,13 @@ int object_writer_add(struct object_writer *writer, const void *bytes, size_t si
 static int place(struct object_writer *writer, const struct digest *digest, struct err *err)
 {
 	const struct layout *layout = writer->layout;
-	char name[LAYOUT_OBJECT_SIZE];
 
 	if ((writer->held || writer->fd < 0) && write_block(writer, err))
 		return -1;
+	writer->unlooked_files++;
+	/* An error of an earlier write may show here (NFS): the object has no name yet. */
+	if (close(steal_fd(&writer->fd)))
+		return err_set_sys(err, errno, "close tmp/%s", writer->name);
 	if (layout_place(layout->tmp, writer->name, layout->objects, digest, err)) {
 		if (err->sys != EISDIR)
 			return -1;
@@ -124,23 +157,25 @@ static int place(struct object_writer *writer, const struct digest *digest, stru
 		if (layout_place(layout->tmp, writer->name, layout->objects, digest, err))
 			return -1;
 	}
-	if (close(steal_fd(&writer->fd))) {
-		int sys = errno;
-
-		(void)unlinkat(layout->objects, layout_object_name(digest, name), 0);
-		return err_set_sys(err, sys, "close objects/%s", name);
-	}
+	writer->name[0] = '\0';
 	return 0;
 }
 
 /* The hashes first: an object that is found has them. */
 static int keep_hashes(struct object_writer *writer, const struct digest *digest, struct err *err)
 {
-	if (blocks_are_there(writer->layout, digest, writer->size))
+	if (writer->layout->trusts_objects &&
+	    blocks_are_there(writer->layout, digest, writer->size))
 		return 0;
 	if (writer->held && write_block(writer, err))
 		return -1;
 	return blocks_write(writer->layout, digest, writer->size, &writer->hashes, err);
+}
+
+static bool can_be_shared(const struct object_writer *writer, const struct digest *digest)
+{
+	return writer->layout->trusts_objects &&
+	       object_is_there(writer->layout, digest, writer->size);
 }
 
 int object_writer_end(struct object_writer *writer, struct digest *out_digest, uint64_t *out_size,
@@ -152,7 +187,7 @@ int object_writer_end(struct object_writer *writer, struct digest *out_digest, u
 		return -1;
 	if (writer->size > STORE_IN_MEMORY_BYTES && keep_hashes(writer, &digest, err))
 		return -1;
-	if (!object_is_there(writer->layout, &digest, writer->size) && place(writer, &digest, err))
+	if (!can_be_shared(writer, &digest) && place(writer, &digest, err))
 		return -1;
 	drop_file(writer);
 	buf_clear(&writer->hashes);

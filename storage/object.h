@@ -1,6 +1,26 @@
 /*
  * Objects: one file's content each, named by its SHA-256. Written to tmp/,
  * then renamed; durable once the caller has called syncfs.
+ *
+ * Which objects may be shared? A file whose content is there already is not
+ * written again, and only its name and size are looked at. That is safe where
+ * the object is durable, or will be by the syncfs that comes before the release
+ * is committed. It is not safe where
+ *
+ *	- a power loss came between the rename of an object and the syncfs: it may
+ *	  have its size and zeros in place of its content;
+ *	- a syncfs failed: the kernel tells of a page that it could not write once,
+ *	  and takes it for clean from then on. The next syncfs succeeds, and the
+ *	  content is right as long as it is in memory.
+ *
+ * Either way no release that was ever committed names the object, but for one
+ * that was written anew because it was damaged, and its release is known as
+ * damaged until that has become durable. So layout->trusts_objects says that a
+ * sweep has removed every object that neither a committed release names nor a
+ * view that is held from the time when one did, and that nothing has failed
+ * since. After a failed syncfs it stays false until the process ends. Where it
+ * is false each object is written anew and takes the place of the one that is
+ * there, which costs time and nothing else.
  */
 #ifndef SPECMAN_STORAGE_OBJECT_H
 #define SPECMAN_STORAGE_OBJECT_H
@@ -18,12 +38,13 @@ struct object_writer;
 MUST_CHECK struct object_writer *object_writer_new(const struct layout *layout, struct err *err);
 void object_writer_free(struct object_writer *writer);
 
+/* ERR_NO_SPACE, with numbers, before the reserve is touched. */
 MUST_CHECK int object_writer_add(struct object_writer *writer, const void *bytes, size_t size,
                                  struct err *err);
 
 /*
  * End the object: its digest and size. It is in objects/ then (written nowhere
- * when it was there with this size). The writer is ready for the next one.
+ * when one can be shared). The writer is ready for the next one.
  */
 MUST_CHECK int object_writer_end(struct object_writer *writer, struct digest *out_digest,
                                  uint64_t *out_size, struct err *err);

@@ -131,8 +131,14 @@ int release_write(const struct layout *layout, const struct tree *tree, struct s
 	    digest_of(DIGEST_SHA256, text.data, text.size, &digest, err) ||
 	    buf_addf(&text, err, "%s%s\n", end_mark, digest_hex(&digest, hash)))
 		return -1;
-	return io_replace_file(layout->releases, release_name(info->tag, name), text.data,
-	                       text.size, 0640, err);
+	return io_put_file(layout->releases, release_name(info->tag, name), text.data, text.size,
+	                   0640, err);
+}
+
+int release_sync(const struct layout *layout, struct err *err)
+{
+	return io_sync_names(layout->releases) ? err_set_sys(err, errno, "sync folder releases")
+	                                       : 0;
 }
 
 static int damaged(struct err *err, const char *why)
@@ -306,8 +312,6 @@ int release_remove(const struct layout *layout, const char *const *tags, size_t 
 		else if (errno != ENOENT)
 			failed = err_set_sys(err, errno, "remove releases/%s", name);
 	}
-	if (*out_removed && fsync(layout->releases) && !failed)
-		failed = err_set_sys(err, errno, "sync folder releases");
 	return failed;
 }
 

@@ -23,11 +23,14 @@ void release_tag(const char *name, char out_tag[static STORE_TAG_SIZE]);
 
 /*
  * Write a tree as the release `info` (all of whose fields but files and bytes
- * are given; those are set). On return it is committed and durable; the
- * objects must be so before.
+ * are given; those are set). The objects must be durable before. On return it
+ * is committed, and durable after release_sync; on an error nothing has changed.
  */
 MUST_CHECK int release_write(const struct layout *layout, const struct tree *tree,
                              struct store_release *info, struct err *err);
+
+/* Make durable which releases there are. */
+MUST_CHECK int release_sync(const struct layout *layout, struct err *err);
 
 /* Called for each entry, parents first. */
 typedef int release_visitor(void *ctx, const char *path, const struct tree_item *item,
@@ -43,8 +46,8 @@ MUST_CHECK int release_read(const struct layout *layout, const char *tag,
                             struct err *err);
 
 /*
- * Remove the files of these tags and make that durable. Files that are not
- * there are passed over; *out_removed counts the others, also on an error.
+ * Remove the files of these tags, durably after release_sync. Files that are
+ * not there are passed over; *out_removed counts the others, also on an error.
  */
 MUST_CHECK int release_remove(const struct layout *layout, const char *const *tags, size_t count,
                               size_t *out_removed, struct err *err);

@@ -53,6 +53,9 @@ enum store_event_kind {
 	STORE_HASHES_MADE, /* the list of hashes of a large object was missing. subject: object */
 	STORE_OVERLAY_CONFLICT, /* a file lies where an older release has a folder. subject: path */
 	STORE_RESERVED_NAME,    /* an archive's own .specman is not served. subject: tag */
+	STORE_NOT_LOCKED, /* the file system has no locks: nothing keeps a second process away.
+	                     subject: the folder */
+	STORE_NOT_SWEPT,  /* what no release names could not be removed. subject: the folder */
 };
 
 /* Told from any thread; must be quick. detail is a sentence, or "". */
@@ -73,9 +76,11 @@ struct store;
 
 /*
  * Take the folder: lock it, check its format, throw away what was under way
- * when the last writer ended, load the releases, publish the view. No network,
- * and no content is read. Errors: ERR_CONFIG when another process has the lock
- * (says which) or the format is of a newer specman, else ERR_IO with the path.
+ * when the last writer ended (but downloads of the last seven days), load the
+ * releases, publish the view. No network, and no content is read. What can't be
+ * thrown away is told to the observer, and is never trusted. Errors: ERR_CONFIG
+ * when another process has the lock (says which) or the format is of a newer
+ * specman, else ERR_IO with the path.
  */
 MUST_CHECK struct store *store_open(const struct store_settings *settings, struct err *err);
 
@@ -124,26 +129,46 @@ struct store_release {
 
 /*
  * The committed release of this tag. ERR_NOT_FOUND without one; also when it
- * is damaged or names an object that is missing or damaged: it is to be
- * fetched again then.
+ * is damaged, names an object that is missing or damaged, or may not outlast a
+ * power loss: it is to be fetched again then.
  */
 MUST_CHECK int store_release_find(struct store *store, const char *tag,
                                   struct store_release *out_release, struct err *err);
 
-/* A download under way: a file in the store's tmp/ that vanishes when it is freed. */
+/*
+ * A download under way: a file in the store's tmp/. When it is freed before it
+ * was published it stays there, over a restart, too, for the next one of the
+ * same layer to go on with; unless it is empty, or writing it failed.
+ */
 struct store_download;
 
 /*
- * Make room for `size` bytes. ERR_NO_SPACE with the numbers (needed, free,
- * reserve) when the disk has not enough.
+ * Open the download of a layer of `size` bytes. Where the room is short, objects
+ * that nothing names and then other downloads are removed first. ERR_NO_SPACE
+ * with the numbers (needed, free, reserve) when the disk has not enough even then.
  */
-MUST_CHECK struct store_download *store_download_new(struct store *store, uint64_t size,
-                                                     struct err *err);
+MUST_CHECK struct store_download *store_download_open(struct store *store,
+                                                      const struct digest *layer, uint64_t size,
+                                                      struct err *err);
+
+/*
+ * How many bytes an earlier one has left. Nothing is known of them but their
+ * number, which is at most `size`: they are to be read and hashed like bytes
+ * that come, and to be taken back when the whole has another digest.
+ */
+uint64_t store_download_held(const struct store_download *download);
+MUST_CHECK int store_download_read(const struct store_download *download, void *bytes, size_t size,
+                                   uint64_t offset, struct err *err);
+
+/* Append. ERR_NO_SPACE with numbers before the reserve is touched. */
 MUST_CHECK int store_download_write(struct store_download *download, const void *bytes, size_t size,
                                     struct err *err);
-/* Take back all that was written: better bytes follow. */
+/* Take back all that is in it: better bytes follow. */
 MUST_CHECK int store_download_restart(struct store_download *download, struct err *err);
 void store_download_free(struct store_download *download);
+
+/* Remove all downloads that are not open: there is nothing left to go on with. */
+void store_download_sweep(struct store *store);
 
 /* Borrowed names and digests of a release to be made. */
 struct store_source {
@@ -156,8 +181,13 @@ struct store_source {
 /*
  * Unpack a verified download into a release, commit it and publish a view with
  * it; the tag's earlier release is replaced. On any error the store and the
- * view are as before. Errors: ERR_FORMAT (names the entry) and ERR_LIMIT for
- * the archive, ERR_NO_SPACE, ERR_IO, ERR_CANCELLED.
+ * view are as before, and what was written is freed; the download stays for
+ * another try where the archive itself is not at fault. (One error comes after
+ * the commit: when releases/ can't be synced, the release is there and served,
+ * and may be the earlier one again after a power loss. It is written once more by
+ * the next sync, and nothing is swept until then.) Errors: ERR_FORMAT (names the
+ * entry) and ERR_LIMIT for the archive, ERR_NO_SPACE (with numbers, before the
+ * reserve is touched), ERR_IO, ERR_CANCELLED.
  */
 MUST_CHECK int store_publish(struct store *store, const struct store_source *source,
                              struct store_download *download, const struct cancel *cancel,
@@ -194,7 +224,9 @@ void store_tags_free(char **tags, size_t count);
 
 /*
  * Sweep objects that neither a release nor a held view names. Does nothing
- * while a release's file is damaged, since what it named is not known.
+ * while a release's file is damaged, since what it named is not known. An object
+ * that can't be removed does not keep the others: ERR_IO tells of the first, and
+ * the next sweep tries again.
  */
 MUST_CHECK int store_collect(struct store *store, uint64_t *out_swept, struct err *err);
 

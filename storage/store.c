@@ -1,8 +1,16 @@
 /*
  * The store: one writer, many readers of its current view. What it keeps true:
- * objects are durable before a release's file names them, a release's file is
- * renamed into place as the last step, and the view is built from committed
- * files alone, so what is served is what a restart would serve.
+ *
+ *	- objects are durable before a release's file names them (one syncfs for all
+ *	  of them), a release's file is durable before it is renamed into place, and
+ *	  that is the last step;
+ *	- the view is built from committed files alone, so what is served is what a
+ *	  restart would serve;
+ *	- nothing is swept on the word of a change in releases/ that a power loss
+ *	  could undo: the folder is synced before, also at start, where the change may
+ *	  be that of a process which was killed;
+ *	- what a sync reported as failed is not trusted after another one: objects are
+ *	  written anew (see object.h), and so are the releases' files.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -53,6 +61,7 @@ struct store_view *store_view_get(struct store *store)
 struct store *store_open(const struct store_settings *settings, struct err *err)
 {
 	struct store *store = calloc(1, sizeof(*store));
+	struct err reason;
 	uint64_t swept;
 
 	if (!store) {
@@ -60,7 +69,6 @@ struct store *store_open(const struct store_settings *settings, struct err *err)
 		return NULL;
 	}
 	store->limits = settings->limits;
-	store->reserve_bytes = settings->reserve_bytes;
 	store->observer = settings->observer;
 	store->observer_ctx = settings->observer_ctx;
 	store->cache = cache_new(settings->cache_bytes, err);
@@ -69,12 +77,20 @@ struct store *store_open(const struct store_settings *settings, struct err *err)
 		free(store);
 		return NULL;
 	}
+	store->layout.reserve_bytes = settings->reserve_bytes;
 	(void)pthread_mutex_init(&store->mutex, NULL);
 	(void)pthread_mutex_init(&store->sweeping, NULL);
-	if (overlay_publish(store, err) || store_collect(store, &swept, err)) {
+	if (!store->layout.is_locked)
+		store_tell(store, STORE_NOT_LOCKED, settings->dir, "");
+	if (overlay_publish(store, err)) {
 		store_close(store);
 		return NULL;
 	}
+	download_sweep_stale(store);
+	/* A disk that takes no writes is no reason not to serve what it has. */
+	store->is_unsettled = release_sync(&store->layout, &reason);
+	if (store->is_unsettled || store_collect(store, &swept, &reason))
+		store_tell(store, STORE_NOT_SWEPT, settings->dir, reason.msg);
 	return store;
 }
 
@@ -103,12 +119,9 @@ static int refuse_damaged(void *ctx, const char *path, const struct tree_item *i
 	return 0;
 }
 
-int store_release_find(struct store *store, const char *tag, struct store_release *out_release,
-                       struct err *err)
+static int find_committed(struct store *store, const char *tag, struct store_release *out_release,
+                          struct err *err)
 {
-	/* What is committed is unchanged for sync: a view that could not be built is owed still. */
-	if (store->is_stale && overlay_publish(store, err))
-		return -1;
 	if (!release_read(&store->layout, tag, out_release,
 	                  damage_is_any(store) ? refuse_damaged : NULL, store, err))
 		return 0;
@@ -117,6 +130,19 @@ int store_release_find(struct store *store, const char *tag, struct store_releas
 		err->kind = ERR_NOT_FOUND;
 	}
 	return -1;
+}
+
+int store_release_find(struct store *store, const char *tag, struct store_release *out_release,
+                       struct err *err)
+{
+	/* What is committed is unchanged for sync: a view that could not be built is owed still. */
+	if (store->is_stale && overlay_publish(store, err))
+		return -1;
+	/* All are to be written anew; the first that is durable settles it for the folder. */
+	if (store->is_unsettled)
+		return err_set(err, ERR_NOT_FOUND,
+		               "it is not sure which releases would outlast a power loss");
+	return find_committed(store, tag, out_release, err);
 }
 
 /* ---- publishing ---- */
@@ -145,6 +171,13 @@ static void note_healed(struct store *store, const struct tree *tree)
 	}
 }
 
+/* Make the last change of releases/ durable. */
+static int settle(struct store *store, struct err *err)
+{
+	store->is_unsettled = release_sync(&store->layout, err);
+	return store->is_unsettled ? -1 : 0;
+}
+
 static int commit(struct store *store, const struct store_source *source, const struct tree *tree,
                   struct store_release *out_release, struct err *err)
 {
@@ -154,15 +187,32 @@ static int commit(struct store *store, const struct store_source *source, const 
 	/* It stands in a line of its own in the release's file. */
 	if (strlen(source->created) < sizeof(info.created) && !strpbrk(source->created, "\r\n"))
 		(void)strcpy(info.created, source->created);
-	if (syncfs(store->layout.root))
+	if (syncfs(store->layout.root)) {
+		store->has_lost_sync = true;
 		return err_set_sys(err, errno, "make the objects durable");
+	}
 	if (release_write(&store->layout, tree, &info, err))
 		return -1;
 	store->is_stale = true;
-	if (overlay_publish(store, err))
+	if (settle(store, err) || overlay_publish(store, err))
 		return -1;
 	*out_release = info;
 	return 0;
+}
+
+/*
+ * Nothing of it is to stay: free what it wrote. A daemon that is to stop does
+ * not wait for that; the next start does it.
+ */
+static void roll_back(struct store *store, const struct err *reason)
+{
+	struct err later;
+	uint64_t swept;
+
+	store->layout.trusts_objects = false;
+	/* What can't be swept now is swept by the next one, and is not trusted until then. */
+	if (reason->kind == ERR_CANCELLED || store_collect(store, &swept, &later))
+		return;
 }
 
 int store_publish(struct store *store, const struct store_source *source,
@@ -175,10 +225,15 @@ int store_publish(struct store *store, const struct store_source *source,
 		return err_set(err, ERR_FORMAT, "tag \"%.128s\" is no name for a release",
 		               source->tag);
 	tree = unpack(download->fd, &store->layout, &store->limits, cancel, err);
-	if (!tree)
+	if (!tree || commit(store, source, tree, out_release, err)) {
+		layout_explain(&store->layout, err);
+		roll_back(store, err);
+		download->is_done = err->kind == ERR_FORMAT || err->kind == ERR_LIMIT;
 		return -1;
+	}
+	download->is_done = true;
 	note_healed(store, tree);
-	return commit(store, source, tree, out_release, err);
+	return 0;
 }
 
 static int copy_entry(void *ctx, const char *path, const struct tree_item *item, struct err *err)
@@ -202,7 +257,7 @@ static int find_layer(struct store *store, const struct digest *layer,
 	for (size_t i = 0; result && i < count; i++) {
 		struct err reason;
 
-		if (!store_release_find(store, tags[i], &found, &reason) &&
+		if (!find_committed(store, tags[i], &found, &reason) &&
 		    digest_equal(&found.layer, layer)) {
 			(void)strcpy(out_tag, found.tag);
 			result = 0;
@@ -244,6 +299,7 @@ void store_tags_free(char **tags, size_t count)
 
 int store_remove(struct store *store, const char *const *tags, size_t count, struct err *err)
 {
+	struct err later;
 	size_t removed;
 	int failed;
 
@@ -252,9 +308,12 @@ int store_remove(struct store *store, const char *const *tags, size_t count, str
 			return err_set(err, ERR_FORMAT, "tag \"%.128s\" is no name for a release",
 			               tags[i]);
 	failed = release_remove(&store->layout, tags, count, &removed, err);
-	if (removed)
-		store->is_stale = true;
-	return failed || !removed ? failed : overlay_publish(store, err);
+	if (!removed)
+		return failed;
+	store->is_stale = true;
+	if (settle(store, failed ? &later : err))
+		failed = -1;
+	return failed ? failed : overlay_publish(store, err);
 }
 
 /* ---- sweeping ---- */
@@ -317,9 +376,13 @@ int store_collect(struct store *store, uint64_t *out_swept, struct err *err)
 	*out_swept = 0;
 	if (store->has_broken_release)
 		return 0;
+	if (store->is_unsettled)
+		return err_set(err, ERR_IO,
+		               "nothing is swept while a change of the releases is not durable");
 	(void)pthread_mutex_lock(&store->sweeping);
 	failed = sweep(store, out_swept, err);
 	(void)pthread_mutex_unlock(&store->sweeping);
+	store->layout.trusts_objects = !failed && !store->has_lost_sync;
 	return failed;
 }
 

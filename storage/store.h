@@ -28,7 +28,6 @@ struct store_wanted {
 struct store {
 	struct layout layout;
 	struct store_limits limits;
-	uint64_t reserve_bytes;
 	store_observer *observer;
 	void *observer_ctx;
 	struct cache *cache;
@@ -36,7 +35,9 @@ struct store {
 	pthread_mutex_t sweeping;
 	/* The writer's own: */
 	bool has_broken_release;
-	bool is_stale; /* a release was committed that the view does not show yet */
+	bool is_stale;      /* a release was committed that the view does not show yet */
+	bool is_unsettled;  /* a change of releases/ may be undone by a power loss */
+	bool has_lost_sync; /* a syncfs failed in this process' life: see object.h */
 
 	pthread_mutex_t mutex; /* guards all below */
 	struct store_view *current;
@@ -53,11 +54,19 @@ struct store {
 	int64_t scrub_passed_at;
 };
 
+enum { DOWNLOAD_NAME_SIZE = sizeof(LAYOUT_DOWNLOAD) + DIGEST_TEXT_SIZE };
+
 struct store_download {
 	struct store *store;
 	int fd;
-	char name[LAYOUT_TMP_SIZE];
+	uint64_t size;     /* bytes in it */
+	uint64_t unlooked; /* written since the room was looked at */
+	bool is_done;      /* nothing of it is to be gone on with: it goes when it is freed */
+	char name[DOWNLOAD_NAME_SIZE];
 };
+
+/* download.c: remove those that nobody has gone on with for a week. */
+void download_sweep_stale(const struct store *store);
 
 /* Tell the observer, if there is one. */
 void store_tell(struct store *store, enum store_event_kind kind, const char *subject,

@@ -128,7 +128,7 @@ static inline void build(const char *path, const struct item *items)
 static inline int publish_bytes(struct fixture *f, const char *tag, const void *bytes, size_t size,
                                 struct err *err)
 {
-	struct store_download *download = store_download_new(f->store, size, err);
+	struct store_download *download;
 	struct store_release release;
 	struct digest layer;
 	struct store_source source = { tag, "2024-12-06T12:43:14Z", &layer, &layer };
@@ -138,6 +138,7 @@ static inline int publish_bytes(struct fixture *f, const char *tag, const void *
 
 	f->serial++;
 	assert_int_equal(digest_of(DIGEST_SHA256, &f->serial, sizeof(f->serial), &layer, err), 0);
+	download = store_download_open(f->store, &layer, size, err);
 	assert_non_null(download);
 	assert_int_equal(store_download_write(download, bytes, size, err), 0);
 	failed = store_publish(f->store, &source, download, f->cancel, &release, err);
