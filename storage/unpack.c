@@ -259,7 +259,7 @@ static const char *type_name(mode_t type)
 	case AE_IFSOCK:
 		return "socket";
 	default:
-		return "entry of unknown type";
+		return "file of unknown type";
 	}
 }
 
@@ -354,6 +354,17 @@ static int open_archive(struct unpacking *u, int fd, struct err *err)
 	return result == ARCHIVE_OK ? 0 : archive_error(u, err);
 }
 
+/*
+ * Warnings about names that don't fit the locale (they stay bytes here) and
+ * about access lists. Others say that a part of the header was passed over.
+ */
+static bool is_harmless(struct archive *archive)
+{
+	const char *text = archive_error_string(archive);
+
+	return text && (strstr(text, "converted") || strstr(text, "ACL") || strstr(text, "acl"));
+}
+
 static int read_entries(struct unpacking *u, struct err *err)
 {
 	struct archive_entry *entry;
@@ -365,8 +376,7 @@ static int read_entries(struct unpacking *u, struct err *err)
 			return -1;
 		if (result == ARCHIVE_EOF)
 			return u->stream ? stream_drain(u->stream, err) : 0;
-		/* A warning is about names that don't fit the locale: they stay bytes here. */
-		if (result != ARCHIVE_OK && result != ARCHIVE_WARN)
+		if (result != ARCHIVE_OK && !(result == ARCHIVE_WARN && is_harmless(u->archive)))
 			return archive_error(u, err);
 		if (read_entry(u, entry, err))
 			return -1;
