@@ -18,6 +18,8 @@
 enum {
 	WORKERS_MAX = 4,
 	WAITING_MAX = 256,
+	BATCH_MAX = 32,          /* contents that a worker takes at once: a lock for each is dear */
+	BATCH_BYTES = 64 * 1024, /* but no more once it has these: others are to help */
 	/* Of what waits and is being written; half of it may be one content. */
 	BYTES_MAX = 2 * INGEST_BYTES_MAX,
 	SHA256_BYTES = 32,
@@ -37,11 +39,18 @@ struct result {
 	uint64_t twin_size;
 };
 
+struct batch {
+	struct job jobs[BATCH_MAX];
+	struct ingested done[BATCH_MAX];
+	size_t count, done_count;
+};
+
 struct worker {
 	struct ingest *ingest;
 	pthread_t thread;
 	struct object_writer *writer;
 	struct twin_maker *maker;
+	struct batch batch;
 };
 
 struct ingest {
@@ -54,7 +63,9 @@ struct ingest {
 	pthread_cond_t changed_room;     /* the reader waits for room, and for the end */
 	struct job waiting[WAITING_MAX]; /* a ring */
 	size_t first, count;
-	unsigned busy;
+	unsigned busy; /* workers with a batch */
+	unsigned idle; /* workers that wait */
+	bool is_reader_waiting;
 	size_t bytes; /* of contents that wait or are being written */
 	struct result *results;
 	size_t result_count, result_room;
@@ -77,6 +88,12 @@ static int write_content(struct worker *worker, const struct job *job,
 	return 0;
 }
 
+/* The reader sleeps until half the queue is free, since to be woken is dear as well. */
+static bool has_room(const struct ingest *ingest)
+{
+	return ingest->count <= WAITING_MAX / 2 && ingest->bytes <= BYTES_MAX / 2;
+}
+
 static void keep(struct ingest *ingest, uint32_t number, const struct ingested *done)
 {
 	struct result *result = &ingest->results[number];
@@ -87,53 +104,71 @@ static void keep(struct ingest *ingest, uint32_t number, const struct ingested *
 	result->twin_size = done->twin_size;
 }
 
-static void end_job(struct ingest *ingest, const struct job *job, const struct ingested *done,
-                    const struct err *failure)
+/* Put away what became of a batch: all of it, or the jobs before a failure. */
+static void end_batch(struct ingest *ingest, const struct batch *batch, const struct err *failure)
 {
 	(void)pthread_mutex_lock(&ingest->mutex);
 	ingest->busy--;
-	ingest->bytes -= job->size;
-	if (done) {
-		keep(ingest, job->number, done);
-	} else if (!ingest->has_failed) {
+	for (size_t i = 0; i < batch->count; i++)
+		ingest->bytes -= batch->jobs[i].size;
+	for (size_t i = 0; i < batch->done_count; i++)
+		keep(ingest, batch->jobs[i].number, &batch->done[i]);
+	if (failure && !ingest->has_failed) {
 		ingest->err = *failure;
 		ingest->has_failed = true;
 	}
-	(void)pthread_cond_signal(&ingest->changed_room);
+	if (!ingest->is_reader_waiting || has_room(ingest) || ingest->has_failed)
+		(void)pthread_cond_signal(&ingest->changed_room);
 	(void)pthread_mutex_unlock(&ingest->mutex);
 }
 
-/* Wait for the next content; false at the end. */
-static bool next_job(struct ingest *ingest, struct job *out_job)
+/* Wait for contents, and take a fair part of those that wait; false at the end. */
+static bool next_batch(struct ingest *ingest, struct batch *batch)
 {
-	bool has_job;
+	bool has_work;
 
+	batch->count = 0;
+	batch->done_count = 0;
 	(void)pthread_mutex_lock(&ingest->mutex);
-	while (!ingest->count && !ingest->is_ending)
+	while (!ingest->count && !ingest->is_ending) {
+		ingest->idle++;
 		(void)pthread_cond_wait(&ingest->changed_queue, &ingest->mutex);
-	has_job = !ingest->is_ending;
-	if (has_job) {
-		*out_job = ingest->waiting[ingest->first];
-		ingest->first = (ingest->first + 1) % WAITING_MAX;
-		ingest->count--;
+		ingest->idle--;
+	}
+	has_work = !ingest->is_ending;
+	if (has_work) {
+		size_t part = ingest->count / ingest->worker_count + 1;
+		size_t bytes = 0;
+
+		while (ingest->count && batch->count < part && batch->count < BATCH_MAX &&
+		       bytes < BATCH_BYTES) {
+			bytes += ingest->waiting[ingest->first].size;
+			batch->jobs[batch->count++] = ingest->waiting[ingest->first];
+			ingest->first = (ingest->first + 1) % WAITING_MAX;
+			ingest->count--;
+		}
 		ingest->busy++;
 	}
 	(void)pthread_mutex_unlock(&ingest->mutex);
-	return has_job;
+	return has_work;
 }
 
 static void *work(void *ctx)
 {
 	struct worker *worker = ctx;
-	struct ingested done;
-	struct job job;
+	struct batch *batch = &worker->batch;
 	struct err err;
 
-	while (next_job(worker->ingest, &job)) {
-		bool failed = write_content(worker, &job, &done, &err);
+	while (next_batch(worker->ingest, batch)) {
+		bool failed = false;
 
-		free(job.bytes);
-		end_job(worker->ingest, &job, failed ? NULL : &done, &err);
+		for (size_t i = 0; i < batch->count; i++) {
+			failed = failed ||
+			         write_content(worker, &batch->jobs[i], &batch->done[i], &err);
+			batch->done_count += !failed;
+			free(batch->jobs[i].bytes);
+		}
+		end_batch(worker->ingest, batch, failed ? &err : NULL);
 	}
 	return NULL;
 }
@@ -228,9 +263,13 @@ static int new_result(struct ingest *ingest, uint32_t *out_number, struct err *e
 
 static int put_in_queue(struct ingest *ingest, struct job *job, struct err *err)
 {
-	while (!ingest->has_failed && (ingest->count == WAITING_MAX ||
-	                               (ingest->bytes && ingest->bytes + job->size > BYTES_MAX)))
-		(void)pthread_cond_wait(&ingest->changed_room, &ingest->mutex);
+	if (ingest->count == WAITING_MAX ||
+	    (ingest->bytes && ingest->bytes + job->size > BYTES_MAX)) {
+		ingest->is_reader_waiting = true;
+		while (!ingest->has_failed && !has_room(ingest))
+			(void)pthread_cond_wait(&ingest->changed_room, &ingest->mutex);
+		ingest->is_reader_waiting = false;
+	}
 	if (ingest->has_failed) {
 		*err = ingest->err;
 		return -1;
@@ -239,7 +278,8 @@ static int put_in_queue(struct ingest *ingest, struct job *job, struct err *err)
 		return -1;
 	ingest->waiting[(ingest->first + ingest->count++) % WAITING_MAX] = *job;
 	ingest->bytes += job->size;
-	(void)pthread_cond_signal(&ingest->changed_queue);
+	if (ingest->idle)
+		(void)pthread_cond_signal(&ingest->changed_queue);
 	return 0;
 }
 
