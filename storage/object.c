@@ -16,7 +16,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 
-enum { BLOCK_BYTES = 256 * 1024 };
+enum { BLOCK_BYTES = 256 * 1024, DIRECT_BYTES = 64 * 1024 };
 
 struct object_writer {
 	const struct layout *layout;
@@ -87,12 +87,17 @@ int object_writer_add(struct object_writer *writer, const void *bytes, size_t si
 	if (hasher_add(writer->hasher, bytes, size, err))
 		return -1;
 	writer->size += size;
+	/* What is not the whole content needs no copy. */
+	if (!writer->held && writer->fd >= 0 && size >= DIRECT_BYTES)
+		return write_out(writer, bytes, size, err);
 	while (size) {
 		size_t part = BLOCK_BYTES - writer->held;
 
 		if (!part) {
 			if (write_block(writer, err))
 				return -1;
+			if (size >= DIRECT_BYTES)
+				return write_out(writer, next, size, err);
 			continue;
 		}
 		if (part > size)

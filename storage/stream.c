@@ -17,8 +17,8 @@
 #include "base/io.h"
 
 enum {
-	BLOCK_BYTES = 256 * 1024,
-	BLOCKS = 4,
+	BLOCK_BYTES = 512 * 1024,
+	BLOCKS = 8,
 	PACKED_BYTES = 128 * 1024,
 	GZIP_WINDOW = 15 + 16,
 	TAR_MAGIC_AT = 257,
