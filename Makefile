@@ -4,6 +4,9 @@
 #   make demo [KEEP=1]    the whole job against a real registry on loopback
 #   make check            every test; `unit` and `integration` are its halves
 #   make bench            how fast a poll is, how much memory a large release takes (7 GiB of disk)
+#   make bench-store      how fast an archive is unpacked, what releases take (12 GiB of disk)
+#   make soak             the largest samples of tests, in full size
+#   make fuzz             each harness for FUZZ_SECONDS (60)
 #   make analyze          clang-tidy, cppcheck, shellcheck
 #   make format           lay out the source with clang-format
 #   SANITIZE=address,undefined or SANITIZE=thread: a build of its own, for every target
@@ -26,7 +29,7 @@ ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -pthread $(if $(SANITIZE),-fsanitize=$(SA
 
 LIBS_base    := -lcrypto
 LIBS_oci     := -lcurl -ljansson -lssl -lcrypto
-LIBS_storage := -larchive -lcrypto
+LIBS_storage := -larchive -lz -lcrypto
 LIBS_tls     := -lssl -lcrypto
 LIBS_daemon  := -lmicrohttpd $(LIBS_oci) $(LIBS_storage) $(LIBS_tls)
 
@@ -74,8 +77,23 @@ $(O)/test/fault/layer.so: test/fault/layer.c
 $(O)/test/fault/served: $(O)/test/fault/served.o $(call objects,$(STORAGE) $(BASE))
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_storage)
 
+# Harnesses for parsers of what comes from outside: `fuzz` runs them under clang's libFuzzer,
+# the tests replay what is in the corpus.
+FUZZ         := $(patsubst test/fuzz/%_fuzz.c,%,$(wildcard test/fuzz/*_fuzz.c))
+FUZZ_SECONDS ?= 60
+FUZZ_FLAGS   := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -O1 -g
+REPLAY       := $(patsubst %,$(O)/test/unit/fuzz/%_replay,$(FUZZ))
+
+$(O)/test/unit/fuzz/%_replay: test/fuzz/replay.c $(O)/test/fuzz/%_fuzz.o $(call objects,$(STORAGE) $(BASE))
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -DCORPUS='"$(CURDIR)/test/fuzz/corpus/$*"' $(ALL_LDFLAGS) -o $@ $^ $(LIBS_storage)
+
+build-fuzz/%_fuzz: test/fuzz/%_fuzz.c $(wildcard test/fuzz/*.h) $(STORAGE) $(BASE)
+	@mkdir -p $(@D)
+	clang -std=c17 -D_GNU_SOURCE -I. -Idaemon $(FUZZ_FLAGS) -pthread -o $@ $(filter %.c,$^) $(LIBS_storage)
+
 .SECONDARY:
--include $(patsubst %.o,%.d,$(call objects,$(MODULES) daemon/main.c test/fault/served.c $(UNIT)))
+-include $(patsubst %.o,%.d,$(call objects,$(MODULES) daemon/main.c test/fault/served.c $(UNIT) $(wildcard test/fuzz/*.c)))
 
 deps:
 	@test/deps.sh
@@ -87,10 +105,10 @@ demo: deps
 check: deps
 	@$(MAKE) --no-print-directory check-run
 
-check-run: all $(UNIT_BIN) $(FAULT)
+check-run: all $(UNIT_BIN) $(REPLAY) $(FAULT)
 	@python3 test/run.py $(O)
 
-unit: $(UNIT_BIN)
+unit: $(UNIT_BIN) $(REPLAY)
 	@python3 test/run.py $(O) --unit-only
 
 integration: all $(FAULT)
@@ -100,6 +118,19 @@ bench: deps
 	@$(MAKE) --no-print-directory all
 	@python3 -B test/bench/poll.py $(O)/specman
 	@python3 -B test/bench/memory.py $(O)/specman
+
+bench-store: deps
+	@$(MAKE) --no-print-directory all
+	@python3 -B test/bench/unpack.py $(O)/specman
+
+soak: deps
+	@$(MAKE) --no-print-directory all
+	@UNPACK_MANY_FILES=1000000 python3 test/run.py $(O) unpack_test.py:large
+
+fuzz:
+	@test/deps.sh analyze
+	@$(MAKE) --no-print-directory $(patsubst %,build-fuzz/%_fuzz,$(FUZZ))
+	@test/fuzz/run.sh build-fuzz $(FUZZ_SECONDS) $(FUZZ)
 
 analyze:
 	@test/deps.sh analyze
@@ -118,6 +149,6 @@ clean:
 	rm -rf build build-*
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -9
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -12
 
-.PHONY: all deps demo check check-run unit integration bench analyze format format-check install clean help
+.PHONY: all deps demo check check-run unit integration bench bench-store soak fuzz analyze format format-check install clean help

@@ -192,6 +192,13 @@ int store_content_open(struct store *store, const struct store_entry *file,
 	                                 err);
 }
 
+int store_twin_open(struct store *store, const struct store_entry *file,
+                    struct store_content *out_content, struct err *err)
+{
+	return store_content_open_object(store, &file->twin, file->twin_size, file->name,
+	                                 out_content, err);
+}
+
 void store_content_release(struct store_content *content)
 {
 	cache_piece_put(content->piece);

@@ -207,11 +207,16 @@ int layout_place(int from_fd, const char *from, int to_fd, const struct digest *
 	char folder[3];
 
 	(void)snprintf(folder, sizeof(folder), "%.2s", layout_object_name(digest, name));
-	if (mkdirat(to_fd, folder, 0750) && errno != EEXIST)
-		return err_set_sys(err, errno, "create folder %s for %s", folder, name);
-	if (renameat(from_fd, from, to_fd, name))
-		return err_set_sys(err, errno, "rename %s to %s", from, name);
-	return 0;
+	if (!renameat(from_fd, from, to_fd, name))
+		return 0;
+	/* The folder is made on demand, which is 256 times in a store's life. */
+	if (errno == ENOENT) {
+		if (mkdirat(to_fd, folder, 0750) && errno != EEXIST)
+			return err_set_sys(err, errno, "create folder %s for %s", folder, name);
+		if (!renameat(from_fd, from, to_fd, name))
+			return 0;
+	}
+	return err_set_sys(err, errno, "rename %s to %s", from, name);
 }
 
 int layout_tmp_create(const struct layout *layout, char out_name[static LAYOUT_TMP_SIZE],
@@ -264,7 +269,7 @@ int layout_check_room(const struct layout *layout, uint64_t needed, struct err *
 
 uint64_t layout_look_bytes(const struct layout *layout)
 {
-	uint64_t part = layout->reserve_bytes / 4;
+	uint64_t part = layout->reserve_bytes / 8; /* of each of several writers */
 
 	if (part > LOOK_BYTES_MAX)
 		return LOOK_BYTES_MAX;

@@ -39,7 +39,7 @@ struct object_writer {
 
 struct object_writer *object_writer_new(const struct layout *layout, struct err *err)
 {
-	struct object_writer *writer = malloc(sizeof(*writer));
+	struct object_writer *writer = calloc(1, sizeof(*writer));
 
 	if (!writer) {
 		(void)err_set_sys(err, ENOMEM, "object writer");
@@ -47,11 +47,7 @@ struct object_writer *object_writer_new(const struct layout *layout, struct err 
 	}
 	writer->layout = layout;
 	writer->fd = -1;
-	writer->name[0] = '\0';
-	writer->unlooked_bytes = 0;
 	writer->unlooked_files = LOOK_FILES;
-	writer->size = 0;
-	writer->held = 0;
 	writer->hashes = (struct buf)BUF_INIT(BLOCKS_MAX_BYTES);
 	writer->hasher = hasher_new(DIGEST_SHA256, err);
 	if (!writer->hasher) {
@@ -90,27 +86,34 @@ static int create_file(struct object_writer *writer, struct err *err)
 }
 
 /* What an archive unpacks to is not known before, so the room is checked on the way. */
-static int look_at_room(struct object_writer *writer, struct err *err)
+static int look_at_room(struct object_writer *writer, size_t size, struct err *err)
 {
-	if (writer->unlooked_bytes + writer->held <= layout_look_bytes(writer->layout) &&
+	if (writer->unlooked_bytes + size <= layout_look_bytes(writer->layout) &&
 	    writer->unlooked_files < LOOK_FILES)
 		return 0;
-	if (layout_check_room(writer->layout, writer->held, err))
+	if (layout_check_room(writer->layout, size, err))
 		return -1;
 	writer->unlooked_bytes = 0;
 	writer->unlooked_files = 0;
 	return 0;
 }
 
-static int write_block(struct object_writer *writer, struct err *err)
+static int write_out(struct object_writer *writer, const void *bytes, size_t size, struct err *err)
 {
-	if (look_at_room(writer, err) || (writer->fd < 0 && create_file(writer, err)) ||
-	    blocks_add(&writer->hashes, writer->block, writer->held, err) ||
-	    io_write_all(writer->fd, writer->block, writer->held, writer->name, err))
+	if (look_at_room(writer, size, err) || (writer->fd < 0 && create_file(writer, err)) ||
+	    io_write_all(writer->fd, bytes, size, writer->name, err))
 		return -1;
-	writer->unlooked_bytes += writer->held;
-	writer->held = 0;
+	writer->unlooked_bytes += size;
 	return 0;
+}
+
+/* Write whole blocks of what may become a large object. */
+static int write_blocks(struct object_writer *writer, const void *bytes, size_t size,
+                        struct err *err)
+{
+	return blocks_add(&writer->hashes, bytes, size, err) || write_out(writer, bytes, size, err)
+	               ? -1
+	               : 0;
 }
 
 int object_writer_add(struct object_writer *writer, const void *bytes, size_t size, struct err *err)
@@ -124,14 +127,22 @@ int object_writer_add(struct object_writer *writer, const void *bytes, size_t si
 		size_t part = HELD_BYTES - writer->held;
 
 		if (!part) {
-			if (write_block(writer, err))
+			if (write_blocks(writer, writer->block, writer->held, err))
 				return -1;
+			writer->held = 0;
 			continue;
 		}
-		if (part > size)
-			part = size;
-		memcpy(writer->block + writer->held, next, part);
-		writer->held += part;
+		/* What is surely not the whole content needs no copy. */
+		if (!writer->held && writer->fd >= 0 && size >= BLOCK_BYTES) {
+			part = size - size % BLOCK_BYTES;
+			if (write_blocks(writer, next, part, err))
+				return -1;
+		} else {
+			if (part > size)
+				part = size;
+			memcpy(writer->block + writer->held, next, part);
+			writer->held += part;
+		}
 		next += part;
 		size -= part;
 	}
@@ -143,8 +154,6 @@ static int place(struct object_writer *writer, const struct digest *digest, stru
 {
 	const struct layout *layout = writer->layout;
 
-	if ((writer->held || writer->fd < 0) && write_block(writer, err))
-		return -1;
 	writer->unlooked_files++;
 	/* An error of an earlier write may show here (NFS): the object has no name yet. */
 	if (close(steal_fd(&writer->fd)))
@@ -161,40 +170,84 @@ static int place(struct object_writer *writer, const struct digest *digest, stru
 	return 0;
 }
 
-/* The hashes first: an object that is found has them. */
-static int keep_hashes(struct object_writer *writer, const struct digest *digest, struct err *err)
+static bool can_be_shared(const struct object_writer *writer, const struct digest *digest,
+                          uint64_t size)
 {
-	if (writer->layout->trusts_objects &&
-	    blocks_are_there(writer->layout, digest, writer->size))
-		return 0;
-	if (writer->held && write_block(writer, err))
-		return -1;
-	return blocks_write(writer->layout, digest, writer->size, &writer->hashes, err);
+	return writer->layout->trusts_objects && object_is_there(writer->layout, digest, size);
 }
 
-static bool can_be_shared(const struct object_writer *writer, const struct digest *digest)
+/* Write what is held, and for a large object the hashes: first, so that one that is found has them.
+ */
+static int finish(struct object_writer *writer, const struct digest *digest, struct err *err)
 {
-	return writer->layout->trusts_objects &&
-	       object_is_there(writer->layout, digest, writer->size);
+	const struct layout *layout = writer->layout;
+	bool is_large = writer->size > STORE_IN_MEMORY_BYTES;
+	bool is_shared = can_be_shared(writer, digest, writer->size);
+
+	if (is_large &&
+	    !(layout->trusts_objects && blocks_are_there(layout, digest, writer->size)) &&
+	    (blocks_add(&writer->hashes, writer->block, writer->held, err) ||
+	     blocks_write(layout, digest, writer->size, &writer->hashes, err)))
+		return -1;
+	if (is_shared)
+		return 0;
+	if ((writer->held || writer->fd < 0) && write_out(writer, writer->block, writer->held, err))
+		return -1;
+	return place(writer, digest, err);
 }
 
 int object_writer_end(struct object_writer *writer, struct digest *out_digest, uint64_t *out_size,
                       struct err *err)
 {
 	struct digest digest;
+	uint64_t size = writer->size;
+	int failed = hasher_end(writer->hasher, &digest, err) || finish(writer, &digest, err);
 
-	if (hasher_end(writer->hasher, &digest, err))
-		return -1;
-	if (writer->size > STORE_IN_MEMORY_BYTES && keep_hashes(writer, &digest, err))
-		return -1;
-	if (!can_be_shared(writer, &digest) && place(writer, &digest, err))
-		return -1;
 	drop_file(writer);
 	buf_clear(&writer->hashes);
-	*out_digest = digest;
-	*out_size = writer->size;
 	writer->held = 0;
 	writer->size = 0;
+	if (failed)
+		return -1;
+	*out_digest = digest;
+	*out_size = size;
+	return 0;
+}
+
+void object_writer_reset(struct object_writer *writer)
+{
+	struct digest unused;
+	struct err ignored;
+
+	drop_file(writer);
+	/* A digest that can't be ended can't be begun either: the next addition tells. */
+	(void)!hasher_end(writer->hasher, &unused, &ignored);
+	buf_clear(&writer->hashes);
+	writer->held = 0;
+	writer->size = 0;
+}
+
+int object_writer_put(struct object_writer *writer, const void *bytes, size_t size,
+                      struct digest *out_digest, struct err *err)
+{
+	struct digest digest;
+	uint64_t unused;
+
+	/* One that has hashes of blocks. */
+	if (size > STORE_IN_MEMORY_BYTES)
+		return object_writer_add(writer, bytes, size, err) ||
+		                       object_writer_end(writer, out_digest, &unused, err)
+		               ? -1
+		               : 0;
+	if (hasher_add(writer->hasher, bytes, size, err) ||
+	    hasher_end(writer->hasher, &digest, err))
+		return -1;
+	if (!can_be_shared(writer, &digest, size) &&
+	    (write_out(writer, bytes, size, err) || place(writer, &digest, err))) {
+		drop_file(writer);
+		return -1;
+	}
+	*out_digest = digest;
 	return 0;
 }
 

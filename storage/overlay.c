@@ -48,6 +48,8 @@ static int lay_over(void *ctx, const char *path, const struct tree_item *item, s
 	placed.release = overlay->release;
 	if (item->kind == TREE_FILE)
 		damage_look(overlay->store, &item->content, item->size, path);
+	if (item->twin_size)
+		damage_look(overlay->store, &item->twin, item->twin_size, path);
 	if (tree_put(overlay->tree, path, &placed, TREE_REPLACE, &conflict, err))
 		return -1;
 	if (conflict)

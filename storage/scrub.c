@@ -351,6 +351,8 @@ static int look_for(void *ctx, const char *path, const struct tree_item *item, s
 	(void)err;
 	if (item->kind == TREE_FILE)
 		damage_look(ctx, &item->content, item->size, path);
+	if (item->twin_size)
+		damage_look(ctx, &item->twin, item->twin_size, path);
 	return 0;
 }
 

@@ -116,6 +116,8 @@ static int refuse_damaged(void *ctx, const char *path, const struct tree_item *i
 
 	if (item->kind == TREE_FILE && damage_is_known(store, &item->content))
 		return err_set(err, ERR_NOT_FOUND, "the object of %.200s is damaged", path);
+	if (item->twin_size && damage_is_known(store, &item->twin))
+		return err_set(err, ERR_NOT_FOUND, "the gzip form of %.200s is damaged", path);
 	return 0;
 }
 
@@ -157,6 +159,12 @@ static bool tag_is_a_name(const char *tag)
 	       strspn(tag, allowed) == length;
 }
 
+static void note_if_whole(struct store *store, const struct digest *digest, uint64_t size)
+{
+	if (damage_is_known(store, digest) && object_is_there(&store->layout, digest, size))
+		damage_healed(store, digest, "fetched again");
+}
+
 /* Objects that were written anew are whole again. */
 static void note_healed(struct store *store, const struct tree *tree)
 {
@@ -165,9 +173,11 @@ static void note_healed(struct store *store, const struct tree *tree)
 	for (uint32_t i = 0; i < tree_count(tree); i++) {
 		const struct tree_item *item = tree_item(tree, i);
 
-		if (item->kind == TREE_FILE && damage_is_known(store, &item->content) &&
-		    object_is_there(&store->layout, &item->content, item->size))
-			damage_healed(store, &item->content, "fetched again");
+		if (item->kind != TREE_FILE)
+			continue;
+		note_if_whole(store, &item->content, item->size);
+		if (item->twin_size)
+			note_if_whole(store, &item->twin, item->twin_size);
 	}
 }
 
@@ -321,7 +331,11 @@ int store_remove(struct store *store, const char *const *tags, size_t count, str
 static int mark_item(void *ctx, const char *path, const struct tree_item *item, struct err *err)
 {
 	(void)path;
-	return item->kind == TREE_FILE ? digest_set_add(ctx, &item->content, err) : 0;
+	if (item->kind != TREE_FILE)
+		return 0;
+	if (item->twin_size && digest_set_add(ctx, &item->twin, err))
+		return -1;
+	return digest_set_add(ctx, &item->content, err);
 }
 
 static int mark_views(struct store *store, struct digest_set *marked, struct err *err)
@@ -335,7 +349,9 @@ static int mark_views(struct store *store, struct digest_set *marked, struct err
 
 		for (size_t i = 0; !failed && i < count; i++)
 			if (!entries[i].is_folder)
-				failed = digest_set_add(marked, &entries[i].content, err);
+				failed = digest_set_add(marked, &entries[i].content, err) ||
+				         (entries[i].twin_size &&
+				          digest_set_add(marked, &entries[i].twin, err));
 	}
 	(void)pthread_mutex_unlock(&store->mutex);
 	return failed;

@@ -7,13 +7,9 @@
  *	served DIR
  */
 #include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "storage/storage.h"
-
-enum { BLOCK_BYTES = 65536 };
 
 static void on_event(void *ctx, enum store_event_kind kind, const char *subject, const char *detail)
 {
@@ -25,15 +21,17 @@ static int hash_content(const struct store_content *content, uint64_t size, char
                         struct err *err)
 {
 	struct hasher *hasher = hasher_new(DIGEST_SHA256, err);
-	char block[BLOCK_BYTES];
+	char block[STORE_BLOCK_BYTES];
 	struct digest digest;
 	int failed = !hasher;
-	ssize_t n;
+	size_t n;
 
-	if (content->fd < 0 && size)
-		failed = failed || hasher_add(hasher, content->bytes, size, err);
-	while (!failed && content->fd >= 0 && (n = read(content->fd, block, sizeof(block))) > 0)
-		failed = hasher_add(hasher, block, (size_t)n, err);
+	if (!failed && content->bytes)
+		failed = hasher_add(hasher, content->bytes, size, err);
+	else
+		for (uint64_t at = 0; !failed && at < size; at += n)
+			failed = store_content_read(content, at, block, sizeof(block), &n, err) ||
+			         hasher_add(hasher, block, n, err);
 	if (!failed && !hasher_end(hasher, &digest, err))
 		(void)digest_hex(&digest, text);
 	hasher_free(hasher);
@@ -43,7 +41,7 @@ static int hash_content(const struct store_content *content, uint64_t size, char
 static int show(struct store *store, const struct store_view *view, const struct store_entry *entry,
                 const char *path)
 {
-	struct store_content content = { .fd = -1 };
+	struct store_content content = { .bytes = NULL };
 	char text[DIGEST_TEXT_SIZE] = "none";
 	struct err err;
 	int failed = 0;

@@ -169,6 +169,9 @@ def disorder(data):
             with open(os.path.join(folder, name), "rb") as file:
                 if hashlib.sha256(file.read()).hexdigest() != digest:
                     wrong.append(f"objects/{digest} has another content")
+    wrong += [f"blocks/{os.path.basename(folder)}{name} is named by nobody"
+              for folder, _, names in os.walk(os.path.join(data, "blocks"))
+              for name in names if os.path.basename(folder) + name not in named]
     wrong += [f"objects/{d} is named by nobody" for d in stored - named]
     wrong += [f"objects/{d} is missing" for d in named - stored]
     tmp = os.path.join(data, "tmp")

@@ -20,6 +20,7 @@ def release(tag, text):
 
 
 ONE, TWO = release("1.0.0", "one"), release("1.0.1", "two")
+LARGE = {"1.0.1/large.bin": bytes(range(251)) * 4300, **TWO}
 MOVED = release("1.0.1", "another")
 
 
