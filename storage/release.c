@@ -285,24 +285,30 @@ static int read_twin(const char *line, struct tree_item *item, struct err *err)
 	return 0;
 }
 
+/* Cut the line at *at off and go on behind it. */
+static int next_line(char **at, char **out_line, struct err *err)
+{
+	char *end = *at + strcspn(*at, "\n");
+
+	if (!*end)
+		return damaged(err, "its last line");
+	*end = '\0';
+	*out_line = *at;
+	*at = end + 1;
+	return 0;
+}
+
 /* The entry at *at, with the twin that follows; *at is behind them then. */
 static int read_lines(char **at, char path[static PATH_ROOM], struct tree_item *item,
                       struct err *err)
 {
-	bool is_twin = false;
+	char *line;
 
-	do {
-		char *end = *at + strcspn(*at, "\n");
-
-		if (!*end)
-			return damaged(err, "its last line");
-		*end = '\0';
-		if (is_twin ? read_twin(*at, item, err) : read_entry(*at, path, item, err))
-			return -1;
-		*at = end + 1;
-		is_twin = !is_twin && !strncmp(*at, twin_mark, sizeof(twin_mark) - 1);
-	} while (is_twin);
-	return 0;
+	if (next_line(at, &line, err) || read_entry(line, path, item, err))
+		return -1;
+	if (strncmp(*at, twin_mark, sizeof(twin_mark) - 1) != 0)
+		return 0;
+	return next_line(at, &line, err) || read_twin(line, item, err) ? -1 : 0;
 }
 
 int release_read(const struct layout *layout, const char *tag, struct store_release *out_info,

@@ -382,6 +382,96 @@ static void ends_of_gzip_data(void **state)
 	}
 }
 
+/* Behind the archive's end, blocks away from it. */
+static void what_follows_the_end_counts(void **state)
+{
+	struct fixture *f = *state;
+	CLEANUP(buf_release) struct buf archive = BUF_INIT(BYTES_MAX);
+	CLEANUP(cleanup_free) unsigned char *zeros = calloc(1, 4 << 20);
+	unsigned char packed[16384];
+	z_stream z = { .next_in = zeros,
+		       .avail_in = 4 << 20,
+		       .next_out = packed,
+		       .avail_out = sizeof(packed) };
+	const struct member members[] = { { "text", "text", 4 } };
+	struct err err;
+
+	pack(f, members, 1, true, &archive);
+	assert_int_equal(deflateInit2(&z, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
+	assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
+	assert_int_equal(deflateEnd(&z), Z_OK);
+	assert_int_equal(buf_add(&archive, packed, z.total_out, &err), 0);
+	publish_well(f, "1.0.0", &archive);
+	archive.data[archive.size - 8] ^= 1;
+	assert_int_equal(publish_bytes(f, "1.0.0", archive.data, archive.size, &err), -1);
+	assert_non_null(strstr(err.msg, "data check"));
+}
+
+static void a_hidden_twin_is_kept(void **state)
+{
+	static const char *const newer[] = { "2.0.0" };
+	struct fixture *f = *state;
+	CLEANUP(buf_release) struct buf archive = BUF_INIT(BYTES_MAX);
+	CLEANUP(cleanup_free) char *text = yaml(TEXT_BYTES);
+	const struct member members[] = { { "text", text, TEXT_BYTES } };
+	const struct item items[] = { { "text", AE_IFREG, "new", false },
+		                      { NULL, 0, NULL, false } };
+	struct store_view *view;
+	uint64_t swept;
+	struct err err;
+
+	pack(f, members, 1, true, &archive);
+	publish_well(f, "1.0.0", &archive);
+	assert_int_equal(publish(f, "2.0.0", items, &err), 0);
+	assert_string_equal(look(f, "text"), "new");
+	assert_int_equal(store_remove(f->store, newer, 1, &err), 0);
+	assert_int_equal(store_collect(f->store, &swept, &err), 0);
+	view = store_view_get(f->store);
+	check_twin(f, find(view, "text"), text, TEXT_BYTES);
+	store_view_put(view);
+}
+
+/* What a worker meets is the error of the whole, whatever waits behind it. */
+static void a_worker_that_fails_ends_it(void **state)
+{
+	struct fixture *f = *state;
+	CLEANUP(buf_release) struct buf archive = BUF_INIT(BYTES_MAX);
+	struct member members[900];
+	char texts[900][8], path[96];
+	struct err err;
+
+	for (unsigned i = 0; i < 900; i++) {
+		(void)snprintf(texts[i], sizeof(texts[i]), "%u", i);
+		members[i] = (struct member){ texts[i], texts[i], strlen(texts[i]) };
+	}
+	pack(f, members, 900, true, &archive);
+	for (unsigned i = 0; i < 256; i++) { /* files where folders belong */
+		(void)snprintf(path, sizeof(path), "%s/objects/%02x", f->dir, i);
+		assert_int_equal(close(open(path, O_WRONLY | O_CREAT, 0600)), 0);
+	}
+	{
+		struct store_download *download = store_download_new(f->store, 1, &err);
+		const struct digest any = { .algorithm = DIGEST_SHA256 };
+		const struct store_source source = { "1.0.0", "", &any, &any };
+		struct store_release release;
+
+		assert_non_null(download);
+		assert_int_equal(store_download_write(download, archive.data, archive.size, &err),
+		                 0);
+		assert_int_equal(
+			store_publish(f->store, &source, download, f->cancel, &release, &err), -1);
+		assert_int_equal(err.kind, ERR_IO);
+		assert_non_null(strstr(err.msg, "objects/"));
+		cancel_raise(f->cancel);
+		assert_int_equal(
+			store_publish(f->store, &source, download, f->cancel, &release, &err), -1);
+		assert_int_equal(err.kind, ERR_CANCELLED);
+		store_download_free(download);
+	}
+	assert_int_equal(count_in(f, "tmp"), 0);
+	assert_int_equal(count_in(f, "releases"), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -392,6 +482,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_archive_in_an_archive, setup, teardown),
 		cmocka_unit_test_setup_teardown(limits_count_over_both_levels, setup, teardown),
 		cmocka_unit_test_setup_teardown(ends_of_gzip_data, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_follows_the_end_counts, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_hidden_twin_is_kept, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_worker_that_fails_ends_it, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
