@@ -160,11 +160,11 @@ static int place(struct object_writer *writer, const struct digest *digest, stru
 		return err_set_sys(err, errno, "close tmp/%s", writer->name);
 	if (layout_place(layout->tmp, writer->name, layout->objects, digest, err)) {
 		if (err->sys != EISDIR)
-			return -1;
+			return err_context(err, "objects/");
 		/* A folder lies there, where a damaged object was. */
 		object_put_aside(layout, digest);
 		if (layout_place(layout->tmp, writer->name, layout->objects, digest, err))
-			return -1;
+			return err_context(err, "objects/");
 	}
 	writer->name[0] = '\0';
 	return 0;
