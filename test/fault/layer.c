@@ -22,9 +22,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,7 +51,12 @@ struct call {
 	int error;
 };
 
-static atomic_uint count, matching;
+/*
+ * One call after the other, so that the order of the trace is that of what
+ * happened. Recursive, since a call may be made on behalf of another.
+ */
+static pthread_mutex_t turn = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+static unsigned count, matching;
 
 /* ---- which calls count ---- */
 
@@ -131,13 +136,15 @@ static bool is_meant(const struct call *call)
 	return !only || !strcmp(only, text) || !strcmp(only, call->name);
 }
 
+/* Takes the turn, which end gives back. */
 static void begin(struct call *call)
 {
 	const char *how = getenv("FAULT_HOW");
 
-	call->number = atomic_fetch_add(&count, 1) + 1;
+	(void)pthread_mutex_lock(&turn);
+	call->number = ++count;
 	if (is_meant(call))
-		call->place = atomic_fetch_add(&matching, 1) + 1;
+		call->place = ++matching;
 	if (!how || !fails_here(call))
 		return;
 	if (!strcmp(how, "before"))
@@ -192,6 +199,7 @@ static long long end(const struct call *call, long long result)
 	write_down(call, error);
 	if (how && !strcmp(how, "after") && fails_here(call))
 		(void)raise(SIGKILL);
+	(void)pthread_mutex_unlock(&turn);
 	if (call->skip)
 		result = NONE;
 	if (error)

@@ -6,7 +6,8 @@
 
 enum { LARGE_BYTES = 3 * 1024 * 1024 + 12345 };
 
-/* What `rotten` publishes: a large file of letters that gzip can't pack well, and small ones. */
+/* What publish_rotten takes: letters, and a byte that no text has, so that there is no gzip form.
+ */
 static inline char *letters(size_t size)
 {
 	char *text = malloc(size + 1);
@@ -17,6 +18,7 @@ static inline char *letters(size_t size)
 		random = random * 1664525U + 1013904223U;
 		text[i] = (char)('A' + (random >> 24) % 50);
 	}
+	text[size / 2] = '\x01';
 	text[size] = '\0';
 	return text;
 }
