@@ -26,7 +26,7 @@ ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -pthread $(if $(SANITIZE),-fsanitize=$(SA
 
 LIBS_base    := -lcrypto
 LIBS_oci     := -lcurl -ljansson -lssl -lcrypto
-LIBS_storage := -larchive -lcrypto
+LIBS_storage := -larchive -lz -lcrypto
 LIBS_tls     := -lssl -lcrypto
 LIBS_daemon  := -lmicrohttpd $(LIBS_oci) $(LIBS_storage) $(LIBS_tls)
 

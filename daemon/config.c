@@ -64,6 +64,17 @@ static const struct flag flags[] = {
 	{ "data-dir", TEXT, AT(data_dir), "DIR", "/var/lib/specman", "the store" },
 	{ "disk-reserve", SIZE, AT(disk_reserve), "SIZE", "32Mi",
 	  "free space in --data-dir that no release may use" },
+	{ "max-entries", COUNT, AT(max_entries), "N", "1000000",
+	  "files and folders that an archive may have" },
+	{ "max-file-size", SIZE, AT(max_file_size), "SIZE", "4Gi",
+	  "what one file of it may unpack to" },
+	{ "max-unpacked-size", SIZE, AT(max_unpacked_size), "SIZE", "8Gi",
+	  "what all its files may unpack to" },
+	{ "max-ratio", COUNT, AT(max_ratio), "N", "200",
+	  "how many times its own size that may be, past 100Mi" },
+	{ "max-path-length", COUNT, AT(max_path_length), "N", "4096",
+	  "bytes that a path in it may have" },
+	{ "max-depth", COUNT, AT(max_depth), "N", "64", "folders that may lie in one another" },
 	{ "listen", LISTEN, AT(listen), "ADDR:PORT", "[::]:8443",
 	  "where to serve; may be repeated; port 0 takes a free one" },
 	{ "admin-listen", LISTEN, AT(admin_listen), "ADDR:PORT", "[::]:8080",
@@ -84,9 +95,10 @@ static const struct bounds {
 	size_t offset;
 	int least, most;
 } bounds[] = {
-	{ AT(workers), 1, 256 },
-	{ AT(registry_retries), 0, 20 },
-	{ AT(max_releases), 1, 10000 },
+	{ AT(workers), 1, 256 },        { AT(registry_retries), 0, 20 },
+	{ AT(max_releases), 1, 10000 }, { AT(max_entries), 1, 10000000 },
+	{ AT(max_ratio), 1, 1000000 },  { AT(max_path_length), 1, 4096 },
+	{ AT(max_depth), 1, 256 },
 };
 
 /* ---- values ---- */

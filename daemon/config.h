@@ -51,6 +51,13 @@ struct config {
 	bool prune;
 	const char *data_dir;
 	int64_t disk_reserve; /* bytes */
+	/* What an archive may cost, sizes in bytes: */
+	int64_t max_entries;
+	int64_t max_file_size;
+	int64_t max_unpacked_size;
+	int64_t max_ratio;
+	int64_t max_path_length;
+	int64_t max_depth;
 	struct config_listen listen;
 	struct config_listen admin_listen;
 	int64_t workers;

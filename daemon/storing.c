@@ -31,11 +31,24 @@ static void on_store_event(void *ctx, enum store_event_kind kind, const char *su
 		                               { NULL, NULL } });
 }
 
+static struct store_limits limits_of(const struct config *config)
+{
+	return (struct store_limits){
+		.entries = (uint64_t)config->max_entries,
+		.file_bytes = (uint64_t)config->max_file_size,
+		.total_bytes = (uint64_t)config->max_unpacked_size,
+		.ratio = (uint64_t)config->max_ratio,
+		.ratio_from = store_default_limits.ratio_from,
+		.path_bytes = (size_t)config->max_path_length,
+		.depth = (unsigned)config->max_depth,
+	};
+}
+
 struct store *storing_open(const struct config *config, struct recurring *troubles, struct err *err)
 {
 	const struct store_settings settings = {
 		.dir = config->data_dir,
-		.limits = store_default_limits,
+		.limits = limits_of(config),
 		.reserve_bytes = (uint64_t)config->disk_reserve,
 		.observer = on_store_event,
 		.observer_ctx = troubles,

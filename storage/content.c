@@ -6,47 +6,54 @@
 #include "object.h"
 #include "store.h"
 
-static int verify(struct store *store, const struct store_entry *file, int fd, void *bytes,
+/* One object and the name of the file that it is for. */
+struct wanted {
+	const struct digest *digest;
+	uint64_t size;
+	const char *name;
+};
+
+static int verify(struct store *store, const struct wanted *file, int fd, void *bytes,
                   struct err *err)
 {
-	if (!object_verify(fd, &file->content, file->size, bytes, err))
+	if (!object_verify(fd, file->digest, file->size, bytes, err))
 		return 0;
 	if (err->kind == ERR_DIGEST || err->sys == EIO) {
-		object_put_aside(&store->layout, &file->content);
-		damage_note(store, &file->content, file->name, err->msg);
+		object_put_aside(&store->layout, file->digest);
+		damage_note(store, file->digest, file->name, err->msg);
 		err->kind = ERR_DIGEST;
 	}
 	return -1;
 }
 
-static int open_large(struct store *store, const struct store_entry *file, int fd, struct err *err)
+static int open_large(struct store *store, const struct wanted *file, int fd, struct err *err)
 {
 	struct err unneeded;
 	bool known;
 
 	(void)pthread_mutex_lock(&store->mutex);
-	known = digest_set_has(&store->verified, &file->content);
+	known = digest_set_has(&store->verified, file->digest);
 	(void)pthread_mutex_unlock(&store->mutex);
 	if (known)
 		return 0;
 	if (verify(store, file, fd, NULL, err))
 		return -1;
 	(void)pthread_mutex_lock(&store->mutex);
-	if (digest_set_add(&store->verified, &file->content, &unneeded)) {
+	if (digest_set_add(&store->verified, file->digest, &unneeded)) {
 		/* Without memory it is hashed once more by the next request. */
 	}
 	(void)pthread_mutex_unlock(&store->mutex);
 	return 0;
 }
 
-int store_content_open(struct store *store, const struct store_entry *file,
+static int open_object(struct store *store, const struct wanted *file,
                        struct store_content *out_content, struct err *err)
 {
-	CLEANUP(cleanup_fd) int fd = object_open(&store->layout, &file->content, err);
+	CLEANUP(cleanup_fd) int fd = object_open(&store->layout, file->digest, err);
 	CLEANUP(cleanup_free) void *bytes = NULL;
 
-	if (fd < 0 && err->kind == ERR_NOT_FOUND && !damage_is_known(store, &file->content))
-		damage_note(store, &file->content, file->name, err->msg);
+	if (fd < 0 && err->kind == ERR_NOT_FOUND && !damage_is_known(store, file->digest))
+		damage_note(store, file->digest, file->name, err->msg);
 	if (fd < 0)
 		return -1;
 	if (file->size > STORE_IN_MEMORY_BYTES) {
@@ -64,6 +71,22 @@ int store_content_open(struct store *store, const struct store_entry *file,
 	}
 	*out_content = (struct store_content){ .bytes = STEAL(bytes), .fd = -1 };
 	return 0;
+}
+
+int store_content_open(struct store *store, const struct store_entry *file,
+                       struct store_content *out_content, struct err *err)
+{
+	const struct wanted wanted = { &file->content, file->size, file->name };
+
+	return open_object(store, &wanted, out_content, err);
+}
+
+int store_twin_open(struct store *store, const struct store_entry *file,
+                    struct store_content *out_content, struct err *err)
+{
+	const struct wanted wanted = { &file->twin, file->twin_size, file->name };
+
+	return open_object(store, &wanted, out_content, err);
 }
 
 void store_content_release(struct store_content *content)

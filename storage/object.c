@@ -25,12 +25,13 @@ struct object_writer {
 	char name[LAYOUT_TMP_SIZE];
 	uint64_t size;
 	size_t held; /* bytes in block that are not written */
+	bool has_folder[256];
 	unsigned char block[BLOCK_BYTES];
 };
 
 struct object_writer *object_writer_new(const struct layout *layout, struct err *err)
 {
-	struct object_writer *writer = malloc(sizeof(*writer));
+	struct object_writer *writer = calloc(1, sizeof(*writer));
 
 	if (!writer) {
 		(void)err_set_sys(err, ENOMEM, "object writer");
@@ -38,8 +39,6 @@ struct object_writer *object_writer_new(const struct layout *layout, struct err 
 	}
 	writer->layout = layout;
 	writer->fd = -1;
-	writer->size = 0;
-	writer->held = 0;
 	writer->hasher = hasher_new(DIGEST_SHA256, err);
 	if (!writer->hasher) {
 		free(writer);
@@ -66,12 +65,16 @@ void object_writer_free(struct object_writer *writer)
 	free(writer);
 }
 
-static int write_block(struct object_writer *writer, struct err *err)
+static int write_out(struct object_writer *writer, const void *bytes, size_t size, struct err *err)
 {
 	if (writer->fd < 0)
 		writer->fd = layout_tmp_create(writer->layout, writer->name, err);
-	if (writer->fd < 0 ||
-	    io_write_all(writer->fd, writer->block, writer->held, writer->name, err))
+	return writer->fd < 0 ? -1 : io_write_all(writer->fd, bytes, size, writer->name, err);
+}
+
+static int write_block(struct object_writer *writer, struct err *err)
+{
+	if (write_out(writer, writer->block, writer->held, err))
 		return -1;
 	writer->held = 0;
 	return 0;
@@ -102,20 +105,29 @@ int object_writer_add(struct object_writer *writer, const void *bytes, size_t si
 	return 0;
 }
 
-/* Give the written file its name in objects/, whose fan-out folder is made on demand. */
+/* Make the folder of an object, once in a writer's life. */
+static int make_folder(struct object_writer *writer, const struct digest *digest, const char *name,
+                       struct err *err)
+{
+	char folder[3] = { name[0], name[1], '\0' };
+
+	if (writer->has_folder[digest->bytes[0]])
+		return 0;
+	if (mkdirat(writer->layout->objects, folder, 0750) && errno != EEXIST)
+		return err_set_sys(err, errno, "create folder objects/%s", folder);
+	writer->has_folder[digest->bytes[0]] = true;
+	return 0;
+}
+
+/* Give the written file its name in objects/. */
 static int place(struct object_writer *writer, const struct digest *digest, struct err *err)
 {
 	const struct layout *layout = writer->layout;
 	char name[LAYOUT_OBJECT_SIZE];
-	char folder[3];
 
 	(void)layout_object_name(digest, name);
-	memcpy(folder, name, 2);
-	folder[2] = '\0';
-	if (write_block(writer, err))
+	if (make_folder(writer, digest, name, err))
 		return -1;
-	if (mkdirat(layout->objects, folder, 0750) && errno != EEXIST)
-		return err_set_sys(err, errno, "create folder objects/%s", folder);
 	if (renameat(layout->tmp, writer->name, layout->objects, name))
 		return err_set_sys(err, errno, "rename to objects/%s", name);
 	if (close(steal_fd(&writer->fd))) {
@@ -134,13 +146,43 @@ int object_writer_end(struct object_writer *writer, struct digest *out_digest, u
 
 	if (hasher_end(writer->hasher, &digest, err))
 		return -1;
-	if (!object_is_there(writer->layout, &digest, writer->size) && place(writer, &digest, err))
+	if (!object_is_there(writer->layout, &digest, writer->size) &&
+	    (write_block(writer, err) || place(writer, &digest, err)))
 		return -1;
 	drop_file(writer);
 	*out_digest = digest;
 	*out_size = writer->size;
 	writer->held = 0;
 	writer->size = 0;
+	return 0;
+}
+
+void object_writer_reset(struct object_writer *writer)
+{
+	struct digest unused;
+	struct err ignored;
+
+	drop_file(writer);
+	/* A digest that can't be ended can't be begun either: the next addition tells. */
+	(void)!hasher_end(writer->hasher, &unused, &ignored);
+	writer->held = 0;
+	writer->size = 0;
+}
+
+int object_writer_put(struct object_writer *writer, const void *bytes, size_t size,
+                      struct digest *out_digest, struct err *err)
+{
+	struct digest digest;
+
+	if (hasher_add(writer->hasher, bytes, size, err) ||
+	    hasher_end(writer->hasher, &digest, err))
+		return -1;
+	if (!object_is_there(writer->layout, &digest, size) &&
+	    (write_out(writer, bytes, size, err) || place(writer, &digest, err))) {
+		drop_file(writer);
+		return -1;
+	}
+	*out_digest = digest;
 	return 0;
 }
 

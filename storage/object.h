@@ -28,6 +28,13 @@ MUST_CHECK int object_writer_add(struct object_writer *writer, const void *bytes
 MUST_CHECK int object_writer_end(struct object_writer *writer, struct digest *out_digest,
                                  uint64_t *out_size, struct err *err);
 
+/* The same for content that is in memory as a whole; nothing else may have been added. */
+MUST_CHECK int object_writer_put(struct object_writer *writer, const void *bytes, size_t size,
+                                 struct digest *out_digest, struct err *err);
+
+/* Throw away what was added since the last object. */
+void object_writer_reset(struct object_writer *writer);
+
 /* Whether the object is there and has this size. Reads no content. */
 bool object_is_there(const struct layout *layout, const struct digest *digest, uint64_t size);
 

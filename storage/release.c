@@ -20,6 +20,7 @@ static const size_t file_bytes_max = (size_t)4 << 30;
 
 static const char suffix[] = ".mtree";
 static const char end_mark[] = "# end sha256:";
+static const char twin_mark[] = "# gzip sha256digest=";
 
 char *release_name(const char *tag, char name[static RELEASE_NAME_SIZE])
 {
@@ -76,11 +77,15 @@ static int add_entry(struct writing *w, uint32_t node, struct err *err)
 		                item->mode, item->mtime);
 	w->info->files++;
 	w->info->bytes += item->size;
-	return buf_addf(w->text, err,
-	                " type=file mode=%04o size=%" PRIu64 " time=%" PRId64
-	                ".0 sha256digest=%s contents=objects/%s\n",
-	                item->mode, item->size, item->mtime, digest_hex(&item->content, hex),
-	                layout_object_name(&item->content, object));
+	if (buf_addf(w->text, err,
+	             " type=file mode=%04o size=%" PRIu64 " time=%" PRId64
+	             ".0 sha256digest=%s contents=objects/%s\n",
+	             item->mode, item->size, item->mtime, digest_hex(&item->content, hex),
+	             layout_object_name(&item->content, object)))
+		return -1;
+	return item->twin_size ? buf_addf(w->text, err, "%s%s size=%" PRIu64 "\n", twin_mark,
+	                                  digest_hex(&item->twin, hex), item->twin_size)
+	                       : 0;
 }
 
 static int add_children(struct writing *w, uint32_t folder, size_t length, struct err *err)
@@ -258,6 +263,42 @@ static int read_entry(char *line, char path[static PATH_ROOM], struct tree_item 
 	return unescape(line[1] == '/' ? line + 2 : "", path, err);
 }
 
+/* The line after a file's, as add_entry writes it: "# gzip sha256digest=… size=…". */
+static int read_twin(const char *line, struct tree_item *item, struct err *err)
+{
+	const char *hex = line + sizeof(twin_mark) - 1;
+	char *end;
+
+	if (item->kind != TREE_FILE || strlen(hex) < 64 ||
+	    digest_parse_hex(hex, 64, &item->twin, err) || strncmp(hex + 64, " size=", 6) != 0)
+		return damaged(err, "a twin's line");
+	errno = 0;
+	item->twin_size = strtoull(hex + 70, &end, 10);
+	if (errno || *end || !item->twin_size)
+		return damaged(err, "a twin's line");
+	return 0;
+}
+
+/* The entry at *at, with the twin that follows; *at is behind them then. */
+static int read_lines(char **at, char path[static PATH_ROOM], struct tree_item *item,
+                      struct err *err)
+{
+	bool is_twin = false;
+
+	do {
+		char *end = *at + strcspn(*at, "\n");
+
+		if (!*end)
+			return damaged(err, "its last line");
+		*end = '\0';
+		if (is_twin ? read_twin(*at, item, err) : read_entry(*at, path, item, err))
+			return -1;
+		*at = end + 1;
+		is_twin = !is_twin && !strncmp(*at, twin_mark, sizeof(twin_mark) - 1);
+	} while (is_twin);
+	return 0;
+}
+
 int release_read(const struct layout *layout, const char *tag, struct store_release *out_info,
                  release_visitor *visit, void *ctx, struct err *err)
 {
@@ -275,19 +316,14 @@ int release_read(const struct layout *layout, const char *tag, struct store_rele
 	if (read_head(&at, tag, &info, err))
 		return -1;
 	while (!failed && *at) {
-		char *end = at + strcspn(at, "\n");
 		struct tree_item item;
 
-		if (!*end)
-			return damaged(err, "its last line");
-		*end = '\0';
-		if (read_entry(at, path, &item, err))
+		if (read_lines(&at, path, &item, err))
 			return -1;
 		info.files += item.kind == TREE_FILE;
 		info.bytes += item.size;
 		if (visit)
 			failed = visit(ctx, path, &item, err);
-		at = end + 1;
 	}
 	*out_info = info;
 	return failed;

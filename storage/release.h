@@ -1,7 +1,8 @@
 /*
  * Release files: releases/<tag>.mtree, one tag's content in mtree(5) format,
  * which libarchive's bsdtar reads: `contents=` names the object, relative to
- * the store's folder, so bsdtar alone can rebuild the archive. Comment lines
+ * the store's folder, so bsdtar alone can rebuild the archive. A comment line
+ * after a file's names its compressed twin. Comment lines
  * in front say where the release came from; the last line holds the SHA-256 of
  * all before it, so that a damaged file is known as such.
  */

@@ -214,6 +214,8 @@ struct store_entry {
 	uint64_t size;         /* of a file */
 	int64_t mtime;         /* seconds since 1970 */
 	struct digest content; /* SHA-256 of a file */
+	struct digest twin;    /* of a file's gzip form (RFC 1952, best ratio) */
+	uint64_t twin_size;    /* its bytes; 0: it has none, since that would save too little */
 	uint32_t release;      /* index of the release that it came from */
 	uint32_t first_child;  /* of a folder */
 	uint32_t child_count;
@@ -248,6 +250,14 @@ enum { STORE_IN_MEMORY_BYTES = 1024 * 1024 };
  */
 MUST_CHECK int store_content_open(struct store *store, const struct store_entry *file,
                                   struct store_content *out_content, struct err *err);
+
+/*
+ * The same for the gzip form of a file that has one. On an error the file
+ * itself may be whole, and is to be given out instead; what is damaged is
+ * noted, told and fetched again as any other object.
+ */
+MUST_CHECK int store_twin_open(struct store *store, const struct store_entry *file,
+                               struct store_content *out_content, struct err *err);
 void store_content_release(struct store_content *content);
 
 #endif

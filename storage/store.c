@@ -95,6 +95,8 @@ static int refuse_damaged(void *ctx, const char *path, const struct tree_item *i
 
 	if (item->kind == TREE_FILE && damage_is_known(store, &item->content))
 		return err_set(err, ERR_NOT_FOUND, "the object of %.200s is damaged", path);
+	if (item->twin_size && damage_is_known(store, &item->twin))
+		return err_set(err, ERR_NOT_FOUND, "the gzip form of %.200s is damaged", path);
 	return 0;
 }
 
@@ -129,8 +131,13 @@ static void forget_damage(struct store *store, const struct tree *tree)
 {
 	if (!damage_is_any(store))
 		return;
-	for (uint32_t i = 0; i < tree_count(tree); i++)
-		damage_forget(store, &tree_item(tree, i)->content);
+	for (uint32_t i = 0; i < tree_count(tree); i++) {
+		const struct tree_item *item = tree_item(tree, i);
+
+		damage_forget(store, &item->content);
+		if (item->twin_size)
+			damage_forget(store, &item->twin);
+	}
 }
 
 static int commit(struct store *store, const struct store_source *source, const struct tree *tree,
@@ -250,7 +257,11 @@ int store_remove(struct store *store, const char *const *tags, size_t count, str
 static int mark_item(void *ctx, const char *path, const struct tree_item *item, struct err *err)
 {
 	(void)path;
-	return item->kind == TREE_FILE ? digest_set_add(ctx, &item->content, err) : 0;
+	if (item->kind != TREE_FILE)
+		return 0;
+	if (item->twin_size && digest_set_add(ctx, &item->twin, err))
+		return -1;
+	return digest_set_add(ctx, &item->content, err);
 }
 
 static int mark_views(struct store *store, struct digest_set *marked, struct err *err)
@@ -264,7 +275,9 @@ static int mark_views(struct store *store, struct digest_set *marked, struct err
 
 		for (size_t i = 0; !failed && i < count; i++)
 			if (!entries[i].is_folder)
-				failed = digest_set_add(marked, &entries[i].content, err);
+				failed = digest_set_add(marked, &entries[i].content, err) ||
+				         (entries[i].twin_size &&
+				          digest_set_add(marked, &entries[i].twin, err));
 	}
 	(void)pthread_mutex_unlock(&store->mutex);
 	return failed;

@@ -261,6 +261,13 @@ uint32_t tree_find(const struct tree *tree, const char *path)
 	return node;
 }
 
+void tree_fill_files(struct tree *tree, void (*fill)(void *ctx, struct tree_item *item), void *ctx)
+{
+	for (size_t i = 0; i < tree->count; i++)
+		if (tree->nodes[i].item.kind == TREE_FILE)
+			fill(ctx, &tree->nodes[i].item);
+}
+
 size_t tree_count(const struct tree *tree)
 {
 	return tree->count;

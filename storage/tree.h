@@ -24,6 +24,8 @@ struct tree_item {
 	int64_t mtime;
 	uint16_t mode;         /* permission bits */
 	struct digest content; /* of a file */
+	struct digest twin;    /* of a file: its gzip form, see twin.h */
+	uint64_t twin_size;    /* 0: it has none */
 	const char *target;    /* of a link: where it points, relative to its folder */
 };
 
@@ -62,6 +64,9 @@ uint32_t tree_find(const struct tree *tree, const char *path);
  */
 MUST_CHECK int tree_resolve_links(struct tree *tree, const struct store_limits *limits,
                                   struct err *err);
+
+/* Call fill for the item of each file, replaced ones included. */
+void tree_fill_files(struct tree *tree, void (*fill)(void *ctx, struct tree_item *item), void *ctx);
 
 size_t tree_count(const struct tree *tree);
 const struct tree_item *tree_item(const struct tree *tree, uint32_t node);

@@ -64,6 +64,8 @@ static struct store_entry entry_of(const struct tree *tree, uint32_t node, char 
 		.size = item->size,
 		.mtime = item->mtime,
 		.content = item->content,
+		.twin = item->twin,
+		.twin_size = item->twin_size,
 		.release = item->release,
 		.is_folder = item->kind == TREE_FOLDER,
 	};

@@ -15,6 +15,7 @@
 #include "daemon/recurring.h"
 #include "daemon/target.h"
 #include "daemon/unit.h"
+#include "storage/storage.h"
 
 static void targets_are_resolved(void **state)
 {
@@ -207,6 +208,12 @@ static void configuration_is_read(void **state)
 	assert_int_equal(config_read(none, none, &config, &err), 0);
 	assert_int_equal(config.poll_interval_ms, 60000);
 	assert_int_equal(config.poll_jitter_percent, 10);
+	assert_int_equal(config.max_entries, store_default_limits.entries);
+	assert_int_equal(config.max_file_size, store_default_limits.file_bytes);
+	assert_int_equal(config.max_unpacked_size, store_default_limits.total_bytes);
+	assert_int_equal(config.max_ratio, store_default_limits.ratio);
+	assert_int_equal(config.max_path_length, store_default_limits.path_bytes);
+	assert_int_equal(config.max_depth, store_default_limits.depth);
 }
 
 static void sizes_are_read(void **state)
