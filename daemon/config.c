@@ -12,7 +12,7 @@
 #include "oci/oci.h"
 #include "unit.h"
 
-enum kind { TEXT, TEXTS, SWITCH, DURATION, PERCENT, COUNT, SIZE, LISTEN, LEVEL };
+enum kind { TEXT, TEXTS, SWITCH, DURATION, INTERVAL, PERCENT, COUNT, SIZE, LISTEN, LEVEL };
 
 struct flag {
 	const char *name;
@@ -75,6 +75,10 @@ static const struct flag flags[] = {
 	{ "max-path-length", COUNT, AT(max_path_length), "N", "4096",
 	  "bytes that a path in it may have" },
 	{ "max-depth", COUNT, AT(max_depth), "N", "64", "folders that may lie in one another" },
+	{ "cache-size", SIZE, AT(cache_size), "SIZE", "128Mi",
+	  "memory for files that are asked for often; 0 for none" },
+	{ "scrub-interval", INTERVAL, AT(scrub_interval_ms), "TIME", "24h",
+	  "how often the whole store is read and checked; off for never" },
 	{ "listen", LISTEN, AT(listen), "ADDR:PORT", "[::]:8443",
 	  "where to serve; may be repeated; port 0 takes a free one" },
 	{ "admin-listen", LISTEN, AT(admin_listen), "ADDR:PORT", "[::]:8080",
@@ -184,6 +188,16 @@ static int set_value(const struct flag *flag, const char *from, const char *text
 		if (unit_parse_duration(text, (int64_t *)(void *)field))
 			return err_set(err, ERR_CONFIG,
 			               "%s is \"%.80s\", and may be a time such as 30s, 5m or 12h",
+			               from, text);
+		return 0;
+	case INTERVAL:
+		if (!strcmp(text, "off") || !strcmp(text, "0")) {
+			*(int64_t *)(void *)field = 0;
+			return 0;
+		}
+		if (unit_parse_duration(text, (int64_t *)(void *)field))
+			return err_set(err, ERR_CONFIG,
+			               "%s is \"%.80s\", and may be a time such as 12h, or off",
 			               from, text);
 		return 0;
 	case PERCENT:

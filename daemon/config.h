@@ -58,6 +58,8 @@ struct config {
 	int64_t max_ratio;
 	int64_t max_path_length;
 	int64_t max_depth;
+	int64_t cache_size;        /* bytes */
+	int64_t scrub_interval_ms; /* 0: never */
 	struct config_listen listen;
 	struct config_listen admin_listen;
 	int64_t workers;

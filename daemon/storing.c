@@ -17,6 +17,8 @@ static void on_store_event(void *ctx, enum store_event_kind kind, const char *su
 		[STORE_OBJECT_DAMAGED] = { LOG_ERROR,
 		                           "File damaged on disk, not served until it is "
 		                           "fetched again" },
+		[STORE_OBJECT_HEALED] = { LOG_INFO, "File whole again" },
+		[STORE_HASHES_MADE] = { LOG_INFO, "Hashes of a large file made anew" },
 		[STORE_OVERLAY_CONFLICT] = { LOG_WARNING,
 		                             "A file and a folder of two releases have "
 		                             "one path; the newer is served" },
@@ -24,6 +26,8 @@ static void on_store_event(void *ctx, enum store_event_kind kind, const char *su
 	};
 	struct recurring *troubles = ctx;
 
+	if (kind == STORE_OBJECT_HEALED)
+		(void)recurring_over(troubles, subject);
 	if (recurring_happened(troubles, subject, lines[kind].msg, clock_now_ms()))
 		log_line(lines[kind].level, lines[kind].msg,
 		         (struct log_field[]){ { "subject", subject },
@@ -50,6 +54,7 @@ struct store *storing_open(const struct config *config, struct recurring *troubl
 		.dir = config->data_dir,
 		.limits = limits_of(config),
 		.reserve_bytes = (uint64_t)config->disk_reserve,
+		.cache_bytes = (size_t)config->cache_size,
 		.observer = on_store_event,
 		.observer_ctx = troubles,
 	};

@@ -534,6 +534,14 @@ static void sum_up(struct sync *sync, enum sync_result result)
 	}
 }
 
+uint64_t sync_damages(const struct sync *sync)
+{
+	struct store_counters counters;
+
+	store_count(sync->store, &counters);
+	return counters.damaged_total;
+}
+
 const struct sync_outcome *sync_outcome(const struct sync *sync)
 {
 	return &sync->outcome;

@@ -43,6 +43,9 @@ struct sync_outcome {
 	char reason[SYNC_REASON_SIZE]; /* the first trouble, in one line; "" after DONE */
 };
 
+/* How often an object was found damaged so far: what a round has to heal. Any thread. */
+uint64_t sync_damages(const struct sync *sync);
+
 /* Of the last round. The thread of sync_round only. */
 const struct sync_outcome *sync_outcome(const struct sync *sync);
 

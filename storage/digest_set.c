@@ -90,3 +90,20 @@ void digest_set_remove(struct digest_set *set, const struct digest *digest)
 		memcpy(set->keys[place_of(set, key)], key, SET_KEY_BYTES);
 	}
 }
+
+void digest_set_keep(struct digest_set *set, const struct digest_set *kept)
+{
+	size_t place = 0;
+
+	/* A removal moves later keys, at most into the place at hand: that is looked at again. */
+	while (place < set->places) {
+		struct digest digest = { .algorithm = DIGEST_SHA256 };
+
+		memcpy(digest.bytes, set->keys[place], SET_KEY_BYTES);
+		if (memcmp(set->keys[place], unused, SET_KEY_BYTES) != 0 &&
+		    !digest_set_has(kept, &digest))
+			digest_set_remove(set, &digest);
+		else
+			place++;
+	}
+}

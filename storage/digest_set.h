@@ -21,6 +21,8 @@ void digest_set_release(struct digest_set *set);
 /* ERR_IO without memory. Adding what is there is fine. */
 MUST_CHECK int digest_set_add(struct digest_set *set, const struct digest *digest, struct err *err);
 bool digest_set_has(const struct digest_set *set, const struct digest *digest);
+/* Remove what is not in `kept`. */
+void digest_set_keep(struct digest_set *set, const struct digest_set *kept);
 void digest_set_remove(struct digest_set *set, const struct digest *digest);
 
 #endif

@@ -2,36 +2,16 @@
 #include "gc.h"
 
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "layout.h"
 
-static void cleanup_dir(DIR **dir)
+static int sweep_folder(int objects, const char *folder, const struct digest_set *marked,
+                        uint64_t *swept, struct err *err)
 {
-	if (*dir)
-		(void)closedir(*dir);
-}
-
-static DIR *open_dir(int at, const char *name, struct err *err)
-{
-	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-
-	if (!dir) {
-		(void)err_set_sys(err, errno, "list objects/%s", name);
-		cleanup_fd(&fd);
-	}
-	return dir;
-}
-
-static int sweep_folder(const struct layout *layout, const char *folder,
-                        const struct digest_set *marked, uint64_t *swept, struct err *err)
-{
-	CLEANUP(cleanup_dir) DIR *dir = open_dir(layout->objects, folder, err);
+	CLEANUP(cleanup_dir) DIR *dir = layout_list(objects, folder, err);
 	const struct dirent *entry;
 	struct err no_object;
 
@@ -54,10 +34,9 @@ static int sweep_folder(const struct layout *layout, const char *folder,
 	return 0;
 }
 
-int gc_sweep(const struct layout *layout, const struct digest_set *marked, uint64_t *out_swept,
-             struct err *err)
+int gc_sweep(int objects, const struct digest_set *marked, uint64_t *out_swept, struct err *err)
 {
-	CLEANUP(cleanup_dir) DIR *dir = open_dir(layout->objects, ".", err);
+	CLEANUP(cleanup_dir) DIR *dir = layout_list(objects, ".", err);
 	const struct dirent *entry;
 	uint64_t swept = 0;
 
@@ -65,7 +44,7 @@ int gc_sweep(const struct layout *layout, const struct digest_set *marked, uint6
 		return -1;
 	while ((entry = readdir(dir)))
 		if (strlen(entry->d_name) == 2 && strspn(entry->d_name, "0123456789abcdef") == 2 &&
-		    sweep_folder(layout, entry->d_name, marked, &swept, err))
+		    sweep_folder(objects, entry->d_name, marked, &swept, err))
 			return -1;
 	*out_swept = swept;
 	return 0;

@@ -6,14 +6,13 @@
 
 #include "base/err.h"
 #include "digest_set.h"
-#include "layout.h"
 
 /*
- * Remove each object that is not in marked, and count them. Names that are no
- * objects (lost+found, .nfs*) are left alone; an object that is busy stays for
- * the next sweep. ERR_IO when a folder can't be listed.
+ * Remove each object below the folder `objects` (or what blocks/ has of it) that is not in marked,
+ * and count them. Names that are no objects (lost+found, .nfs*) are left alone; an object that is
+ * busy stays for the next sweep. ERR_IO when a folder can't be listed.
  */
-MUST_CHECK int gc_sweep(const struct layout *layout, const struct digest_set *marked,
-                        uint64_t *out_swept, struct err *err);
+MUST_CHECK int gc_sweep(int objects, const struct digest_set *marked, uint64_t *out_swept,
+                        struct err *err);
 
 #endif

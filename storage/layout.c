@@ -127,7 +127,9 @@ static int open_all(struct layout *layout, const char *dir, struct err *err)
 	if (open_folder(AT_FDCWD, dir, &layout->root, err) || take_lock(layout, err) ||
 	    make_format(layout->root, err) ||
 	    open_folder(layout->root, "objects", &layout->objects, err) ||
+	    open_folder(layout->root, "blocks", &layout->blocks, err) ||
 	    open_folder(layout->root, "releases", &layout->releases, err) ||
+	    open_folder(layout->root, "quarantine", &layout->quarantine, err) ||
 	    open_folder(layout->root, "tmp", &layout->tmp, err))
 		return -1;
 	if (remove_leftovers(layout->tmp, "tmp", "", err))
@@ -137,7 +139,7 @@ static int open_all(struct layout *layout, const char *dir, struct err *err)
 
 int layout_open(const char *dir, struct layout *out_layout, struct err *err)
 {
-	struct layout layout = { -1, -1, -1, -1, -1 };
+	struct layout layout = { -1, -1, -1, -1, -1, -1, -1 };
 
 	if (open_all(&layout, dir, err)) {
 		layout_close(&layout);
@@ -150,7 +152,9 @@ int layout_open(const char *dir, struct layout *out_layout, struct err *err)
 void layout_close(struct layout *layout)
 {
 	cleanup_fd(&layout->tmp);
+	cleanup_fd(&layout->quarantine);
 	cleanup_fd(&layout->releases);
+	cleanup_fd(&layout->blocks);
 	cleanup_fd(&layout->objects);
 	cleanup_fd(&layout->lock);
 	cleanup_fd(&layout->root);
@@ -165,6 +169,20 @@ char *layout_object_name(const struct digest *digest, char name[static LAYOUT_OB
 	return name;
 }
 
+int layout_place(int from_fd, const char *from, int to_fd, const struct digest *digest,
+                 struct err *err)
+{
+	char name[LAYOUT_OBJECT_SIZE];
+	char folder[3];
+
+	(void)snprintf(folder, sizeof(folder), "%.2s", layout_object_name(digest, name));
+	if (mkdirat(to_fd, folder, 0750) && errno != EEXIST)
+		return err_set_sys(err, errno, "create folder %s for %s", folder, name);
+	if (renameat(from_fd, from, to_fd, name))
+		return err_set_sys(err, errno, "rename %s to %s", from, name);
+	return 0;
+}
+
 int layout_tmp_create(const struct layout *layout, char out_name[static LAYOUT_TMP_SIZE],
                       struct err *err)
 {
@@ -177,6 +195,18 @@ int layout_tmp_create(const struct layout *layout, char out_name[static LAYOUT_T
 	if (fd < 0)
 		return err_set_sys(err, errno, "create tmp/%s", out_name);
 	return fd;
+}
+
+DIR *layout_list(int at, const char *name, struct err *err)
+{
+	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!dir) {
+		(void)err_set_sys(err, errno, "list folder %s of the store", name);
+		cleanup_fd(&fd);
+	}
+	return dir;
 }
 
 int layout_free_bytes(const struct layout *layout, uint64_t *out_bytes, struct err *err)

@@ -1,11 +1,12 @@
 /*
  * The store's folder: its parts, its lock, its format, its temporary files.
  *
- *	format  lock  objects/  releases/  tmp/
+ *	format  lock  objects/  blocks/  releases/  quarantine/  tmp/
  */
 #ifndef SPECMAN_STORAGE_LAYOUT_H
 #define SPECMAN_STORAGE_LAYOUT_H
 
+#include <dirent.h>
 #include <stdint.h>
 
 #include "base/digest.h"
@@ -14,7 +15,9 @@
 struct layout {
 	int root; /* descriptors of the folders */
 	int objects;
+	int blocks; /* see blocks.h */
 	int releases;
+	int quarantine; /* damaged objects, named by their digest's hex digits */
 	int tmp;
 	int lock;
 };
@@ -35,9 +38,25 @@ void layout_close(struct layout *layout);
 /* The name of an object in objects/. Returns name. */
 char *layout_object_name(const struct digest *digest, char name[static LAYOUT_OBJECT_SIZE]);
 
+/*
+ * Rename `from` in folder from_fd to a digest's name below to_fd (objects or
+ * blocks), whose fan-out folder is made on demand.
+ */
+MUST_CHECK int layout_place(int from_fd, const char *from, int to_fd, const struct digest *digest,
+                            struct err *err);
+
 /* Create a file in tmp/ for writing and reading; its name is unique in this process' life. */
 MUST_CHECK int layout_tmp_create(const struct layout *layout, char out_name[static LAYOUT_TMP_SIZE],
                                  struct err *err);
+
+/* Open the folder `name` in `at` for readdir. NULL on error. */
+MUST_CHECK DIR *layout_list(int at, const char *name, struct err *err);
+
+static inline void cleanup_dir(DIR **dir)
+{
+	if (*dir)
+		(void)closedir(*dir);
+}
 
 /* Bytes that an unprivileged process can still write. */
 MUST_CHECK int layout_free_bytes(const struct layout *layout, uint64_t *out_bytes, struct err *err);

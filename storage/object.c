@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,18 +16,20 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "blocks.h"
+#include "storage.h"
 
-enum { BLOCK_BYTES = 256 * 1024 };
+enum { HELD_BYTES = 2 * BLOCK_BYTES };
 
 struct object_writer {
 	const struct layout *layout;
 	struct hasher *hasher;
-	int fd; /* -1 while all content is in block */
+	struct buf hashes; /* of the blocks that are written */
+	int fd;            /* -1 while all content is in block */
 	char name[LAYOUT_TMP_SIZE];
 	uint64_t size;
 	size_t held; /* bytes in block that are not written */
-	bool has_folder[256];
-	unsigned char block[BLOCK_BYTES];
+	unsigned char block[HELD_BYTES];
 };
 
 struct object_writer *object_writer_new(const struct layout *layout, struct err *err)
@@ -39,6 +42,9 @@ struct object_writer *object_writer_new(const struct layout *layout, struct err 
 	}
 	writer->layout = layout;
 	writer->fd = -1;
+	writer->size = 0;
+	writer->held = 0;
+	writer->hashes = (struct buf)BUF_INIT(BLOCKS_MAX_BYTES);
 	writer->hasher = hasher_new(DIGEST_SHA256, err);
 	if (!writer->hasher) {
 		free(writer);
@@ -62,6 +68,7 @@ void object_writer_free(struct object_writer *writer)
 		return;
 	drop_file(writer);
 	hasher_free(writer->hasher);
+	buf_release(&writer->hashes);
 	free(writer);
 }
 
@@ -74,7 +81,8 @@ static int write_out(struct object_writer *writer, const void *bytes, size_t siz
 
 static int write_block(struct object_writer *writer, struct err *err)
 {
-	if (write_out(writer, writer->block, writer->held, err))
+	if (blocks_add(&writer->hashes, writer->block, writer->held, err) ||
+	    write_out(writer, writer->block, writer->held, err))
 		return -1;
 	writer->held = 0;
 	return 0;
@@ -88,7 +96,7 @@ int object_writer_add(struct object_writer *writer, const void *bytes, size_t si
 		return -1;
 	writer->size += size;
 	while (size) {
-		size_t part = BLOCK_BYTES - writer->held;
+		size_t part = HELD_BYTES - writer->held;
 
 		if (!part) {
 			if (write_block(writer, err))
@@ -105,38 +113,37 @@ int object_writer_add(struct object_writer *writer, const void *bytes, size_t si
 	return 0;
 }
 
-/* Make the folder of an object, once in a writer's life. */
-static int make_folder(struct object_writer *writer, const struct digest *digest, const char *name,
-                       struct err *err)
-{
-	char folder[3] = { name[0], name[1], '\0' };
-
-	if (writer->has_folder[digest->bytes[0]])
-		return 0;
-	if (mkdirat(writer->layout->objects, folder, 0750) && errno != EEXIST)
-		return err_set_sys(err, errno, "create folder objects/%s", folder);
-	writer->has_folder[digest->bytes[0]] = true;
-	return 0;
-}
-
 /* Give the written file its name in objects/. */
 static int place(struct object_writer *writer, const struct digest *digest, struct err *err)
 {
 	const struct layout *layout = writer->layout;
 	char name[LAYOUT_OBJECT_SIZE];
 
-	(void)layout_object_name(digest, name);
-	if (make_folder(writer, digest, name, err))
-		return -1;
-	if (renameat(layout->tmp, writer->name, layout->objects, name))
-		return err_set_sys(err, errno, "rename to objects/%s", name);
+	if (layout_place(layout->tmp, writer->name, layout->objects, digest, err)) {
+		if (err->sys != EISDIR)
+			return -1;
+		/* A folder lies there, where a damaged object was. */
+		object_put_aside(layout, digest);
+		if (layout_place(layout->tmp, writer->name, layout->objects, digest, err))
+			return -1;
+	}
 	if (close(steal_fd(&writer->fd))) {
 		int sys = errno;
 
-		(void)unlinkat(layout->objects, name, 0);
+		(void)unlinkat(layout->objects, layout_object_name(digest, name), 0);
 		return err_set_sys(err, sys, "close objects/%s", name);
 	}
 	return 0;
+}
+
+/* The hashes first: an object that is found has them. */
+static int keep_hashes(struct object_writer *writer, const struct digest *digest, struct err *err)
+{
+	if (blocks_are_there(writer->layout, digest, writer->size))
+		return 0;
+	if (writer->held && write_block(writer, err))
+		return -1;
+	return blocks_write(writer->layout, digest, writer->size, &writer->hashes, err);
 }
 
 int object_writer_end(struct object_writer *writer, struct digest *out_digest, uint64_t *out_size,
@@ -146,10 +153,14 @@ int object_writer_end(struct object_writer *writer, struct digest *out_digest, u
 
 	if (hasher_end(writer->hasher, &digest, err))
 		return -1;
+	if (writer->size > STORE_IN_MEMORY_BYTES && keep_hashes(writer, &digest, err))
+		return -1;
 	if (!object_is_there(writer->layout, &digest, writer->size) &&
-	    (write_block(writer, err) || place(writer, &digest, err)))
+	    (((writer->held || writer->fd < 0) && write_block(writer, err)) ||
+	     place(writer, &digest, err)))
 		return -1;
 	drop_file(writer);
+	buf_clear(&writer->hashes);
 	*out_digest = digest;
 	*out_size = writer->size;
 	writer->held = 0;
@@ -163,6 +174,7 @@ void object_writer_reset(struct object_writer *writer)
 	struct err ignored;
 
 	drop_file(writer);
+	buf_clear(&writer->hashes);
 	/* A digest that can't be ended can't be begun either: the next addition tells. */
 	(void)!hasher_end(writer->hasher, &unused, &ignored);
 	writer->held = 0;
@@ -173,7 +185,13 @@ int object_writer_put(struct object_writer *writer, const void *bytes, size_t si
                       struct digest *out_digest, struct err *err)
 {
 	struct digest digest;
+	uint64_t unused;
 
+	/* A large one is to have the hashes of its blocks. */
+	if (size > STORE_IN_MEMORY_BYTES)
+		return object_writer_add(writer, bytes, size, err)
+		               ? -1
+		               : object_writer_end(writer, out_digest, &unused, err);
 	if (hasher_add(writer->hasher, bytes, size, err) ||
 	    hasher_end(writer->hasher, &digest, err))
 		return -1;
@@ -196,48 +214,48 @@ bool object_is_there(const struct layout *layout, const struct digest *digest, u
 	       S_ISREG(st.st_mode) && (uint64_t)st.st_size == size;
 }
 
-int object_open(const struct layout *layout, const struct digest *digest, struct err *err)
+static int check_file(int fd, const char *name, uint64_t size, struct err *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return err_set_sys(err, errno, "look at object %s", name);
+	if (!S_ISREG(st.st_mode))
+		return err_set(err, ERR_DIGEST, "object %s is no file", name);
+	if ((uint64_t)st.st_size != size)
+		return err_set(err, ERR_DIGEST, "object %s has %lld bytes in place of %" PRIu64,
+		               name, (long long)st.st_size, size);
+	return 0;
+}
+
+int object_open(const struct layout *layout, const struct digest *digest, uint64_t size,
+                struct err *err)
 {
 	char name[LAYOUT_OBJECT_SIZE];
+	/* O_NONBLOCK: what lies there instead of a file must not be waited for. */
+	CLEANUP(cleanup_fd)
 	int fd = openat(layout->objects, layout_object_name(digest, name),
-	                O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	                O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
 	if (fd < 0 && errno == ENOENT)
 		return err_set(err, ERR_NOT_FOUND, "object %s is missing", name);
 	if (fd < 0)
 		return err_set_sys(err, errno, "open object %s", name);
-	return fd;
+	return check_file(fd, name, size, err) ? -1 : steal_fd(&fd);
 }
 
-DEFINE_CLEANUP(cleanup_hasher, struct hasher, hasher_free);
-
-int object_verify(int fd, const struct digest *digest, uint64_t size, void *bytes, struct err *err)
+int object_read(int fd, const struct digest *digest, uint64_t size, unsigned char *out_bytes,
+                struct err *err)
 {
-	CLEANUP(cleanup_hasher) struct hasher *hasher = hasher_new(DIGEST_SHA256, err);
-	CLEANUP(cleanup_free) unsigned char *block = bytes ? NULL : malloc(BLOCK_BYTES);
 	char name[LAYOUT_OBJECT_SIZE];
 	struct digest found;
-	uint64_t at = 0;
 
-	if (!hasher)
+	if (io_read_at(fd, out_bytes, size, 0, layout_object_name(digest, name), err)) {
+		if (err->kind == ERR_FORMAT)
+			err->kind = ERR_DIGEST;
 		return -1;
-	if (!bytes && !block)
-		return err_set_sys(err, ENOMEM, "read object");
-	(void)layout_object_name(digest, name);
-	while (at < size) {
-		unsigned char *to = bytes ? (unsigned char *)bytes + at : block;
-		size_t part = size - at < BLOCK_BYTES ? (size_t)(size - at) : BLOCK_BYTES;
-
-		if (io_read_at(fd, to, part, at, name, err)) {
-			if (err->kind == ERR_FORMAT)
-				err->kind = ERR_DIGEST;
-			return -1;
-		}
-		if (hasher_add(hasher, to, part, err))
-			return -1;
-		at += part;
 	}
-	if (hasher_end(hasher, &found, err))
+	if (digest_of(DIGEST_SHA256, out_bytes, size, &found, err))
 		return -1;
 	if (!digest_equal(&found, digest))
 		return err_set(err, ERR_DIGEST, "object %s does not have the content of its name",
@@ -245,11 +263,48 @@ int object_verify(int fd, const struct digest *digest, uint64_t size, void *byte
 	return 0;
 }
 
+bool object_is_at_fault(const struct err *err)
+{
+	/* EUCLEAN and EBADMSG: ext4 and xfs found a checksum wrong. The rest: it is no file, or not
+	 * ours. */
+	static const int faults[] = { EIO,    EUCLEAN, EBADMSG, ENODATA, EACCES, EPERM,
+		                      EISDIR, ELOOP,   ENXIO,   ENOTDIR, ENODEV };
+
+	if (err->kind == ERR_DIGEST || err->kind == ERR_NOT_FOUND)
+		return true;
+	for (size_t i = 0; err->kind == ERR_IO && i < sizeof(faults) / sizeof(faults[0]); i++)
+		if (err->sys == faults[i])
+			return true;
+	return false;
+}
+
+bool object_is_same(const struct layout *layout, const struct digest *digest, int fd)
+{
+	char name[LAYOUT_OBJECT_SIZE];
+	struct stat opened, named;
+
+	return !fstat(fd, &opened) &&
+	       !fstatat(layout->objects, layout_object_name(digest, name), &named,
+	                AT_SYMLINK_NOFOLLOW) &&
+	       opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
+}
+
 void object_put_aside(const struct layout *layout, const struct digest *digest)
 {
 	char name[LAYOUT_OBJECT_SIZE];
 	char aside[DIGEST_TEXT_SIZE];
 
+	(void)layout_object_name(digest, name);
 	(void)digest_hex(digest, aside);
-	(void)renameat(layout->objects, layout_object_name(digest, name), layout->tmp, aside);
+	if (renameat(layout->objects, name, layout->quarantine, aside) && errno != ENOENT) {
+		/* A file there and a folder here, or the other way round. */
+		object_forget_aside(layout, aside);
+		(void)renameat(layout->objects, name, layout->quarantine, aside);
+	}
+}
+
+void object_forget_aside(const struct layout *layout, const char *name)
+{
+	if (unlinkat(layout->quarantine, name, 0) && (errno == EISDIR || errno == EPERM))
+		(void)unlinkat(layout->quarantine, name, AT_REMOVEDIR);
 }

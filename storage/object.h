@@ -38,18 +38,33 @@ void object_writer_reset(struct object_writer *writer);
 /* Whether the object is there and has this size. Reads no content. */
 bool object_is_there(const struct layout *layout, const struct digest *digest, uint64_t size);
 
-/* Open for reading. ERR_NOT_FOUND when it is not there. */
-MUST_CHECK int object_open(const struct layout *layout, const struct digest *digest,
+/*
+ * Open for reading, once type and size are right. ERR_NOT_FOUND when it is not
+ * there, ERR_DIGEST when it is no file or of another size, else ERR_IO.
+ */
+MUST_CHECK int object_open(const struct layout *layout, const struct digest *digest, uint64_t size,
                            struct err *err);
 
-/*
- * Read `size` bytes of an open object, hash them and compare. With bytes not
- * NULL they are kept there. ERR_DIGEST (also when it is shorter), or ERR_IO.
- */
-MUST_CHECK int object_verify(int fd, const struct digest *digest, uint64_t size, void *bytes,
-                             struct err *err);
+/* Read an open object as a whole and compare its hash. ERR_DIGEST or ERR_IO. */
+MUST_CHECK int object_read(int fd, const struct digest *digest, uint64_t size,
+                           unsigned char *out_bytes, struct err *err);
 
-/* Move a damaged object out of the way, into tmp/. Whether it worked shows at the next look. */
+/*
+ * Whether an error of opening or reading says that the object is missing or
+ * damaged; else it is the process that lacks memory or descriptors.
+ */
+bool object_is_at_fault(const struct err *err);
+
+/* Whether what was opened still stands under the object's name: it may have been written anew. */
+bool object_is_same(const struct layout *layout, const struct digest *digest, int fd);
+
+/*
+ * Move a damaged object into quarantine/. It may yet be of use: read by an
+ * operator whose registry is gone, or put back when a later look finds it whole.
+ */
 void object_put_aside(const struct layout *layout, const struct digest *digest);
+
+/* Remove what quarantine/ holds under this name. */
+void object_forget_aside(const struct layout *layout, const char *name);
 
 #endif

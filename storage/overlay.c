@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "object.h"
 #include "release.h"
 #include "store.h"
 #include "tree.h"
@@ -35,14 +34,6 @@ struct overlay {
 	bool has_reserved;
 };
 
-/* Note that an object is missing, or cut off, unless that is known. */
-static void look_for(struct store *store, const struct digest *digest, uint64_t size,
-                     const char *path, const char *why)
-{
-	if (!damage_is_known(store, digest) && !object_is_there(&store->layout, digest, size))
-		damage_note(store, digest, path, why);
-}
-
 static int lay_over(void *ctx, const char *path, const struct tree_item *item, struct err *err)
 {
 	struct overlay *overlay = ctx;
@@ -56,11 +47,9 @@ static int lay_over(void *ctx, const char *path, const struct tree_item *item, s
 	}
 	placed.release = overlay->release;
 	if (item->kind == TREE_FILE)
-		look_for(overlay->store, &item->content, item->size, path,
-		         "its object is missing or cut off");
+		damage_look(overlay->store, &item->content, item->size, path);
 	if (item->twin_size)
-		look_for(overlay->store, &item->twin, item->twin_size, path,
-		         "the object of its gzip form is missing or cut off");
+		damage_look(overlay->store, &item->twin, item->twin_size, path);
 	if (tree_put(overlay->tree, path, &placed, TREE_REPLACE, &conflict, err))
 		return -1;
 	if (conflict)

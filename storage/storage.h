@@ -47,7 +47,10 @@ extern const struct store_limits store_default_limits;
 
 enum store_event_kind {
 	STORE_RELEASE_BROKEN, /* a release's file is damaged: left out of the view. subject: tag */
-	STORE_OBJECT_DAMAGED, /* an object is not what its name says. subject: path or object */
+	STORE_OBJECT_DAMAGED, /* an object is missing or wrong. subject: object; detail: path, why
+	                       */
+	STORE_OBJECT_HEALED,  /* it is whole again. subject: object; detail: how */
+	STORE_HASHES_MADE, /* the list of hashes of a large object was missing. subject: object */
 	STORE_OVERLAY_CONFLICT, /* a file lies where an older release has a folder. subject: path */
 	STORE_RESERVED_NAME,    /* an archive's own .specman is not served. subject: tag */
 };
@@ -61,6 +64,7 @@ struct store_settings {
 	const char *dir; /* made when it is not there, its parent must be */
 	struct store_limits limits;
 	uint64_t reserve_bytes;   /* free space that no download may use */
+	size_t cache_bytes;       /* memory for contents that are asked for often; 0: none */
 	store_observer *observer; /* or NULL */
 	void *observer_ctx;
 };
@@ -234,19 +238,26 @@ const struct store_entry *store_view_find(const struct store_view *view, const c
 const struct store_entry *store_view_child(const struct store_view *view,
                                            const struct store_entry *folder, size_t number);
 
-/* A file's content, ready to be sent: in memory or as a descriptor to read from. */
+/*
+ * A file's content, every byte of it checked after it was read from disk. Up
+ * to STORE_IN_MEMORY_BYTES it is in memory as a whole, shared with all who read
+ * it; what is larger is read in parts by store_content_read.
+ */
 struct store_content {
-	void *bytes; /* heap; NULL for a large file or an empty one */
-	int fd;      /* -1 unless it is a large file */
+	const void *bytes;           /* immutable; NULL for a large file */
+	struct cache_piece *piece;   /* what holds bytes */
+	struct store_reader *reader; /* of a large file */
 };
 
-enum { STORE_IN_MEMORY_BYTES = 1024 * 1024 };
+enum { STORE_IN_MEMORY_BYTES = 1024 * 1024, STORE_BLOCK_BYTES = 128 * 1024 };
 
 /*
- * Open a file of a held view. Up to 1 MiB it is read into memory and hashed
- * each time; a larger one is hashed once by each process before its first
- * byte is given out. A mismatch puts the object aside, tells the observer and
- * returns ERR_DIGEST: the release is fetched again by the next sync.
+ * Open a file of a held view. From the cache it costs a look-up; else a small
+ * file is read and hashed, and of a large one the list of its blocks' hashes
+ * is (32 bytes each). Errors: ERR_DIGEST when the object is missing, damaged or
+ * can't be read: it is put aside, the observer is told, and the release is to
+ * be fetched again (store_release_find says so). ERR_NOT_FOUND when the list is
+ * missing: store_scrub_step makes it anew. ERR_IO for a lack of memory or descriptors.
  */
 MUST_CHECK int store_content_open(struct store *store, const struct store_entry *file,
                                   struct store_content *out_content, struct err *err);
@@ -258,6 +269,71 @@ MUST_CHECK int store_content_open(struct store *store, const struct store_entry 
  */
 MUST_CHECK int store_twin_open(struct store *store, const struct store_entry *file,
                                struct store_content *out_content, struct err *err);
+
+/* The same for any object that a release names. `name` is what the observer is told. */
+MUST_CHECK int store_content_open_object(struct store *store, const struct digest *digest,
+                                         uint64_t size, const char *name,
+                                         struct store_content *out_content, struct err *err);
+
+/*
+ * Read from a large file at offset `at` (below its size): at least a byte, at
+ * most to the end of the block of STORE_BLOCK_BYTES that it is in. No byte is
+ * given out of a block that is not as it was. Errors as above.
+ */
+MUST_CHECK int store_content_read(const struct store_content *content, uint64_t at, void *bytes,
+                                  size_t size, size_t *out_read, struct err *err);
+
+/* The store has to be open still. */
 void store_content_release(struct store_content *content);
+
+/*
+ * Scrubbing: reading again, in the background, all that releases name. Damage
+ * is put aside and told as when a request finds it; an object in quarantine/
+ * that is whole after all is put back. One thread beside the writer; where it
+ * got to is kept in the store's file `scrub`.
+ */
+struct store_scrub;
+
+MUST_CHECK struct store_scrub *store_scrub_new(struct store *store, struct err *err);
+void store_scrub_free(struct store_scrub *scrub);
+
+/* What a step came to. */
+struct store_scrub_progress {
+	uint64_t bytes; /* read by this step: 1 MiB at most, but for a release's file */
+	uint32_t ppm;   /* how much of the pass is done, in millionths */
+	bool has_ended; /* the pass, with this step; the next one begins another */
+	bool is_urgent; /* a request waits for what was read: go on at once */
+};
+
+/*
+ * Go a step. only_wanted leaves out all but the lists of hashes that requests
+ * miss. Errors (ERR_IO, when a folder can't be listed) don't stop a pass: the
+ * next step goes on behind.
+ */
+MUST_CHECK int store_scrub_step(struct store_scrub *scrub, bool only_wanted,
+                                struct store_scrub_progress *out_progress, struct err *err);
+
+/* Whether a request misses a list of hashes: a step is wanted now. Any thread. */
+bool store_scrub_is_wanted(struct store *store);
+
+/* Figures since store_open, but for those of "now". Any thread, cheap. */
+struct store_counters {
+	uint64_t objects; /* named by releases and held views, at the last sweep */
+	uint64_t damaged; /* now: found missing or wrong, and not healed yet */
+	uint64_t damaged_total;
+	uint64_t healed_total;
+	uint64_t cache_hits;
+	uint64_t cache_misses;
+	uint64_t cache_evictions;
+	uint64_t cache_pieces; /* now */
+	uint64_t cache_bytes;  /* now, with all that it costs */
+	uint64_t cache_limit;
+	uint64_t scrub_objects; /* looked at */
+	uint64_t scrub_bytes;
+	uint64_t scrub_passes;
+	int64_t scrub_passed_at; /* when a pass last ended, also before store_open; 0: never */
+};
+
+void store_count(struct store *store, struct store_counters *out_counters);
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "gc.h"
+#include "object.h"
 #include "release.h"
 #include "store.h"
 #include "tree.h"
@@ -62,11 +63,14 @@ struct store *store_open(const struct store_settings *settings, struct err *err)
 	store->reserve_bytes = settings->reserve_bytes;
 	store->observer = settings->observer;
 	store->observer_ctx = settings->observer_ctx;
-	if (layout_open(settings->dir, &store->layout, err)) {
+	store->cache = cache_new(settings->cache_bytes, err);
+	if (!store->cache || layout_open(settings->dir, &store->layout, err)) {
+		cache_free(store->cache);
 		free(store);
 		return NULL;
 	}
 	(void)pthread_mutex_init(&store->mutex, NULL);
+	(void)pthread_mutex_init(&store->sweeping, NULL);
 	if (overlay_publish(store, err) || store_collect(store, &swept, err)) {
 		store_close(store);
 		return NULL;
@@ -80,7 +84,8 @@ void store_close(struct store *store)
 		return;
 	store_view_put(store->current);
 	digest_set_release(&store->damaged);
-	digest_set_release(&store->verified);
+	cache_free(store->cache);
+	(void)pthread_mutex_destroy(&store->sweeping);
 	(void)pthread_mutex_destroy(&store->mutex);
 	layout_close(&store->layout);
 	free(store);
@@ -109,8 +114,10 @@ int store_release_find(struct store *store, const char *tag, struct store_releas
 	if (!release_read(&store->layout, tag, out_release,
 	                  damage_is_any(store) ? refuse_damaged : NULL, store, err))
 		return 0;
-	if (err->kind == ERR_FORMAT)
+	if (err->kind == ERR_FORMAT) {
+		store_tell(store, STORE_RELEASE_BROKEN, tag, err->msg);
 		err->kind = ERR_NOT_FOUND;
+	}
 	return -1;
 }
 
@@ -126,17 +133,25 @@ static bool tag_is_a_name(const char *tag)
 	       strspn(tag, allowed) == length;
 }
 
+static void note_if_whole(struct store *store, const struct digest *digest, uint64_t size)
+{
+	if (damage_is_known(store, digest) && object_is_there(&store->layout, digest, size))
+		damage_healed(store, digest, "fetched again");
+}
+
 /* Objects that were written anew are whole again. */
-static void forget_damage(struct store *store, const struct tree *tree)
+static void note_healed(struct store *store, const struct tree *tree)
 {
 	if (!damage_is_any(store))
 		return;
 	for (uint32_t i = 0; i < tree_count(tree); i++) {
 		const struct tree_item *item = tree_item(tree, i);
 
-		damage_forget(store, &item->content);
+		if (item->kind != TREE_FILE)
+			continue;
+		note_if_whole(store, &item->content, item->size);
 		if (item->twin_size)
-			damage_forget(store, &item->twin);
+			note_if_whole(store, &item->twin, item->twin_size);
 	}
 }
 
@@ -172,7 +187,7 @@ int store_publish(struct store *store, const struct store_source *source,
 	tree = unpack(download->fd, &store->layout, &store->limits, cancel, err);
 	if (!tree)
 		return -1;
-	forget_damage(store, tree);
+	note_healed(store, tree);
 	return commit(store, source, tree, out_release, err);
 }
 
@@ -283,16 +298,15 @@ static int mark_views(struct store *store, struct digest_set *marked, struct err
 	return failed;
 }
 
-int store_collect(struct store *store, uint64_t *out_swept, struct err *err)
+/* All that is named, and then away with the rest. The caller holds sweeping. */
+static int sweep(struct store *store, uint64_t *out_swept, struct err *err)
 {
 	CLEANUP(digest_set_release) struct digest_set marked = { .keys = NULL };
+	uint64_t lists;
 	char **tags;
 	size_t count;
 	int failed;
 
-	*out_swept = 0;
-	if (store->has_broken_release)
-		return 0;
 	if (release_tags(&store->layout, &tags, &count, err))
 		return -1;
 	failed = mark_views(store, &marked, err);
@@ -302,5 +316,52 @@ int store_collect(struct store *store, uint64_t *out_swept, struct err *err)
 		failed = release_read(&store->layout, tags[i], &info, mark_item, &marked, err);
 	}
 	release_tags_free(tags, count);
-	return failed ? -1 : gc_sweep(&store->layout, &marked, out_swept, err);
+	if (failed || gc_sweep(store->layout.objects, &marked, out_swept, err) ||
+	    gc_sweep(store->layout.blocks, &marked, &lists, err) ||
+	    damage_sweep(store, &marked, err))
+		return -1;
+	(void)pthread_mutex_lock(&store->mutex);
+	store->objects = marked.count;
+	(void)pthread_mutex_unlock(&store->mutex);
+	return 0;
+}
+
+int store_collect(struct store *store, uint64_t *out_swept, struct err *err)
+{
+	int failed;
+
+	*out_swept = 0;
+	if (store->has_broken_release)
+		return 0;
+	(void)pthread_mutex_lock(&store->sweeping);
+	failed = sweep(store, out_swept, err);
+	(void)pthread_mutex_unlock(&store->sweeping);
+	return failed;
+}
+
+/* ---- figures ---- */
+
+void store_count(struct store *store, struct store_counters *out_counters)
+{
+	struct cache_counters cache;
+
+	cache_count(store->cache, &cache);
+	(void)pthread_mutex_lock(&store->mutex);
+	*out_counters = (struct store_counters){
+		.objects = store->objects,
+		.damaged = store->damaged.count,
+		.damaged_total = store->damaged_total,
+		.healed_total = store->healed_total,
+		.cache_hits = cache.hits,
+		.cache_misses = cache.misses,
+		.cache_evictions = cache.evictions,
+		.cache_pieces = cache.pieces,
+		.cache_bytes = cache.bytes,
+		.cache_limit = cache.limit,
+		.scrub_objects = store->scrub_objects,
+		.scrub_bytes = store->scrub_bytes,
+		.scrub_passes = store->scrub_passes,
+		.scrub_passed_at = store->scrub_passed_at,
+	};
+	(void)pthread_mutex_unlock(&store->mutex);
 }

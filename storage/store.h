@@ -1,6 +1,7 @@
 /*
  * The store's inside, for its own files: store.c (open, publish, collect),
- * overlay.c (the view), damage.c (what was found wrong), download.c, content.c.
+ * overlay.c (the view), damage.c (what was found wrong), download.c, content.c,
+ * scrub.c.
  */
 #ifndef SPECMAN_STORAGE_STORE_H
 #define SPECMAN_STORAGE_STORE_H
@@ -11,9 +12,18 @@
 
 #include "base/digest.h"
 #include "base/err.h"
+#include "cache.h"
 #include "digest_set.h"
 #include "layout.h"
 #include "storage.h"
+
+enum { STORE_WANTED_MAX = 16 };
+
+/* A large object whose list of hashes is to be made. */
+struct store_wanted {
+	struct digest object;
+	uint64_t size;
+};
 
 struct store {
 	struct layout layout;
@@ -21,15 +31,26 @@ struct store {
 	uint64_t reserve_bytes;
 	store_observer *observer;
 	void *observer_ctx;
+	struct cache *cache;
+	/* Held while objects are swept, and while scrubbing finds out which are missing. */
+	pthread_mutex_t sweeping;
 	/* The writer's own: */
 	bool has_broken_release;
 	bool is_stale; /* a release was committed that the view does not show yet */
 
 	pthread_mutex_t mutex; /* guards all below */
 	struct store_view *current;
-	struct store_view *views;   /* every view that somebody holds */
-	struct digest_set damaged;  /* objects found missing or wrong */
-	struct digest_set verified; /* large objects hashed by this process */
+	struct store_view *views;  /* every view that somebody holds */
+	struct digest_set damaged; /* objects found missing or wrong */
+	struct store_wanted wanted[STORE_WANTED_MAX];
+	size_t wanted_count;
+	uint64_t damaged_total;
+	uint64_t healed_total;
+	uint64_t objects;
+	uint64_t scrub_objects;
+	uint64_t scrub_bytes;
+	uint64_t scrub_passes;
+	int64_t scrub_passed_at;
 };
 
 struct store_download {
@@ -47,13 +68,32 @@ MUST_CHECK int overlay_publish(struct store *store, struct err *err);
 
 /*
  * damage.c: the objects that were found missing or wrong, since this process
- * began. Any thread. note tells the observer; forget is for an object that has
- * been written anew.
+ * began. Any thread. Each is noted, and told to the observer, once until it is
+ * healed.
  */
 void damage_note(struct store *store, const struct digest *digest, const char *path,
                  const char *why);
 bool damage_is_known(struct store *store, const struct digest *digest);
 bool damage_is_any(struct store *store);
-void damage_forget(struct store *store, const struct digest *digest);
+
+/*
+ * An object could not be opened or read for this reason. When that is its own
+ * fault, put it aside, note it, and make it ERR_DIGEST. fd: what was read, or
+ * -1. Always -1.
+ */
+int damage_judge(struct store *store, const struct digest *digest, int fd, const char *path,
+                 struct err *err);
+
+/* Look whether an object is there and has its size; note it when not. */
+void damage_look(struct store *store, const struct digest *digest, uint64_t size, const char *path);
+
+/* An object is in its place and whole. Tells the observer if it was damaged. */
+void damage_healed(struct store *store, const struct digest *digest, const char *how);
+
+/* Forget what is damaged and not in marked, also in quarantine/. */
+MUST_CHECK int damage_sweep(struct store *store, const struct digest_set *marked, struct err *err);
+
+/* scrub.c: have a list of hashes made. Beyond STORE_WANTED_MAX, the next request asks again. */
+void store_want_hashes(struct store *store, const struct digest *object, uint64_t size);
 
 #endif

@@ -448,7 +448,7 @@ static int open_inner(struct unpacking *u, const struct tree *tree, int *out_fd,
 	if (u->files != 1 || !is_archive_name(u->only))
 		return 0;
 	item = tree_item(tree, tree_find(tree, u->only));
-	fd = object_open(u->layout, &item->content, err);
+	fd = object_open(u->layout, &item->content, item->size, err);
 	if (fd < 0 || stream_format(fd, &format, err))
 		return -1;
 	if (format != STREAM_UNKNOWN)

@@ -27,8 +27,9 @@ struct fixture {
 	char dir[64];
 	struct store *store;
 	struct cancel *cancel;
-	unsigned events[8];
-	unsigned serial; /* makes each layer's digest another */
+	unsigned events[16];
+	unsigned serial;    /* makes each layer's digest another */
+	size_t cache_bytes; /* for open_store */
 };
 
 /* An entry of an archive to be built; ends with a NULL path. */
@@ -53,6 +54,7 @@ static inline void open_store(struct fixture *f)
 {
 	struct store_settings settings = { .dir = f->dir,
 		                           .limits = store_default_limits,
+		                           .cache_bytes = f->cache_bytes,
 		                           .observer = count_event,
 		                           .observer_ctx = f };
 	struct err err = { .msg = "" };
@@ -163,7 +165,7 @@ static inline const char *look(struct fixture *f, const char *path)
 	static char text[256];
 	struct store_view *view = store_view_get(f->store);
 	const struct store_entry *entry = store_view_find(view, path, strlen(path));
-	struct store_content content = { .fd = -1 };
+	struct store_content content;
 	struct err err;
 
 	if (!entry) {
@@ -174,8 +176,7 @@ static inline const char *look(struct fixture *f, const char *path)
 		strcpy(text, err.kind == ERR_DIGEST ? "<digest>" : "<error>");
 	} else {
 		assert_true(entry->size < sizeof(text));
-		if (entry->size)
-			memcpy(text, content.bytes, entry->size);
+		memcpy(text, content.bytes, entry->size);
 		text[entry->size] = '\0';
 		store_content_release(&content);
 	}
