@@ -28,7 +28,7 @@ LIBS_base    := -lcrypto
 LIBS_oci     := -lcurl -ljansson -lssl -lcrypto
 LIBS_storage := -larchive -lz -lcrypto
 LIBS_tls     := -lssl -lcrypto
-LIBS_daemon  := -lmicrohttpd $(LIBS_oci) $(LIBS_storage) $(LIBS_tls)
+LIBS_daemon  := -lmicrohttpd -lcrypt $(LIBS_oci) $(LIBS_storage) $(LIBS_tls)
 
 sources  = $(wildcard $(1)/*.c)
 objects  = $(patsubst %.c,$(O)/%.o,$(1))

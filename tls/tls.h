@@ -29,9 +29,10 @@ struct tls_backend {
 	int (*fd)(void *instance);
 	/*
 	 * Take the far end of a connection's socket pair. The instance owns fd
-	 * from here on, also on failure (-1), and closes it when it is done.
+	 * from here on, also on failure (-1), and closes it when it is done. peer,
+	 * the client's address, is borrowed for the call.
 	 */
-	int (*add)(void *instance, int fd);
+	int (*add)(void *instance, int fd, const struct sockaddr_storage *peer);
 	/* Read, answer and write what can be done without waiting. */
 	void (*run)(void *instance);
 	/* Milliseconds until run() is due without any event; -1 for never. */
