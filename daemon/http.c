@@ -5,8 +5,11 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "accept.h"
 #include "access_log.h"
@@ -51,9 +54,18 @@ void http_suspend(struct request *request)
 	MHD_suspend_connection(request->connection);
 }
 
-void http_resume(void *request)
+/* In its mode without threads, libmicrohttpd 0.9.75 tells nobody of what was resumed. */
+void http_resume(void *ctx)
 {
-	MHD_resume_connection(((struct request *)request)->connection);
+	struct request *request = ctx;
+	struct instance *instance = request->instance;
+	uint64_t one = 1;
+
+	MHD_resume_connection(request->connection);
+	/* The request may be gone from here on. It fails only when it is readable already. */
+	atomic_store(&instance->is_woken, true);
+	if (write(instance->wake, &one, sizeof(one)) < 0)
+		return;
 }
 
 /* ---- who may ask ---- */
@@ -111,7 +123,7 @@ static enum MHD_Result answer_get(struct request *request)
 		return err.kind == ERR_LIMIT ? http_answer(request, MHD_HTTP_URI_TOO_LONG,
 		                                           "URI too long", NULL, NULL)
 		                             : http_answer(request, MHD_HTTP_BAD_REQUEST,
-		                                           "bad request", NULL, NULL);
+		                                           "bad request", "Connection", "close");
 	view = store_view_get(request->instance->http->settings.store);
 	if (!store_view_release_count(view))
 		result = http_answer_later(request, "nothing to serve yet");
@@ -254,9 +266,27 @@ static size_t leave_escaped(void *ctx, struct MHD_Connection *connection, char *
 
 /* ---- the backend of tls ---- */
 
+static void instance_free(struct instance *instance)
+{
+	if (instance->daemon)
+		MHD_stop_daemon(instance->daemon);
+	cleanup_fd(&instance->epoll);
+	cleanup_fd(&instance->wake);
+	free(instance);
+}
+
+DEFINE_CLEANUP(cleanup_instance, struct instance, instance_free);
+
+static int watch(struct instance *instance, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+
+	return epoll_ctl(instance->epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
 static void *backend_open(void *ctx, unsigned index, struct err *err)
 {
-	struct instance *instance = calloc(1, sizeof(*instance));
+	CLEANUP(cleanup_instance) struct instance *instance = calloc(1, sizeof(*instance));
 	const union MHD_DaemonInfo *info;
 
 	if (!instance) {
@@ -264,6 +294,12 @@ static void *backend_open(void *ctx, unsigned index, struct err *err)
 		return NULL;
 	}
 	instance->http = ctx;
+	instance->epoll = epoll_create1(EPOLL_CLOEXEC);
+	instance->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (instance->epoll < 0 || instance->wake < 0 || watch(instance, instance->wake)) {
+		(void)err_set_sys(err, errno, "HTTP worker %u", index);
+		return NULL;
+	}
 	/* Lenient, for what it refuses it answers badly or not at all: head_read refuses more. */
 	instance->daemon = MHD_start_daemon(
 		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
@@ -275,20 +311,16 @@ static void *backend_open(void *ctx, unsigned index, struct err *err)
 		MHD_OPTION_END);
 	info = instance->daemon ? MHD_get_daemon_info(instance->daemon, MHD_DAEMON_INFO_EPOLL_FD)
 	                        : NULL;
-	if (!info) {
-		if (instance->daemon)
-			MHD_stop_daemon(instance->daemon);
-		free(instance);
+	if (!info || watch(instance, info->epoll_fd)) {
 		(void)err_set(err, ERR_IO, "libmicrohttpd does not start for worker %u", index);
 		return NULL;
 	}
-	instance->epoll_fd = info->epoll_fd;
-	return instance;
+	return STEAL(instance);
 }
 
 static int backend_fd(void *ctx)
 {
-	return ((struct instance *)ctx)->epoll_fd;
+	return ((struct instance *)ctx)->epoll;
 }
 
 static int backend_add(void *ctx, int fd, const struct sockaddr_storage *address)
@@ -304,7 +336,13 @@ static int backend_add(void *ctx, int fd, const struct sockaddr_storage *address
 
 static void backend_run(void *ctx)
 {
-	(void)MHD_run(((struct instance *)ctx)->daemon);
+	struct instance *instance = ctx;
+	uint64_t count;
+
+	if (atomic_exchange(&instance->is_woken, false) &&
+	    read(instance->wake, &count, sizeof(count)) < 0)
+		atomic_store(&instance->is_woken, true); /* its byte is still to come */
+	(void)MHD_run(instance->daemon);
 }
 
 static int backend_timeout_ms(void *ctx)
@@ -337,8 +375,7 @@ static void backend_close(void *ctx)
 	/* The workers have ended, all of them. */
 	end_helpers(instance->http);
 	(void)MHD_run(instance->daemon);
-	MHD_stop_daemon(instance->daemon);
-	free(instance);
+	instance_free(instance);
 }
 
 struct http *http_new(const struct http_settings *settings, struct err *err)

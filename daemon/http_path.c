@@ -63,7 +63,11 @@ static enum MHD_Result answer_listing(struct request *request, struct store_view
 		listing_free(listing);
 		return MHD_NO;
 	}
-	if (!add_listing_fields(response, request->wants_json))
+	/* libmicrohttpd 0.9.75 ends a chunked answer to HEAD with a last chunk all the same. */
+	if ((request->is_head &&
+	     MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END) !=
+	             MHD_YES) ||
+	    !add_listing_fields(response, request->wants_json))
 		return MHD_NO;
 	return http_queue(request, MHD_HTTP_OK, response, 0);
 }

@@ -6,6 +6,7 @@
 #ifndef SPECMAN_HTTP_REQUEST_H
 #define SPECMAN_HTTP_REQUEST_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -30,7 +31,9 @@ struct http {
 struct instance {
 	struct http *http;
 	struct MHD_Daemon *daemon;
-	int epoll_fd;
+	int epoll; /* readable when libmicrohttpd has work, or `wake` is */
+	int wake;  /* an eventfd: a request goes on */
+	atomic_bool is_woken;
 	unsigned busy; /* requests between their first call and their completion */
 };
 

@@ -79,7 +79,7 @@ static enum range_verdict read_set(const char *at, uint64_t size, struct parts *
 enum range_verdict range_parse(const char *field, uint64_t size, struct parts *out_parts)
 {
 	out_parts->count = 0;
-	if (strncasecmp(field, "bytes=", 6) != 0 || !size)
+	if (strncasecmp(field, "bytes=", 6) != 0 || !field[6] || !size)
 		return RANGE_IGNORED;
 	return read_set(field + 6, size, out_parts);
 }

@@ -27,8 +27,8 @@ enum range_verdict {
 /*
  * What a Range field asks of `size` bytes, as nginx understands it: parts come
  * in the order in which they were asked for, those that can't be are left out;
- * a set that is malformed or can't be at all is RANGE_NONE. Ignored are other
- * units than bytes, any range of nothing, more than RANGES_MAX ranges, and those
+ * a set that is malformed or can't be at all is RANGE_NONE. Ignored are an empty
+ * set, other units than bytes, any range of nothing, more than RANGES_MAX ranges, and those
  * that come to more than the whole (section 14.2 allows that).
  */
 enum range_verdict range_parse(const char *field, uint64_t size, struct parts *out_parts);
