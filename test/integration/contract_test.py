@@ -238,7 +238,8 @@ CONDITIONS = [
     get("if-none-match", "/small.yaml", 304, {
         "ETag": re.escape(etag(SMALL)), "Last-Modified": MTIME,
         "Cache-Control": "no-cache", "Content-Type": None,
-        "Content-Length": None}, b"", "If-None-Match: " + etag(SMALL)),
+        "Content-Length": str(len(SMALL))}, b"",
+        "If-None-Match: " + etag(SMALL)),
     get("if-none-match, weak", "/small.yaml", 304, None, b"",
         "If-None-Match: W/" + etag(SMALL)),
     get("if-none-match, one of them", "/small.yaml", 304, None, b"",
