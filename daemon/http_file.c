@@ -110,12 +110,6 @@ static ssize_t read_nothing(void *ctx, uint64_t at, char *bytes, size_t size)
 	return MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
-/* The head of an answer with this, and nothing behind. */
-static struct MHD_Response *response_without(const struct representation *form)
-{
-	return MHD_create_response_from_callback(form->size, 1, read_nothing, NULL, NULL);
-}
-
 static struct MHD_Response *response_with(struct body *body, const struct parts *parts)
 {
 	const void *bytes = body->content.bytes;
@@ -142,7 +136,7 @@ static struct MHD_Response *make_response(struct request *request,
 	struct body *body;
 
 	if (request->is_head)
-		return response_without(form);
+		return MHD_create_response_from_callback(form->size, 1, read_nothing, NULL, NULL);
 	body = calloc(1, sizeof(*body));
 	if (!body) {
 		(void)err_set(err, ERR_IO, "no memory for an answer");
@@ -207,11 +201,17 @@ static bool add_content_fields(struct MHD_Response *response, const struct repre
 
 /* ---- answers ---- */
 
-/* libmicrohttpd gives the length of any answer: here it has to be that of a 200 (section 8.6). */
+/*
+ * libmicrohttpd 0.9.75 puts a Content-Length into a 304. That of a 200 would be
+ * right (section 8.6), but Node's fetch waits for so many bytes then; 0 nobody
+ * waits for, and caches don't take it over (RFC 9111, section 3.2).
+ */
 static enum MHD_Result answer_not_modified(struct request *request,
                                            const struct representation *form)
 {
-	CLEANUP(cleanup_response) struct MHD_Response *response = response_without(form);
+	CLEANUP(cleanup_response)
+	struct MHD_Response *response = MHD_create_response_from_buffer(0, NULL,
+	                                                                MHD_RESPMEM_PERSISTENT);
 
 	if (!response || !add_fields(response, form))
 		return MHD_NO;

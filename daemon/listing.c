@@ -116,8 +116,7 @@ static int add_crumb(struct listing *listing, const char *name, size_t length, u
 
 	(void)snprintf(component, sizeof(component), "%.*s", (int)length, name);
 	if (!up)
-		return buf_addf(page, err, "<li aria-current=\"page\">") ||
-		                       escape_html(page, component, err) ||
+		return buf_addf(page, err, "<li>") || escape_html(page, component, err) ||
 		                       buf_addf(page, err, "</li>\n")
 		               ? -1
 		               : 0;
