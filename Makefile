@@ -4,6 +4,8 @@
 #   make demo [KEEP=1]    the whole job against a real registry on loopback
 #   make check            every test; `unit` and `integration` are its halves
 #   make bench            how fast a poll is, how much memory a large release takes (7 GiB of disk)
+#   make abuse            100,000 random and broken requests
+#   make fuzz             libFuzzer on what reads requests [FUZZ_SECONDS=60]
 #   make analyze          clang-tidy, cppcheck, shellcheck
 #   make format           lay out the source with clang-format
 #   SANITIZE=address,undefined or SANITIZE=thread: a build of its own, for every target
@@ -91,6 +93,23 @@ bench: deps
 	@python3 -B test/bench/poll.py $(O)/specman
 	@python3 -B test/bench/memory.py $(O)/specman
 
+# Longer than `make check` has time for.
+abuse: deps
+	@$(MAKE) --no-print-directory all
+	@python3 -B test/fuzz/requests.py $(O)/specman --count 100000
+
+FUZZ_SECONDS ?= 60
+FUZZED   := daemon/accept.c daemon/conditional.c daemon/escape.c daemon/head.c daemon/listing.c \
+	daemon/multipart.c daemon/range.c daemon/target.c
+
+fuzz:
+	@test/deps.sh analyze
+	@mkdir -p build-fuzz/corpus
+	clang $(filter-out -DSPECMAN_VERSION%,$(ALL_CFLAGS)) -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=undefined -o build-fuzz/request_fuzz test/fuzz/request_fuzz.c \
+		$(FUZZED) $(BASE) $(STORAGE) -pthread $(LIBS_storage)
+	build-fuzz/request_fuzz -max_total_time=$(FUZZ_SECONDS) -max_len=4096 build-fuzz/corpus
+
 analyze:
 	@test/deps.sh analyze
 	@test/analyze.sh
@@ -108,6 +127,6 @@ clean:
 	rm -rf build build-*
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -9
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -11
 
-.PHONY: all deps demo check check-run unit integration bench analyze format format-check install clean help
+.PHONY: all deps demo check check-run unit integration bench abuse fuzz analyze format format-check install clean help

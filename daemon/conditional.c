@@ -10,7 +10,7 @@ char *http_date(int64_t seconds, char text[static HTTP_DATE_SIZE])
 	time_t time = (time_t)seconds;
 	struct tm utc;
 
-	if (!gmtime_r(&time, &utc) || utc.tm_year < -1900 || utc.tm_year > 8099) {
+	if (!gmtime_r(&time, &utc) || utc.tm_year < 1000 - 1900 || utc.tm_year > 9999 - 1900) {
 		time = 0;
 		(void)gmtime_r(&time, &utc);
 	}
