@@ -37,6 +37,7 @@ def one(rng):
                    method=rng.choice(METHODS), version=rng.choice(VERSIONS),
                    host=rng.choice(["localhost"] * 9 + [None]))
     for _ in range(rng.choice([0, 0, 1, 1, 2, 5])):
+        data = data or b"\r\n"
         at = rng.randrange(len(data))
         kind = rng.randrange(4)
         if kind == 0:
@@ -47,7 +48,7 @@ def one(rng):
             data = data[:at] + bytes([rng.randrange(256)]) + data[at + 1:]
         else:
             data = data[:at] + data[rng.randrange(len(data)):]
-    return data if data else b"\r\n"
+    return data
 
 
 def converse(client, rng, count):
