@@ -7,7 +7,7 @@ import unittest
 from lib import artifact
 from lib.case import Case
 from lib.faulty import FakeRegistry
-from lib.wait import until
+from lib.wait import scale, until
 from lib.wire import Wire, request
 
 FILES = {"a.yaml": b"a\n", "d/b.txt": b"b\n", "site/index.html": b"<p>\n"}
@@ -97,7 +97,7 @@ class Options(Case):
             self.addCleanup(wire.close)
             wire.send(request("/many/"))
         client.get("/many/")
-        self.assertLess(self.memory(daemon) - before, 40 * 1024)
+        self.assertLess(self.memory(daemon) - before, scale() * 40 * 1024)
 
     def memory(self, daemon):
         """Resident, in KiB."""
