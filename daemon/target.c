@@ -15,11 +15,11 @@ static int hex_value(char c)
 	return -1;
 }
 
-/* The path alone, its escapes decoded once. Returns its length, or -1. */
+/* The path alone, its escapes decoded once. */
 static int decode(const char *raw, size_t size, char decoded[static TARGET_MAX_BYTES],
                   struct err *err)
 {
-	int length = 0;
+	size_t length = 0;
 
 	for (size_t i = 0; i < size; i++) {
 		char c = raw[i];
@@ -38,7 +38,7 @@ static int decode(const char *raw, size_t size, char decoded[static TARGET_MAX_B
 		decoded[length++] = c;
 	}
 	decoded[length] = '\0';
-	return length;
+	return 0;
 }
 
 /* Cut the last component off. */
@@ -79,9 +79,11 @@ static void take_query(const char *from, struct target *target)
 	target->query_length = target->query ? strcspn(target->query, "#") : 0;
 }
 
-/* Merge slashes, resolve dots. */
-static int resolve(const char *at, struct target *target, struct err *err)
+/* Merge slashes, resolve dots, in place: what is written is never ahead of what is read. */
+static int resolve(struct target *target, struct err *err)
 {
+	const char *at = target->path;
+
 	target->length = 0;
 	target->has_slash = true;
 	while (*at) {
@@ -96,7 +98,7 @@ static int resolve(const char *at, struct target *target, struct err *err)
 		} else if (size && !is_dot) {
 			if (target->length)
 				target->path[target->length++] = '/';
-			memcpy(target->path + target->length, at, size);
+			memmove(target->path + target->length, at, size);
 			target->length += size;
 		}
 		target->has_slash = at[size] == '/' || is_dot || is_up;
@@ -108,7 +110,6 @@ static int resolve(const char *at, struct target *target, struct err *err)
 
 int target_parse(const char *raw, struct target *out_target, struct err *err)
 {
-	char decoded[TARGET_MAX_BYTES];
 	const char *path;
 	size_t size;
 
@@ -119,9 +120,9 @@ int target_parse(const char *raw, struct target *out_target, struct err *err)
 	take_query(path + size, out_target);
 	if (path == raw && *raw != '/')
 		return err_set(err, ERR_FORMAT, "the path does not begin with a slash");
-	if (decode(path, size, decoded, err) < 0)
+	if (decode(path, size, out_target->path, err))
 		return -1;
-	return resolve(decoded, out_target, err);
+	return resolve(out_target, err);
 }
 
 static int encode(struct buf *text, const char *from, size_t length, const char *plain,

@@ -72,7 +72,8 @@ struct store_view *store_release_view_get(struct store *store, const struct stor
 		if (!is_of(views[i], release))
 			continue;
 		found = views[i];
-		memmove(views + 1, views, i * sizeof(*views));
+		for (size_t j = i; j; j--)
+			views[j] = views[j - 1];
 		views[0] = found;
 		view_ref(found);
 	}
@@ -162,7 +163,8 @@ void release_views_prune(struct store *store)
 		else
 			dropped[count++] = views[i];
 	}
-	memset(views + kept, 0, count * sizeof(*views));
+	while (kept < STORE_RELEASE_VIEWS_MAX)
+		views[kept++] = NULL;
 	(void)pthread_mutex_unlock(&store->mutex);
 	put_all(dropped, count);
 }
