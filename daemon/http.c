@@ -163,14 +163,22 @@ static enum MHD_Result refuse_head(struct request *request, enum head_verdict ve
 
 /* ---- a request's life ---- */
 
-/* The first line is read: this becomes the request's context. */
+/*
+ * The first line is read: this becomes the request's context. The length that
+ * is set goes before any that is still to come, which libmicrohttpd 0.9.75 so
+ * does not look at: to one that is malformed it would send two heads. head_read
+ * does.
+ */
 static void *begin_request(void *ctx, const char *target, struct MHD_Connection *connection)
 {
 	size_t length = target ? strlen(target) : 0;
 	struct request *request = malloc(sizeof(*request) + length + 1);
 
-	if (!request)
+	if (!request || MHD_set_connection_value(connection, MHD_HEADER_KIND,
+	                                         MHD_HTTP_HEADER_CONTENT_LENGTH, "0") != MHD_YES) {
+		free(request);
 		return NULL;
+	}
 	memset(request, 0, sizeof(*request));
 	request->instance = ctx;
 	request->connection = connection;
@@ -190,8 +198,10 @@ static enum head_verdict read_head(struct request *request, const char *target, 
 		.target = target,
 		.target_length = request->target_length,
 		.version = version,
+		/* But for the one of begin_request. */
 		.fields = (size_t)MHD_get_connection_values(request->connection, MHD_HEADER_KIND,
-		                                            NULL, NULL),
+		                                            NULL, NULL) -
+		          1,
 	};
 
 	return head_read(&bytes, &request->head);

@@ -565,12 +565,6 @@ FRAMING = [
         b"\r\nhello", 400, nginx=True),
     raw("the same length twice", OK + b"Content-Length: 0\r\n" * 2 + b"\r\n",
         400, nginx=True),
-]
-
-# libmicrohttpd 0.9.75 refuses these by itself, and then sends the head of its
-# answer twice: the second one stands where the content would. What counts holds:
-# it says 400 (413), and nothing that follows on the connection is a request.
-LENGTHS = [
     raw("lengths in a list", OK + b"Content-Length: 0, 0\r\n\r\n", 400,
         nginx=True),
     raw("a negative length", OK + b"Content-Length: -1\r\n\r\n", 400,
@@ -889,17 +883,6 @@ class Contract(Case):
             if differs:
                 found[row.name] = differs
         return found
-
-    def test_lengths(self):
-        for row in LENGTHS:
-            with self.subTest(row=row.name):
-                wire = Wire(self.ours.raw())
-                wire.send(row.data + request("/small.yaml"))
-                said = wire.rest()
-                wire.close()
-                self.assertEqual(set(re.findall(rb"HTTP/1\.1 (\d{3})", said)),
-                                 {b"%d" % row.status}, said)
-                self.assertNotIn(SMALL, said)
 
     def test_beside_nginx(self):
         found = self.differences()
