@@ -884,6 +884,39 @@ class Contract(Case):
                 found[row.name] = differs
         return found
 
+    def test_expect(self):
+        """100 comes first, except where the answer is a refusal."""
+        for client in (self.ours, self.theirs):
+            wire = Wire(client.raw())
+            self.addCleanup(wire.close)
+            wire.send(request("/small.yaml", "Expect: 100-continue"))
+            self.assertEqual(wire.read().status, 100)
+            self.assertEqual(wire.read().body, SMALL)
+            wire.send(request("/small.yaml", "Expect: 100-continue",
+                              version="HTTP/1.0"))
+            self.assertEqual(wire.read().status, 200)
+        wire = Wire(self.ours.raw())
+        self.addCleanup(wire.close)
+        wire.send(request("/small.yaml", "Expect: 100-continue",
+                          "Content-Length: 5"))
+        self.assertEqual(wire.read().status, 413)
+        self.assertTrue(wire.closed())
+
+    def test_pipelining(self):
+        """Answers come in order, however requests are cut."""
+        rows = [row for row in CONTENT + CONDITIONS + RANGES + CODINGS
+                if not row.closes and row.data.find(b"HTTP/1.1") > 0]
+        wire = Wire(self.ours.raw())
+        self.addCleanup(wire.close)
+        sent = b"".join(row.data for row in rows)
+        for at in range(0, len(sent), 997):
+            wire.send(sent[at:at + 997])
+        for row in rows:
+            answer = wire.read(row.method)
+            self.assertEqual(answer.status, row.status, row.name)
+            if isinstance(row.body, bytes):
+                self.assertTrue(answer.body == row.body, row.name)
+
     def test_beside_nginx(self):
         found = self.differences()
         listed = {name: differs for rows, differs, _ in DIFFERENCES
