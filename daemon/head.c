@@ -131,7 +131,8 @@ static enum head_verdict read_field(const char **at, const char *end, struct hea
 
 	if (end - value < 2 || !is_token(name, length))
 		return HEAD_MALFORMED;
-	value += strspn(value, " \t");
+	while (value < end && (*value == ' ' || *value == '\t'))
+		value++;
 	rest = memchr(value, '\0', (size_t)(end - value));
 	if (!rest || end - rest < 2 || rest[1] || !is_value(value, (size_t)(rest - value)))
 		return HEAD_MALFORMED;

@@ -63,9 +63,31 @@ static void nothing_breaks(void **state)
 	}
 }
 
+/* What libFuzzer has found. */
+static void what_broke_stays_whole(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t size;
+	} inputs[] = {
+		/* A value of blanks alone, at the end of the buffer. */
+		SEED("Ammmmm\0\0HTTP/1.\0\0\0001\0\t\t"),
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(inputs) / sizeof(inputs[0]); i++) {
+		uint8_t *bytes = malloc(inputs[i].size);
+
+		memcpy(bytes, inputs[i].bytes, inputs[i].size);
+		assert_int_equal(LLVMFuzzerTestOneInput(bytes, inputs[i].size), 0);
+		free(bytes);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_broke_stays_whole),
 		cmocka_unit_test(nothing_breaks),
 	};
 
