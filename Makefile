@@ -6,6 +6,7 @@
 #   make bench            how fast a poll is, how much memory a large release takes (7 GiB of disk)
 #   make bench-store      how fast an archive is unpacked, what releases take (12 GiB of disk)
 #   make soak             the largest samples of tests, in full size
+#   make abuse            100,000 random and broken requests
 #   make fuzz             each harness for FUZZ_SECONDS (60)
 #   make analyze          clang-tidy, cppcheck, shellcheck
 #   make format           lay out the source with clang-format
@@ -31,7 +32,7 @@ LIBS_base    := -lcrypto
 LIBS_oci     := -lcurl -ljansson -lssl -lcrypto
 LIBS_storage := -larchive -lz -lcrypto
 LIBS_tls     := -lssl -lcrypto
-LIBS_daemon  := -lmicrohttpd $(LIBS_oci) $(LIBS_storage) $(LIBS_tls)
+LIBS_daemon  := -lmicrohttpd -lcrypt $(LIBS_oci) $(LIBS_storage) $(LIBS_tls)
 
 sources  = $(wildcard $(1)/*.c)
 objects  = $(patsubst %.c,$(O)/%.o,$(1))
@@ -78,17 +79,18 @@ $(O)/test/fault/served: $(O)/test/fault/served.o $(call objects,$(STORAGE) $(BAS
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_storage)
 
 # Harnesses for parsers of what comes from outside: `fuzz` runs them under clang's libFuzzer,
-# the tests replay what is in the corpus.
+# the tests replay what is in the corpus; that of requests has a unit test of its own.
 FUZZ         := $(patsubst test/fuzz/%_fuzz.c,%,$(wildcard test/fuzz/*_fuzz.c))
+FUZZED       := $(patsubst %,daemon/%.c,accept conditional escape head listing multipart range target)
 FUZZ_SECONDS ?= 60
 FUZZ_FLAGS   := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -O1 -g
-REPLAY       := $(patsubst %,$(O)/test/unit/fuzz/%_replay,$(FUZZ))
+REPLAY       := $(patsubst %,$(O)/test/unit/fuzz/%_replay,$(filter-out request,$(FUZZ)))
 
 $(O)/test/unit/fuzz/%_replay: test/fuzz/replay.c $(O)/test/fuzz/%_fuzz.o $(call objects,$(STORAGE) $(BASE))
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -DCORPUS='"$(CURDIR)/test/fuzz/corpus/$*"' $(ALL_LDFLAGS) -o $@ $^ $(LIBS_storage)
 
-build-fuzz/%_fuzz: test/fuzz/%_fuzz.c $(wildcard test/fuzz/*.h) $(STORAGE) $(BASE)
+build-fuzz/%_fuzz: test/fuzz/%_fuzz.c $(wildcard test/fuzz/*.h) $(FUZZED) $(STORAGE) $(BASE)
 	@mkdir -p $(@D)
 	clang -std=c17 -D_GNU_SOURCE -I. -Idaemon $(FUZZ_FLAGS) -pthread -o $@ $(filter %.c,$^) $(LIBS_storage)
 
@@ -127,6 +129,11 @@ soak: deps
 	@$(MAKE) --no-print-directory all
 	@UNPACK_MANY_FILES=1000000 python3 test/run.py $(O) unpack_test.py:large
 
+# Longer than `make check` has time for.
+abuse: deps
+	@$(MAKE) --no-print-directory all
+	@python3 -B test/fuzz/requests.py $(O)/specman --count 100000
+
 fuzz:
 	@test/deps.sh analyze
 	@$(MAKE) --no-print-directory $(patsubst %,build-fuzz/%_fuzz,$(FUZZ))
@@ -149,6 +156,7 @@ clean:
 	rm -rf build build-*
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -12
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -13
 
-.PHONY: all deps demo check check-run unit integration bench bench-store soak fuzz analyze format format-check install clean help
+.PHONY: all deps demo check check-run unit integration bench bench-store soak abuse fuzz analyze format \
+	format-check install clean help

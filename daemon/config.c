@@ -87,6 +87,10 @@ static const struct flag flags[] = {
 	{ "tls-cert", TEXT, AT(tls_cert), "FILE", NULL,
 	  "certificate chain (PEM); else one of an own CA" },
 	{ "tls-key", TEXT, AT(tls_key), "FILE", NULL, "the certificate's key (PEM)" },
+	{ "htpasswd", TEXT, AT(htpasswd), "FILE", NULL,
+	  "who may ask where files are served: bcrypt or SHA-crypt hashes" },
+	{ "no-listing", SWITCH, AT(no_listing), "", "false", "don't list folders (403)" },
+	{ "access-log", SWITCH, AT(access_log), "", "false", "a line in the log for each request" },
 	{ "log-level", LEVEL, AT(log_level), "LEVEL", "info", "debug, info, warning or error" },
 };
 

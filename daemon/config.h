@@ -65,6 +65,9 @@ struct config {
 	int64_t workers;
 	const char *tls_cert;
 	const char *tls_key;
+	const char *htpasswd;
+	bool no_listing;
+	bool access_log;
 	enum log_level log_level;
 	struct {
 		enum config_source source;

@@ -1,373 +1,269 @@
-/* The HTTP contract of port 8443; see http.h. */
+/* libmicrohttpd, a request's life, and who may ask; see http.h. */
 #include "http.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
 
-#include <microhttpd.h>
-
-#include "base/buf.h"
-#include "base/cleanup.h"
-#include "conditional.h"
-#include "listing.h"
-#include "log.h"
-#include "media_type.h"
-#include "target.h"
+#include "accept.h"
+#include "access_log.h"
+#include "http_request.h"
 
 enum {
 	CONNECTION_MEMORY = 32 * 1024, /* libmicrohttpd clears it after each answer */
 	HEAD_SECONDS = 10,  /* without a byte, until a connection's first request is read */
 	IDLE_SECONDS = 120, /* without a byte, from then on */
-	RETRY_SECONDS = 5,
-};
-
-struct http {
-	struct store *store;
-};
-
-/* One worker's. */
-struct instance {
-	struct http *http;
-	struct MHD_Daemon *daemon;
-	int epoll_fd;
-	unsigned busy; /* requests between their first call and their completion */
-};
-
-struct request {
-	struct instance *instance;
-	struct MHD_Connection *connection;
-	bool is_head;
-	struct store_view *view;
-	struct target target;
+	LOADS_MAX = 64,
 };
 
 static const char allowed_methods[] = "GET, HEAD, OPTIONS";
 
-static void cleanup_response(struct MHD_Response **response)
-{
-	if (*response)
-		MHD_destroy_response(*response);
-}
-
-static const char *header(struct MHD_Connection *connection, const char *name)
-{
-	return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
-}
-
-/* Whether all of these headers could be added; only a lack of memory prevents it. */
-static bool add_header(struct MHD_Response *response, const char *name, const char *value)
-{
-	return MHD_add_response_header(response, name, value) == MHD_YES;
-}
-
-/* A short text for people. name and value, when not NULL, are one more header. */
-static enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned status,
-                                   const char *text, const char *name, const char *value)
-{
-	CLEANUP(cleanup_response)
-	struct MHD_Response *response = MHD_create_response_from_buffer(
-		strlen(text), (void *)(uintptr_t)text, MHD_RESPMEM_MUST_COPY);
-
-	if (!response || !add_header(response, "Content-Type", "text/plain; charset=utf-8") ||
-	    !add_header(response, "X-Content-Type-Options", "nosniff") ||
-	    !add_header(response, "Cache-Control", "no-cache") ||
-	    (name && !add_header(response, name, value)))
-		return MHD_NO;
-	return MHD_queue_response(connection, status, response);
-}
-
-static enum MHD_Result answer_later(struct MHD_Connection *connection, const char *text)
-{
-	char seconds[12];
-
-	(void)snprintf(seconds, sizeof(seconds), "%d", RETRY_SECONDS);
-	return answer_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE, text, "Retry-After", seconds);
-}
-
-/* ---- contents ---- */
-
-/* What a body is taken from, until its answer is done. */
-struct body {
-	struct store_content content;
-	uint64_t first;
+/*
+ * What libmicrohttpd is told of the client's address: it keeps a copy with the
+ * connection. As AF_UNIX, so that it sets no TCP options at each answer.
+ */
+struct peer {
+	sa_family_t family;
+	struct sockaddr_storage address;
 };
 
-static void end_body(void *ctx)
+const struct sockaddr_storage *http_peer(const struct request *request)
 {
-	struct body *body = ctx;
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 
-	store_content_release(&body->content);
-	free(body);
+	return &((const struct peer *)(const void *)info->client_addr)->address;
 }
 
-/* A part of a large file, as the client takes it. */
-static ssize_t read_part(void *ctx, uint64_t at, char *bytes, size_t size)
+int64_t http_now_us(void)
 {
-	const struct body *body = ctx;
-	struct err err;
-	size_t read;
+	struct timespec now;
 
-	if (!store_content_read(&body->content, body->first + at, bytes, size, &read, &err))
-		return (ssize_t)read;
-	/* Its head is out, with the length: that it ends too early is all that can be said. */
-	log_line(LOG_WARNING, "Answer broken off",
-	         (struct log_field[]){ { "error", err.msg }, { NULL, NULL } });
-	return MHD_CONTENT_READER_END_WITH_ERROR;
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-static ssize_t read_nothing(void *ctx, uint64_t at, char *bytes, size_t size)
+void http_suspend(struct request *request)
 {
-	(void)ctx;
-	(void)at;
-	(void)bytes;
-	(void)size;
-	return MHD_CONTENT_READER_END_WITH_ERROR;
+	MHD_suspend_connection(request->connection);
 }
 
-static struct MHD_Response *response_with(const struct store_content *content,
-                                          const struct part *part)
+/* In its mode without threads, libmicrohttpd 0.9.75 tells nobody of what was resumed. */
+void http_resume(void *ctx)
 {
-	struct body *body = malloc(sizeof(*body));
-	struct MHD_Response *response;
+	struct request *request = ctx;
+	struct instance *instance = request->instance;
+	uint64_t one = 1;
 
-	if (!body)
-		return NULL;
-	*body = (struct body){ .content = *content, .first = part->first };
-	if (content->bytes)
-		response = MHD_create_response_from_buffer_with_free_callback_cls(
-			(size_t)part->length,
-			(void *)(uintptr_t)((const char *)content->bytes + part->first), end_body,
-			body);
+	MHD_resume_connection(request->connection);
+	/* The request may be gone from here on. It fails only when it is readable already. */
+	atomic_store(&instance->is_woken, true);
+	if (write(instance->wake, &one, sizeof(one)) < 0)
+		return;
+}
+
+/* ---- who may ask ---- */
+
+static enum MHD_Result refuse(struct request *request, enum login_verdict verdict)
+{
+	switch (verdict) {
+	case LOGIN_OFTEN:
+		return http_answer(request, MHD_HTTP_TOO_MANY_REQUESTS, "too many failures",
+		                   "Retry-After", "1");
+	case LOGIN_BUSY:
+		return http_answer_later(request, "too many logins at once");
+	default:
+		return http_answer(request, MHD_HTTP_UNAUTHORIZED, "name and password, please",
+		                   "WWW-Authenticate",
+		                   "Basic realm=\"specman\", charset=\"UTF-8\"");
+	}
+}
+
+/* Whether the request may go on; if not, *out_result is what became of it. */
+static bool is_allowed(struct request *request, enum MHD_Result *out_result)
+{
+	struct login *login = request->instance->http->login;
+	enum login_verdict verdict;
+
+	if (!login || request->may_ask)
+		return true;
+	if (request->attempt)
+		verdict = login_try_verdict(request->attempt);
 	else
-		response = MHD_create_response_from_callback(part->length, STORE_BLOCK_BYTES,
-		                                             read_part, body, end_body);
-	if (!response)
-		free(body);
-	return response;
-}
-
-/* A response with this part of a file as its body; for HEAD nothing is opened. */
-static struct MHD_Response *response_for(struct request *request, const struct store_entry *file,
-                                         const struct part *part, struct err *err)
-{
-	struct store_content content;
-	struct MHD_Response *response;
-
-	if (request->is_head) {
-		response = MHD_create_response_from_callback(part->length, 1, read_nothing, NULL,
-		                                             NULL);
-	} else {
-		if (store_content_open(request->instance->http->store, file, &content, err))
-			return NULL;
-		response = response_with(&content, part);
-		if (!response)
-			store_content_release(&content);
+		verdict = login_judge(login, request->head.authorization, http_peer(request),
+		                      &request->attempt);
+	if (verdict == LOGIN_TO_TRY) {
+		http_suspend(request);
+		login_try_start(request->attempt, http_resume, request);
+		*out_result = MHD_YES;
+		return false;
 	}
-	if (!response)
-		(void)err_set_sys(err, ENOMEM, "answer");
-	return response;
+	request->may_ask = verdict == LOGIN_YES;
+	if (!request->may_ask)
+		*out_result = refuse(request, verdict);
+	return request->may_ask;
 }
 
-static bool add_file_headers(struct MHD_Response *response, const struct request *request,
-                             const struct store_entry *file, const char *etag)
+/* ---- answers ---- */
+
+static enum MHD_Result answer_get(struct request *request)
 {
-	char date[HTTP_DATE_SIZE];
-
-	return add_header(response, "ETag", etag) &&
-	       add_header(response, "Last-Modified", http_date(file->mtime, date)) &&
-	       add_header(response, "Accept-Ranges", "bytes") &&
-	       add_header(response, "Cache-Control", "no-cache") &&
-	       add_header(response, "X-Content-Type-Options", "nosniff") &&
-	       add_header(response, "Specman-Release",
-	                  store_view_release(request->view, file->release)->tag);
-}
-
-static enum MHD_Result answer_file(struct request *request, const struct store_entry *file)
-{
-	static const unsigned statuses[] = {
-		[VERDICT_WHOLE] = MHD_HTTP_OK,
-		[VERDICT_PART] = MHD_HTTP_PARTIAL_CONTENT,
-		[VERDICT_NOT_MODIFIED] = MHD_HTTP_NOT_MODIFIED,
-		[VERDICT_FAILED] = MHD_HTTP_PRECONDITION_FAILED,
-		[VERDICT_UNSATISFIABLE] = MHD_HTTP_RANGE_NOT_SATISFIABLE,
-	};
-	struct MHD_Connection *c = request->connection;
-	const struct preconditions conditions = {
-		.if_match = header(c, "If-Match"),
-		.if_none_match = header(c, "If-None-Match"),
-		.if_modified_since = header(c, "If-Modified-Since"),
-		.if_unmodified_since = header(c, "If-Unmodified-Since"),
-		.range = request->is_head ? NULL : header(c, "Range"),
-		.if_range = header(c, "If-Range"),
-	};
-	CLEANUP(cleanup_response) struct MHD_Response *response = NULL;
-	char hex[DIGEST_TEXT_SIZE], etag[DIGEST_TEXT_SIZE + 2], range[80] = "";
-	struct err err = { .msg = "" };
-	enum verdict verdict;
-	struct part part;
-
-	(void)snprintf(etag, sizeof(etag), "\"%s\"", digest_hex(&file->content, hex));
-	verdict = conditional_judge(&conditions, etag, file->mtime, file->size, &part);
-	if (verdict == VERDICT_FAILED)
-		return answer_text(c, statuses[verdict], "precondition failed\n", NULL, NULL);
-	if (verdict == VERDICT_UNSATISFIABLE) {
-		(void)snprintf(range, sizeof(range), "bytes */%" PRIu64, file->size);
-		return answer_text(c, statuses[verdict], "range not satisfiable\n", "Content-Range",
-		                   range);
-	}
-	if (verdict == VERDICT_NOT_MODIFIED)
-		response = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
-	else
-		response = response_for(request, file, &part, &err);
-	if (!response) {
-		log_line(LOG_DEBUG, "File not served",
-		         (struct log_field[]){ { "error", err.msg }, { NULL, NULL } });
-		return answer_later(c, "the file is being repaired, try again\n");
-	}
-	if (verdict == VERDICT_PART)
-		(void)snprintf(range, sizeof(range), "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64,
-		               part.first, part.first + part.length - 1, file->size);
-	if (!add_file_headers(response, request, file, etag) ||
-	    (verdict != VERDICT_NOT_MODIFIED &&
-	     !add_header(response, "Content-Type", media_type_of(file->name))) ||
-	    (*range && !add_header(response, "Content-Range", range)))
-		return MHD_NO;
-	return MHD_queue_response(c, statuses[verdict], response);
-}
-
-static enum MHD_Result answer_listing(struct request *request, const struct store_entry *folder)
-{
-	CLEANUP(buf_release) struct buf page = BUF_INIT(LISTING_MAX_BYTES);
-	CLEANUP(cleanup_response) struct MHD_Response *response = NULL;
-	struct err err;
-
-	if (listing_html(&page, request->view, folder, request->target.path, &err))
-		return answer_later(request->connection, "the listing can't be made now\n");
-	response = MHD_create_response_from_buffer(page.size, page.data, MHD_RESPMEM_MUST_FREE);
-	if (!response)
-		return MHD_NO;
-	page.data = NULL;
-	if (!add_header(response, "Content-Type", "text/html; charset=utf-8") ||
-	    !add_header(response, "X-Content-Type-Options", "nosniff") ||
-	    !add_header(response, "Cache-Control", "no-cache"))
-		return MHD_NO;
-	return MHD_queue_response(request->connection, MHD_HTTP_OK, response);
-}
-
-/* A folder without its slash: relative links in it would go wrong (as nginx answers). */
-static enum MHD_Result answer_redirect(struct request *request)
-{
-	CLEANUP(buf_release) struct buf location = BUF_INIT(4 * TARGET_MAX_BYTES);
-	struct err err;
-
-	if (buf_addf(&location, &err, "/") ||
-	    target_encode(&location, request->target.path, &err) || buf_addf(&location, &err, "/"))
-		return MHD_NO;
-	return answer_text(request->connection, MHD_HTTP_MOVED_PERMANENTLY, "it is a folder\n",
-	                   "Location", location.data);
-}
-
-static enum MHD_Result answer_path(struct request *request)
-{
-	const struct target *target = &request->target;
-	const struct store_entry *entry = store_view_find(request->view, target->path,
-	                                                  target->length);
-
-	if (!store_view_release_count(request->view))
-		return answer_later(request->connection, "nothing to serve yet\n");
-	if (!entry || (!entry->is_folder && target->has_slash))
-		return answer_text(request->connection, MHD_HTTP_NOT_FOUND, "not found\n", NULL,
-		                   NULL);
-	if (!entry->is_folder)
-		return answer_file(request, entry);
-	if (!target->has_slash)
-		return answer_redirect(request);
-	for (uint32_t i = 0; i < entry->child_count; i++) {
-		const struct store_entry *child = store_view_child(request->view, entry, i);
-
-		if (!child->is_folder && !strcmp(child->name, "index.html"))
-			return answer_file(request, child);
-	}
-	return answer_listing(request, entry);
-}
-
-static enum MHD_Result answer(struct instance *instance, struct MHD_Connection *connection,
-                              const char *url, const char *method)
-{
-	struct request request = { .instance = instance, .connection = connection };
+	struct target target;
+	struct store_view *view;
 	enum MHD_Result result;
 	struct err err;
 
-	request.is_head = !strcmp(method, MHD_HTTP_METHOD_HEAD);
-	if (!strcmp(method, MHD_HTTP_METHOD_OPTIONS))
-		return answer_text(connection, MHD_HTTP_OK, "", "Allow", allowed_methods);
-	if (!request.is_head && strcmp(method, MHD_HTTP_METHOD_GET) != 0)
-		return answer_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "method not allowed\n",
-		                   "Allow", allowed_methods);
-	if (target_parse(url, &request.target, &err))
-		return err.kind == ERR_LIMIT ? answer_text(connection, MHD_HTTP_URI_TOO_LONG,
-		                                           "URI too long\n", NULL, NULL)
-		                             : answer_text(connection, MHD_HTTP_BAD_REQUEST,
-		                                           "bad request\n", NULL, NULL);
-	request.view = store_view_get(instance->http->store);
-	result = answer_path(&request);
-	store_view_put(request.view);
+	if (target_parse(request->target, &target, &err))
+		return err.kind == ERR_LIMIT ? http_answer(request, MHD_HTTP_URI_TOO_LONG,
+		                                           "URI too long", NULL, NULL)
+		                             : http_answer(request, MHD_HTTP_BAD_REQUEST,
+		                                           "bad request", "Connection", "close");
+	view = store_view_get(request->instance->http->settings.store);
+	if (!store_view_release_count(view))
+		result = http_answer_later(request, "nothing to serve yet");
+	else if (http_is_own(target.path))
+		result = http_answer_own(request, view, &target);
+	else
+		result = http_answer_path(request, view, &target, target.path);
+	store_view_put(view);
 	return result;
 }
 
-static bool has_body(struct MHD_Connection *connection)
+static enum MHD_Result answer(struct request *request)
 {
-	const char *length = header(connection, "Content-Length");
+	enum MHD_Result result;
 
-	return header(connection, "Transfer-Encoding") || (length && strcmp(length, "0") != 0);
+	if (!is_allowed(request, &result))
+		return result;
+	if (!strcmp(request->method, MHD_HTTP_METHOD_OPTIONS))
+		return http_answer(request, MHD_HTTP_OK, "", "Allow", allowed_methods);
+	if (!request->is_head && strcmp(request->method, MHD_HTTP_METHOD_GET) != 0)
+		return http_answer(request, MHD_HTTP_METHOD_NOT_ALLOWED, "method not allowed",
+		                   "Allow", allowed_methods);
+	return answer_get(request);
+}
+
+/* What can't be read can't be followed by another request either. */
+static enum MHD_Result refuse_head(struct request *request, enum head_verdict verdict)
+{
+	const char *sentence = verdict == HEAD_HAS_CONTENT       ? "no content is taken"
+	                       : verdict == HEAD_TARGET_TOO_LONG ? "URI too long"
+	                       : verdict == HEAD_TOO_LARGE       ? "request head too large"
+	                       : verdict == HEAD_UNKNOWN_CODING  ? "unknown transfer coding"
+	                                                         : "bad request";
+
+	return http_answer(request, verdict, sentence, "Connection", "close");
+}
+
+/* ---- a request's life ---- */
+
+/*
+ * The first line is read: this becomes the request's context. The length that
+ * is set goes before any that is still to come, which libmicrohttpd 0.9.75 so
+ * does not look at: to one that is malformed it would send two heads. head_read
+ * does.
+ */
+static void *begin_request(void *ctx, const char *target, struct MHD_Connection *connection)
+{
+	size_t length = target ? strlen(target) : 0;
+	struct request *request = malloc(sizeof(*request) + length + 1);
+
+	if (!request || MHD_set_connection_value(connection, MHD_HEADER_KIND,
+	                                         MHD_HTTP_HEADER_CONTENT_LENGTH, "0") != MHD_YES) {
+		free(request);
+		return NULL;
+	}
+	memset(request, 0, sizeof(*request));
+	request->instance = ctx;
+	request->connection = connection;
+	request->since_us = http_now_us();
+	request->target_length = length;
+	memcpy(request->target, target ? target : "", length + 1);
+	return request;
+}
+
+static enum head_verdict read_head(struct request *request, const char *target, const char *version)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+		request->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+	const struct head_bytes bytes = {
+		.bytes = request->method,
+		.size = info->header_size,
+		.target = target,
+		.target_length = request->target_length,
+		.version = version,
+		/* But for the one of begin_request. */
+		.fields = (size_t)MHD_get_connection_values(request->connection, MHD_HEADER_KIND,
+		                                            NULL, NULL) -
+		          1,
+	};
+
+	return head_read(&bytes, &request->head);
+}
+
+/* The head is read. */
+static enum MHD_Result meet(struct request *request, const char *method, const char *target,
+                            const char *version)
+{
+	enum head_verdict verdict;
+
+	request->is_read = true;
+	request->instance->busy++;
+	request->method = method;
+	request->is_head = !strcmp(method, MHD_HTTP_METHOD_HEAD);
+	if (MHD_set_connection_option(request->connection, MHD_CONNECTION_OPTION_TIMEOUT,
+	                              (unsigned)IDLE_SECONDS) != MHD_YES)
+		return MHD_NO;
+	verdict = read_head(request, target, version);
+	if (verdict != HEAD_FINE)
+		return refuse_head(request, verdict);
+	request->wants_json = request->head.accept.count && accept_json(request->head.accept.lines);
+	return MHD_YES;
 }
 
 /*
- * libmicrohttpd calls once with the header read, and again for the answer. An
- * answer at the first call makes it close the connection, which is right only
- * for a request with a body that nobody will read.
+ * libmicrohttpd calls once with the head read, and again for the answer: once
+ * more each time that the request was suspended.
  */
 static enum MHD_Result handle(void *ctx, struct MHD_Connection *connection, const char *url,
                               const char *method, const char *version, const char *upload,
                               size_t *upload_size, void **request_ctx)
 {
-	struct instance *instance = ctx;
+	struct request *request = *request_ctx;
 
-	(void)version;
+	(void)ctx;
+	(void)connection;
 	(void)upload;
-	if (!*request_ctx) {
-		*request_ctx = instance;
-		instance->busy++;
-		if (MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT,
-		                              (unsigned)IDLE_SECONDS) != MHD_YES)
-			return MHD_NO;
-		if (has_body(connection))
-			return answer_text(connection, MHD_HTTP_CONTENT_TOO_LARGE,
-			                   "no request body is taken\n", NULL, NULL);
-		return MHD_YES;
-	}
-	if (*upload_size) {
-		*upload_size = 0;
-		return MHD_YES;
-	}
-	return answer(instance, connection, url, method);
+	if (!request)
+		return MHD_NO;
+	if (!request->is_read)
+		return meet(request, method, url, version);
+	*upload_size = 0;
+	return answer(request);
 }
 
 static void completed(void *ctx, struct MHD_Connection *connection, void **request_ctx,
                       enum MHD_RequestTerminationCode code)
 {
+	struct request *request = *request_ctx;
 	struct instance *instance = ctx;
 
 	(void)connection;
-	(void)code;
-	if (*request_ctx)
-		instance->busy--;
 	*request_ctx = NULL;
+	if (!request)
+		return;
+	if (instance->http->settings.has_access_log)
+		access_log_write(request, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
+	instance->busy -= request->is_read;
+	login_try_free(request->attempt);
+	http_loading_free(request->loading);
+	free(request);
 }
 
 /* Paths are decoded by target_parse, which knows what to refuse. */
@@ -380,9 +276,27 @@ static size_t leave_escaped(void *ctx, struct MHD_Connection *connection, char *
 
 /* ---- the backend of tls ---- */
 
+static void instance_free(struct instance *instance)
+{
+	if (instance->daemon)
+		MHD_stop_daemon(instance->daemon);
+	cleanup_fd(&instance->epoll);
+	cleanup_fd(&instance->wake);
+	free(instance);
+}
+
+DEFINE_CLEANUP(cleanup_instance, struct instance, instance_free);
+
+static int watch(struct instance *instance, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+
+	return epoll_ctl(instance->epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
 static void *backend_open(void *ctx, unsigned index, struct err *err)
 {
-	struct instance *instance = calloc(1, sizeof(*instance));
+	CLEANUP(cleanup_instance) struct instance *instance = calloc(1, sizeof(*instance));
 	const union MHD_DaemonInfo *info;
 
 	if (!instance) {
@@ -390,43 +304,55 @@ static void *backend_open(void *ctx, unsigned index, struct err *err)
 		return NULL;
 	}
 	instance->http = ctx;
+	instance->epoll = epoll_create1(EPOLL_CLOEXEC);
+	instance->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (instance->epoll < 0 || instance->wake < 0 || watch(instance, instance->wake)) {
+		(void)err_set_sys(err, errno, "HTTP worker %u", index);
+		return NULL;
+	}
+	/* Lenient, for what it refuses it answers badly or not at all: head_read refuses more. */
 	instance->daemon = MHD_start_daemon(
-		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL, handle, instance,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
+		handle, instance, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
 		MHD_OPTION_CONNECTION_LIMIT, (unsigned)65536, MHD_OPTION_CONNECTION_TIMEOUT,
-		(unsigned)HEAD_SECONDS, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-		MHD_OPTION_NOTIFY_COMPLETED, completed, instance, MHD_OPTION_UNESCAPE_CALLBACK,
-		leave_escaped, NULL, MHD_OPTION_END);
+		(unsigned)HEAD_SECONDS, MHD_OPTION_STRICT_FOR_CLIENT, 0,
+		MHD_OPTION_URI_LOG_CALLBACK, begin_request, instance, MHD_OPTION_NOTIFY_COMPLETED,
+		completed, instance, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
+		MHD_OPTION_END);
 	info = instance->daemon ? MHD_get_daemon_info(instance->daemon, MHD_DAEMON_INFO_EPOLL_FD)
 	                        : NULL;
-	if (!info) {
-		if (instance->daemon)
-			MHD_stop_daemon(instance->daemon);
-		free(instance);
+	if (!info || watch(instance, info->epoll_fd)) {
 		(void)err_set(err, ERR_IO, "libmicrohttpd does not start for worker %u", index);
 		return NULL;
 	}
-	instance->epoll_fd = info->epoll_fd;
-	return instance;
+	return STEAL(instance);
 }
 
 static int backend_fd(void *ctx)
 {
-	return ((struct instance *)ctx)->epoll_fd;
+	return ((struct instance *)ctx)->epoll;
 }
 
-static int backend_add(void *ctx, int fd)
+static int backend_add(void *ctx, int fd, const struct sockaddr_storage *address)
 {
 	struct instance *instance = ctx;
-	/* An AF_UNIX peer keeps libmicrohttpd from setting TCP options at each answer. */
-	struct sockaddr peer = { .sa_family = AF_UNIX };
+	struct peer peer = { .family = AF_UNIX, .address = *address };
 
-	return MHD_add_connection(instance->daemon, fd, &peer, sizeof(peer)) == MHD_YES ? 0 : -1;
+	return MHD_add_connection(instance->daemon, fd, (struct sockaddr *)(void *)&peer,
+	                          sizeof(peer)) == MHD_YES
+	               ? 0
+	               : -1;
 }
 
 static void backend_run(void *ctx)
 {
-	(void)MHD_run(((struct instance *)ctx)->daemon);
+	struct instance *instance = ctx;
+	uint64_t count;
+
+	if (atomic_exchange(&instance->is_woken, false) &&
+	    read(instance->wake, &count, sizeof(count)) < 0)
+		atomic_store(&instance->is_woken, true); /* its byte is still to come */
+	(void)MHD_run(instance->daemon);
 }
 
 static int backend_timeout_ms(void *ctx)
@@ -443,15 +369,26 @@ static unsigned backend_busy(void *ctx)
 	return ((struct instance *)ctx)->busy;
 }
 
+/* No request may be left with a helper thread: libmicrohttpd can't end then. */
+static void end_helpers(struct http *http)
+{
+	login_free(http->login);
+	http->login = NULL;
+	offload_free(http->loader);
+	http->loader = NULL;
+}
+
 static void backend_close(void *ctx)
 {
 	struct instance *instance = ctx;
 
-	MHD_stop_daemon(instance->daemon);
-	free(instance);
+	/* The workers have ended, all of them. */
+	end_helpers(instance->http);
+	(void)MHD_run(instance->daemon);
+	instance_free(instance);
 }
 
-struct http *http_new(struct store *store, struct err *err)
+struct http *http_new(const struct http_settings *settings, struct err *err)
 {
 	struct http *http = calloc(1, sizeof(*http));
 
@@ -459,12 +396,21 @@ struct http *http_new(struct store *store, struct err *err)
 		(void)err_set_sys(err, ENOMEM, "HTTP server");
 		return NULL;
 	}
-	http->store = store;
-	return http;
+	http->settings = *settings;
+	http->loader = offload_new(LOADS_MAX, NULL, NULL, err);
+	if (http->loader && settings->htpasswd)
+		http->login = login_new(settings->htpasswd, settings->troubles, err);
+	if (http->loader && (http->login || !settings->htpasswd))
+		return http;
+	http_free(http);
+	return NULL;
 }
 
 void http_free(struct http *http)
 {
+	if (!http)
+		return;
+	end_helpers(http);
 	free(http);
 }
 

@@ -1,19 +1,29 @@
 /*
- * The HTTP contract of port 8443 (RFC 9110, 9112), over libmicrohttpd: answers
- * GET and HEAD from the current view of a store, and nothing else. It is the
- * backend of tls: one libmicrohttpd daemon for each worker.
+ * The HTTP contract of port 8443 (RFC 9110, 9111, 9112), over libmicrohttpd:
+ * answers GET and HEAD from the current view of a store, and nothing else. It
+ * is the backend of tls: one libmicrohttpd daemon for each worker.
  */
 #ifndef SPECMAN_HTTP_H
 #define SPECMAN_HTTP_H
 
 #include "base/err.h"
+#include "recurring.h"
 #include "storage/storage.h"
 #include "tls/tls.h"
 
 struct http;
 
-/* The store must outlive it. */
-MUST_CHECK struct http *http_new(struct store *store, struct err *err);
+/* What it is given must outlive it. */
+struct http_settings {
+	struct store *store;
+	struct recurring *troubles;
+	const char *htpasswd; /* the file of those who may ask; NULL: anyone */
+	bool has_listings;
+	bool has_access_log;
+};
+
+/* ERR_CONFIG for a broken file of users. */
+MUST_CHECK struct http *http_new(const struct http_settings *settings, struct err *err);
 void http_free(struct http *http);
 
 /* The functions that tls calls; valid while http lives. */

@@ -141,10 +141,17 @@ static int start_server(struct service *service, struct err *err)
 		.idle_ms = IDLE_MS,
 		.observer = { on_handshake_failed, on_refused, service },
 	};
+	const struct http_settings http = {
+		.store = service->store,
+		.troubles = service->troubles,
+		.htpasswd = config->htpasswd,
+		.has_listings = !config->no_listing,
+		.has_access_log = config->access_log,
+	};
 
 	if (!config->tls_cert && serve_state_dir(config, state_dir, sizeof(state_dir), err))
 		return -1;
-	service->http = http_new(service->store, err);
+	service->http = http_new(&http, err);
 	if (!service->http)
 		return -1;
 	settings.backend = http_backend(service->http);

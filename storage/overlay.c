@@ -26,6 +26,25 @@ static void forget_view(void *ctx, struct store_view *view)
 	(void)pthread_mutex_unlock(&store->mutex);
 }
 
+bool overlay_is_reserved(const char *path)
+{
+	return !strncmp(path, ".specman", 8) && (path[8] == '/' || !path[8]);
+}
+
+struct store_view *overlay_make(struct store *store, const struct tree *tree,
+                                struct store_release *releases, size_t count, struct err *err)
+{
+	struct store_view *view = view_new_take(tree, releases, count, forget_view, store, err);
+
+	if (!view)
+		return NULL;
+	(void)pthread_mutex_lock(&store->mutex);
+	*view_next(view) = store->views;
+	store->views = view;
+	(void)pthread_mutex_unlock(&store->mutex);
+	return view;
+}
+
 struct overlay {
 	struct store *store;
 	struct tree *tree;
@@ -40,8 +59,7 @@ static int lay_over(void *ctx, const char *path, const struct tree_item *item, s
 	struct tree_item placed = *item;
 	bool conflict = false;
 
-	/* `.specman` is the server's own name space. */
-	if (!strncmp(path, ".specman", 8) && (path[8] == '/' || !path[8])) {
+	if (overlay_is_reserved(path)) {
 		overlay->has_reserved = true;
 		return 0;
 	}
@@ -108,7 +126,7 @@ static struct store_view *build_view(struct store *store, char **tags, size_t co
 		}
 		overlay.release += added;
 	}
-	view = view_new_take(tree, releases, overlay.release, forget_view, store, err);
+	view = overlay_make(store, tree, releases, overlay.release, err);
 	if (view)
 		releases = NULL;
 	return view;
@@ -129,10 +147,9 @@ int overlay_publish(struct store *store, struct err *err)
 	(void)pthread_mutex_lock(&store->mutex);
 	old = store->current;
 	store->current = view;
-	*view_next(view) = store->views;
-	store->views = view;
 	(void)pthread_mutex_unlock(&store->mutex);
 	store_view_put(old);
+	release_views_prune(store);
 	store->is_stale = false;
 	return 0;
 }

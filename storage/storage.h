@@ -237,9 +237,27 @@ struct store_view;
 struct store_view *store_view_get(struct store *store);
 void store_view_put(struct store_view *view);
 
+/* Take another reference to a view that is held. Any thread. */
+void store_view_ref(struct store_view *view);
+
 /* Releases in the view, in overlay order (the last one is on top). */
 size_t store_view_release_count(const struct store_view *view);
 const struct store_release *store_view_release(const struct store_view *view, size_t index);
+
+/*
+ * A view of one release of a view that is held, with all that it has, whatever
+ * lies over it there: from memory, or NULL when it has to be loaded. Any thread, cheap.
+ */
+struct store_view *store_release_view_get(struct store *store, const struct store_release *release);
+
+/*
+ * The same, read from the release's file: of 10,000 files that takes some tens
+ * of milliseconds, for which sweeping has to wait. A few are kept in memory, at
+ * most 100,000 entries in all or else one. Any thread. ERR_NOT_FOUND when it was
+ * replaced or removed meanwhile, ERR_FORMAT when it is damaged, ERR_IO.
+ */
+MUST_CHECK struct store_view *
+store_release_view_load(struct store *store, const struct store_release *release, struct err *err);
 
 /* 64 hex digits that name this set of releases; the same on every replica. */
 const char *store_view_id(const struct store_view *view);

@@ -98,6 +98,7 @@ void store_close(struct store *store)
 {
 	if (!store)
 		return;
+	release_views_clear(store);
 	store_view_put(store->current);
 	digest_set_release(&store->damaged);
 	cache_free(store->cache);

@@ -1,7 +1,7 @@
 /*
  * The store's inside, for its own files: store.c (open, publish, collect),
- * overlay.c (the view), damage.c (what was found wrong), download.c, content.c,
- * scrub.c.
+ * overlay.c (the view), release_view.c (single releases), damage.c (what was found wrong),
+ * download.c, content.c, scrub.c.
  */
 #ifndef SPECMAN_STORAGE_STORE_H
 #define SPECMAN_STORAGE_STORE_H
@@ -16,8 +16,9 @@
 #include "digest_set.h"
 #include "layout.h"
 #include "storage.h"
+#include "tree.h"
 
-enum { STORE_WANTED_MAX = 16 };
+enum { STORE_WANTED_MAX = 16, STORE_RELEASE_VIEWS_MAX = 8 };
 
 /* A large object whose list of hashes is to be made. */
 struct store_wanted {
@@ -41,7 +42,9 @@ struct store {
 
 	pthread_mutex_t mutex; /* guards all below */
 	struct store_view *current;
-	struct store_view *views;  /* every view that somebody holds */
+	struct store_view *views; /* every view that somebody holds */
+	/* Of single releases, the last one used first; NULL behind the last. */
+	struct store_view *release_views[STORE_RELEASE_VIEWS_MAX];
 	struct digest_set damaged; /* objects found missing or wrong */
 	struct store_wanted wanted[STORE_WANTED_MAX];
 	size_t wanted_count;
@@ -74,6 +77,23 @@ void store_tell(struct store *store, enum store_event_kind kind, const char *sub
 
 /* overlay.c: build a view of what is committed and swap it in. The writer alone. */
 MUST_CHECK int overlay_publish(struct store *store, struct err *err);
+
+/* The server's own name space, `.specman`: not an archive's to fill. */
+bool overlay_is_reserved(const char *path);
+
+/*
+ * Make a view of a tree, which is known to the store until its last reference
+ * is put. Takes the heap array releases over on success.
+ */
+MUST_CHECK struct store_view *overlay_make(struct store *store, const struct tree *tree,
+                                           struct store_release *releases, size_t count,
+                                           struct err *err);
+
+/* release_view.c: drop the views of releases that the current view does not have. */
+void release_views_prune(struct store *store);
+
+/* release_view.c: drop them all. */
+void release_views_clear(struct store *store);
 
 /*
  * damage.c: the objects that were found missing or wrong, since this process

@@ -42,12 +42,12 @@ static int no_password(char *buf, int size, int writing, void *ctx)
 static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_length,
                            const unsigned char *offered, unsigned length, void *ctx)
 {
-	static const unsigned char http11[] = "\x08http/1.1";
+	static const unsigned char spoken[] = "\x08http/1.1\x08http/1.0";
 
 	(void)ssl;
 	(void)ctx;
-	if (SSL_select_next_proto((unsigned char **)(uintptr_t)out, out_length, http11,
-	                          sizeof(http11) - 1, offered, length) != OPENSSL_NPN_NEGOTIATED)
+	if (SSL_select_next_proto((unsigned char **)(uintptr_t)out, out_length, spoken,
+	                          sizeof(spoken) - 1, offered, length) != OPENSSL_NPN_NEGOTIATED)
 		return SSL_TLSEXT_ERR_ALERT_FATAL;
 	return SSL_TLSEXT_ERR_OK;
 }

@@ -285,7 +285,8 @@ static enum relay_state open_pair(struct relay *relay, const struct relay_host *
 		return RELAY_ENDED;
 	relay->near = ends[0];
 	(void)setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	if (host->attach(host->ctx, ends[1]) || host->watch(host->ctx, relay->near, relay))
+	if (host->attach(host->ctx, ends[1], &relay->peer) ||
+	    host->watch(host->ctx, relay->near, relay))
 		return RELAY_ENDED;
 	relay->is_open = true;
 	return RELAY_MORE;

@@ -25,7 +25,7 @@ struct relay_host {
 	int stall_ms;
 	int idle_ms;
 	/* Take the far end of a new pair (as tls_backend.add). */
-	int (*attach)(void *ctx, int fd);
+	int (*attach)(void *ctx, int fd, const struct sockaddr_storage *peer);
 	/* Watch the near end for edges, for this relay. */
 	int (*watch)(void *ctx, int fd, struct relay *relay);
 	/* A handshake failed for a reason worth knowing. */

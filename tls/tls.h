@@ -29,9 +29,10 @@ struct tls_backend {
 	int (*fd)(void *instance);
 	/*
 	 * Take the far end of a connection's socket pair. The instance owns fd
-	 * from here on, also on failure (-1), and closes it when it is done.
+	 * from here on, also on failure (-1), and closes it when it is done. peer,
+	 * the client's address, is borrowed for the call.
 	 */
-	int (*add)(void *instance, int fd);
+	int (*add)(void *instance, int fd, const struct sockaddr_storage *peer);
 	/* Read, answer and write what can be done without waiting. */
 	void (*run)(void *instance);
 	/* Milliseconds until run() is due without any event; -1 for never. */
@@ -75,7 +76,7 @@ struct tls_server;
  * ERR_CONFIG or ERR_FORMAT for certificate and key (names the file and what is
  * wrong: can't be read, no PEM, key is not the certificate's, …), ERR_IO for
  * sockets and threads. TLS 1.2 and 1.3 only, ECDHE with AEAD ciphers, ALPN
- * "http/1.1" (RFC 7301), no renegotiation, no compression; session tickets with
+ * "http/1.1" and "http/1.0" (RFC 7301), no renegotiation, no compression; session tickets with
  * keys shared by the workers.
  */
 MUST_CHECK struct tls_server *tls_server_start(const struct tls_settings *settings,

@@ -107,11 +107,11 @@ static void free_dead(struct worker *worker)
 	}
 }
 
-static int host_attach(void *ctx, int fd)
+static int host_attach(void *ctx, int fd, const struct sockaddr_storage *peer)
 {
 	struct worker *worker = ctx;
 
-	return worker->settings->backend.add(worker->backend, fd);
+	return worker->settings->backend.add(worker->backend, fd, peer);
 }
 
 static int host_watch(void *ctx, int fd, struct relay *relay)

@@ -10,14 +10,16 @@ shift 2
 scratch=$(mktemp -d -p /dev/shm specman-fuzz-XXXXXX)
 trap 'rm -rf "$scratch"' EXIT
 
-mkdir -p "$build/seeds/unpack" "$build/seeds/release"
+mkdir -p "$build/seeds/unpack"
 python3 -B "$here/../integration/lib/hostile_archives.py" "$build/seeds/unpack"
 started=
 for name in "$@"; do
-	mkdir -p "$build/corpus/$name"
+	mkdir -p "$build/corpus/$name" "$build/seeds/$name"
+	kept=$here/corpus/$name
+	[ -d "$kept" ] || kept=
 	TMPDIR=$scratch "$build/${name}_fuzz" -max_total_time="$seconds" -max_len=16384 -timeout=20 \
 		-rss_limit_mb=3000 -artifact_prefix="$build/$name-" "$build/corpus/$name" \
-		"$here/corpus/$name" "$build/seeds/$name" >"$build/$name.log" 2>&1 &
+		${kept:+"$kept"} "$build/seeds/$name" >"$build/$name.log" 2>&1 &
 	started="$started $name:$!"
 done
 status=0

@@ -126,6 +126,45 @@ proxy_ssl_trusted_certificate {self.registry.authority.ca};
 """
 
 
+class Files(_Program):
+    """nginx that serves a folder itself, as one would set it up for that."""
+
+    name = "nginx"
+
+    def __init__(self, folder, root, pair):
+        self.root, self.pair = root, pair
+        super().__init__(folder)
+
+    def command(self, config):
+        return ["nginx", "-p", self.folder, "-e", "stderr", "-c", config]
+
+    def config(self):
+        temp = "".join(f"{kind}_temp_path {self.folder}/{kind};\n" for kind in
+                       ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        return f"""daemon off;
+master_process off;
+pid {self.folder}/nginx.pid;
+error_log stderr;
+events {{ worker_connections 256; }}
+http {{
+access_log off;
+{temp}types {{ application/yaml yaml; text/plain txt; text/html html; }}
+default_type application/octet-stream;
+charset utf-8;
+gzip_static on;
+gzip_vary on;
+gzip_http_version 1.0;
+autoindex on;
+absolute_redirect off;
+server {{
+listen 127.0.0.1:{self.port} ssl;
+ssl_certificate {self.pair[0]};
+ssl_certificate_key {self.pair[1]};
+root {self.root};
+}} }}
+"""
+
+
 class Tinyproxy(_Program):
     """An HTTP proxy that lets in who knows user and password, and connects to
     one port if there is a choice."""

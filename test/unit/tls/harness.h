@@ -70,10 +70,11 @@ static int backend_fd(void *ctx)
 	return ((struct instance *)ctx)->epoll;
 }
 
-static int backend_add(void *ctx, int fd)
+static int backend_add(void *ctx, int fd, const struct sockaddr_storage *peer)
 {
 	struct instance *instance = ctx;
 
+	(void)peer;
 	for (size_t i = 0; i < ENDS; i++) {
 		struct end *end = &instance->ends[i];
 		struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLET };

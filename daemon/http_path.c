@@ -1,0 +1,131 @@
+/* Files and folders of a view; see http_request.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "accept.h"
+#include "base/buf.h"
+#include "listing.h"
+#include "log.h"
+#include "http_request.h"
+
+enum { LISTING_BLOCK = 32 * 1024 };
+
+/* ---- listings ---- */
+
+static ssize_t read_listing(void *ctx, uint64_t at, char *bytes, size_t size)
+{
+	struct err err;
+	size_t read;
+
+	(void)at;
+	if (listing_read(ctx, bytes, size, &read, &err)) {
+		log_line(LOG_WARNING, "Answer broken off",
+		         (struct log_field[]){ { "error", err.msg }, { NULL, NULL } });
+		return MHD_CONTENT_READER_END_WITH_ERROR;
+	}
+	return read ? (ssize_t)read : MHD_CONTENT_READER_END_OF_STREAM;
+}
+
+static void end_listing(void *ctx)
+{
+	listing_free(ctx);
+}
+
+static bool add_listing_fields(struct MHD_Response *response, bool is_json)
+{
+	return http_add(response, "Content-Type",
+	                is_json ? "application/json" : "text/html; charset=utf-8") &&
+	       http_add(response, "X-Content-Type-Options", "nosniff") &&
+	       http_add(response, "Cache-Control", "no-cache") &&
+	       http_add(response, "Vary", "Accept") &&
+	       (is_json || http_add(response, "Content-Security-Policy",
+	                            "default-src 'none'; style-src 'unsafe-inline'"));
+}
+
+static enum MHD_Result answer_listing(struct request *request, struct store_view *view,
+                                      const struct store_entry *folder, const struct target *target)
+{
+	struct listing_order order = listing_order(target->query, target->query_length);
+	CLEANUP(cleanup_response) struct MHD_Response *response = NULL;
+	struct listing *listing;
+	struct err err;
+
+	if (!request->instance->http->settings.has_listings)
+		return http_answer(request, MHD_HTTP_FORBIDDEN, "folders are not listed", NULL,
+		                   NULL);
+	store_view_ref(view);
+	listing = listing_new_take(view, folder, target->path, request->wants_json, &order, &err);
+	if (!listing)
+		return http_answer_later(request, "the listing can't be made now");
+	response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, LISTING_BLOCK, read_listing,
+	                                             listing, end_listing);
+	if (!response) {
+		listing_free(listing);
+		return MHD_NO;
+	}
+	/* libmicrohttpd 0.9.75 ends a chunked answer to HEAD with a last chunk all the same. */
+	if ((request->is_head &&
+	     MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END) !=
+	             MHD_YES) ||
+	    !add_listing_fields(response, request->wants_json))
+		return MHD_NO;
+	return http_queue(request, MHD_HTTP_OK, response, 0);
+}
+
+/* ---- redirects ---- */
+
+/* A folder without its slash: relative links in it would go wrong (as nginx answers). */
+static enum MHD_Result answer_redirect(struct request *request, const struct target *target)
+{
+	CLEANUP(buf_release) struct buf location = BUF_INIT(6 * TARGET_MAX_BYTES);
+	struct err err;
+
+	if (buf_addf(&location, &err, "/") || target_encode(&location, target->path, &err) ||
+	    buf_addf(&location, &err, "/") ||
+	    (target->query_length &&
+	     (buf_addf(&location, &err, "?") ||
+	      target_encode_query(&location, target->query, target->query_length, &err))))
+		return MHD_NO;
+	return http_answer(request, MHD_HTTP_MOVED_PERMANENTLY, "it is a folder", "Location",
+	                   location.data);
+}
+
+/* ---- all ---- */
+
+static const struct store_entry *index_of(const struct store_view *view,
+                                          const struct store_entry *folder)
+{
+	static const char name[] = "index.html";
+	uint32_t first = 0, behind = folder->child_count;
+
+	while (first < behind) {
+		uint32_t middle = first + (behind - first) / 2;
+		const struct store_entry *child = store_view_child(view, folder, middle);
+		int order = strcmp(name, child->name);
+
+		if (!order)
+			return child->is_folder ? NULL : child;
+		if (order < 0)
+			behind = middle;
+		else
+			first = middle + 1;
+	}
+	return NULL;
+}
+
+enum MHD_Result http_answer_path(struct request *request, struct store_view *view,
+                                 const struct target *target, const char *path)
+{
+	const struct store_entry *entry = store_view_find(view, path, strlen(path));
+	const struct store_entry *index;
+
+	if (!entry || (!entry->is_folder && target->has_slash))
+		return http_answer(request, MHD_HTTP_NOT_FOUND, "not found", NULL, NULL);
+	if (!entry->is_folder)
+		return http_answer_file(request, view, entry);
+	if (!target->has_slash)
+		return answer_redirect(request, target);
+	index = index_of(view, entry);
+	return index ? http_answer_file(request, view, index)
+	             : answer_listing(request, view, entry, target);
+}

@@ -1,0 +1,216 @@
+"""Basic authentication of clients: --htpasswd."""
+import base64
+import os
+import threading
+import unittest
+
+from lib import artifact, hidden, proc
+from lib.case import Case
+from lib.client import Client, plain
+from lib.faulty import FakeRegistry
+from lib.wait import until
+from lib.wire import Wire, request
+
+GOOD, OTHER = "corréct:horse", "battery staple"
+PATH = "/a.yaml"
+
+
+def basic(user, password):
+    return "Basic " + base64.b64encode(
+        f"{user}:{password}".encode()).decode()
+
+
+def line(user, password, kind="bcrypt", cost=4):
+    """A line of an htpasswd file, made by Debian's tools."""
+    if kind == "bcrypt":
+        made = proc.run(["htpasswd", "-niBC", str(cost), user],
+                        input=password.encode())
+        return made.stdout.decode().strip() + "\n"
+    made = proc.run(["openssl", "passwd", kind, "-stdin"],
+                    input=password.encode())
+    return f"{user}:{made.stdout.decode().strip()}\n"
+
+
+class Login(Case):
+    def setUp(self):
+        for password in (GOOD, OTHER):
+            hidden.hide(password)
+        self.users = os.path.join(self.folder(), "users")
+
+    def write(self, *lines):
+        """As a mounted secret changes: in one rename."""
+        with open(self.users + ".new", "w", encoding="utf-8") as file:
+            file.writelines(lines)
+        os.rename(self.users + ".new", self.users)
+
+    def serve(self, *lines, flags=()):
+        self.write(*lines)
+        fake = FakeRegistry()
+        self.addCleanup(fake.stop)
+        fake.push("1.0.0", artifact.tgz({"a.yaml": b"a\n", "d/b": b"b\n"}))
+        daemon = self.start("--plain-http", "--poll-interval", "1h",
+                            "--repository", fake.repository(),
+                            "--htpasswd", self.users, *flags)
+        daemon.wait_log("msg=Published")
+        return daemon
+
+    def ask(self, client, authorization=None, path=PATH, method="GET"):
+        headers = {"Authorization": authorization} if authorization else {}
+        return client.request(method, path, headers)
+
+    def test_who_may_ask(self):
+        daemon = self.serve(
+            "# users\n", "\n", line("bob", GOOD), line("eve", OTHER, "-5"),
+            line("sue", GOOD, "-6").replace("\n", "\r\n"),
+            line("jürgen", ""))
+        client = self.client(daemon)
+        for user, password in (("bob", GOOD), ("eve", OTHER), ("sue", GOOD),
+                               ("jürgen", ""), ("bob", GOOD)):
+            with self.subTest(user=user):
+                answer = self.ask(client, basic(user, password))
+                self.assertEqual((answer.status, answer.body), (200, b"a\n"))
+        for value in (None, basic("bob", OTHER), basic("nobody", GOOD),
+                      basic("", GOOD), basic("bob", GOOD + "x"), "Basic",
+                      "Basic ", "Basic !!!!", "Basic Ym9i", "Bearer Ym9iOng=",
+                      basic("bob", GOOD)[:-1], basic("BOB", GOOD),
+                      basic("bob", GOOD) + " x", basic("bob", "a\0b"),
+                      basic("bob", "x" * 600), basic("u" * 300, "x")):
+            with self.subTest(value=value):
+                answer = self.ask(client, value)
+                self.assertEqual(answer.status, 401)
+                self.assertEqual(answer["WWW-Authenticate"],
+                                 'Basic realm="specman", charset="UTF-8"')
+                self.assertIsNone(answer["ETag"])
+        # Spelling of the scheme; every path and method.
+        self.assertEqual(self.ask(client, basic("bob", GOOD).replace(
+            "Basic", "bAsIC ")).status, 200)
+        for path in ("/", "/d", "/none", "/.specman/releases", "/%"):
+            for method in ("GET", "HEAD", "OPTIONS", "DELETE"):
+                with self.subTest(path=path, method=method):
+                    self.assertEqual(self.ask(client, None, path, method)
+                                     .status, 401)
+        self.assertEqual(plain(daemon.address("admin"), "/readyz").status, 200)
+
+    def test_files_that_are_refused(self):
+        good = line("bob", GOOD)
+        for content, said in (
+                (good + "eve:$apr1$x$y\n", "line 2: MD5"),
+                (good + "\neve:{SHA}AAAA\n", "line 3: SHA-1"),
+                ("eve:rqXexS6ZhobKA\n", "line 1: this form"),
+                ("eve:plain\n", "line 1: this form"),
+                ("eve:$2y$04$short\n", "line 1: no whole bcrypt"),
+                ("eve:" + good.split(":")[1].replace("$04$", "$31$"),
+                 "line 1: bcrypt with a cost of 31; at most 16"),
+                ("eve:$6$rounds=99999999$a$" + "b" * 86 + "\n",
+                 "line 1: SHA-crypt with 99999999 rounds"),
+                ("eve:$6$a$b\n", "line 1: no whole SHA-crypt"),
+                ("eve\n", "line 1: not of the form"),
+                (good + good, "line 2: this user is there already"),
+                ("# nobody\n", "there is no user")):
+            with self.subTest(content=content):
+                self.write(content)
+                daemon = self.start("--repository", "localhost:1/x",
+                                    "--htpasswd", self.users)
+                self.assertIn(daemon.wait(), (1, 2))
+                self.assertIn(said, daemon.log())
+                self.assertNotIn("$2y$", daemon.log())
+        daemon = self.start("--repository", "localhost:1/x", "--htpasswd",
+                            "/not/there")
+        self.assertIn(daemon.wait(), (1, 2))
+        self.assertIn("/not/there", daemon.log())
+
+    def test_file_that_changes(self):
+        daemon = self.serve(line("bob", GOOD))
+        client = self.client(daemon)
+        self.assertEqual(self.ask(client, basic("bob", GOOD)).status, 200)
+        mark = daemon.mark()
+        self.write(line("bob", OTHER), line("eve", GOOD))
+        daemon.wait_log('msg="Users taken over" count=2', mark)
+        self.assertEqual(self.ask(client, basic("bob", GOOD)).status, 401)
+        self.assertEqual(self.ask(client, basic("bob", OTHER)).status, 200)
+        self.assertEqual(self.ask(client, basic("eve", GOOD)).status, 200)
+        for broken in (["eve:$apr1$x$y\n"], None):
+            mark = daemon.mark()
+            if broken:
+                self.write(*broken)
+            else:
+                os.unlink(self.users)
+            daemon.wait_log('level=error msg="Users not taken over', mark)
+            self.assertEqual(self.ask(client, basic("eve", GOOD)).status, 200)
+            self.assertEqual(self.ask(client, basic("bob", OTHER)).status,
+                             200)
+        mark = daemon.mark()
+        self.write(line("sue", GOOD))
+        daemon.wait_log('msg="Users taken over" count=1', mark)
+        self.assertEqual(self.ask(client, basic("eve", GOOD)).status, 401)
+
+    def test_failures_are_slowed_down(self):
+        daemon = self.serve(line("bob", GOOD, cost=10))
+        client = self.client(daemon)
+        self.assertEqual(self.ask(client, basic("bob", GOOD)).status, 200)
+        statuses = []
+
+        def fail(number):
+            answer = self.ask(client, basic("bob", f"wrong {number}"))
+            statuses.append(answer.status)
+            if answer.status == 429:
+                self.assertEqual(answer["Retry-After"], "1")
+            return answer.status == 429
+        self.assertTrue(any(fail(number) for number in range(100)), statuses)
+        self.assertGreaterEqual(statuses.count(401), 10)
+        # Who is known goes on; who is not has a try a second.
+        self.assertEqual(self.ask(client, basic("bob", GOOD)).status, 200)
+        until(lambda: self.ask(client, basic("bob", "wrong")).status == 401,
+              "another try")
+        failed = [r for r in daemon.records() if r["msg"] == "Login failed"]
+        self.assertEqual(len(failed), 1, failed)
+        self.assertEqual((failed[0]["peer"], failed[0]["reason"],
+                          failed[0]["user"]),
+                         ("127.0.0.1", "wrong password", "bob"))
+
+    def test_hashing_keeps_nobody_waiting(self):
+        """While a worker's clients wait for bcrypt, others are answered."""
+        daemon = self.serve(line("bob", GOOD, cost=12),
+                            flags=("--workers", "1"))
+        client = self.client(daemon)
+        self.assertEqual(self.ask(client, basic("bob", GOOD)).status, 200)
+        order, lock, threads = [], threading.Lock(), []
+
+        def wait_for(wire, name):
+            answer = wire.read()
+            with lock:
+                order.append((name, answer.status))
+        wires = []
+        for number in range(5):
+            wire = Wire(Client(daemon.address(), daemon.ca()).raw())
+            self.addCleanup(wire.close)
+            wires.append(wire)
+        for number, wire in enumerate(wires):
+            wire.send(request(PATH, "Authorization: "
+                              + basic("bob", f"wrong {number}")))
+            threads.append(threading.Thread(target=wait_for,
+                                            args=(wire, "wrong")))
+            threads[-1].start()
+        for _ in range(3):
+            answer = self.ask(client, basic("bob", GOOD))
+            with lock:
+                order.append(("right", answer.status))
+        for thread in threads:
+            thread.join()
+        self.assertEqual(sorted(order), [("right", 200)] * 3
+                         + [("wrong", 401)] * 5)
+        self.assertEqual(order[-1][0], "wrong", order)
+
+    def test_stop_while_hashing(self):
+        daemon = self.serve(line("bob", GOOD, cost=13))
+        wires = [Wire(Client(daemon.address(), daemon.ca()).raw())
+                 for _ in range(8)]
+        for number, wire in enumerate(wires):
+            self.addCleanup(wire.close)
+            wire.send(request(PATH, "Authorization: "
+                              + basic("bob", f"wrong {number}")))
+        daemon.stop()
+
+
+if __name__ == "__main__":
+    unittest.main()
