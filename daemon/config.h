@@ -56,6 +56,10 @@ struct config {
 	int64_t workers;
 	const char *tls_cert;
 	const char *tls_key;
+	const char *tls_client_ca;
+	const char *tls_client_auth; /* "require" or "request" */
+	int64_t max_connections;
+	int64_t max_per_address;
 	enum log_level log_level;
 	struct {
 		enum config_source source;

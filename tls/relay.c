@@ -20,6 +20,8 @@
 
 enum {
 	LINGER_MS = 5000,                   /* for the client to take the tail and close */
+	VANISHED_MS = 3000,                 /* without a sign of one that has bytes to confirm */
+	VANISHED_TRIES = 2,                 /* and has been sent them again */
 	PAIR_BUFFER = 1024 * 1024,          /* lets the backend write a large answer in few steps */
 	TURN_BYTES = 4 * RELAY_BLOCK_BYTES, /* a connection's share of one turn */
 };
@@ -45,7 +47,8 @@ struct relay {
 	struct held to_backend;
 	int64_t since_ms;  /* accepted, or lingering, since */
 	int64_t active_ms; /* last byte in any direction */
-	int unacked;       /* bytes in the kernel when last looked at */
+	int64_t head_ms; /* since when a request comes in that was not answered yet; 0: none does */
+	int unacked;     /* bytes in the kernel when last looked at */
 	struct sockaddr_storage peer;
 };
 
@@ -199,7 +202,8 @@ static enum step pass_on(struct relay *relay, const unsigned char *bytes, size_t
 }
 
 /* From the client: one TLS record or so. */
-static enum step step_in(struct relay *relay, const struct relay_host *host, size_t *moved)
+static enum step step_in(struct relay *relay, const struct relay_host *host, int64_t now_ms,
+                         size_t *moved)
 {
 	int n;
 
@@ -221,6 +225,8 @@ static enum step step_in(struct relay *relay, const struct relay_host *host, siz
 	}
 	*moved += (size_t)n;
 	relay->awaits = true;
+	if (!relay->head_ms)
+		relay->head_ms = now_ms;
 	/* The backend has closed its end: what still comes is not wanted. */
 	if (relay->backend_ended)
 		return STEP_MOVED;
@@ -248,6 +254,7 @@ static enum step step_out(struct relay *relay, const struct relay_host *host, si
 	}
 	*moved += (size_t)n;
 	relay->awaits = false;
+	relay->head_ms = 0;
 	return pass_on(relay, host->block, (size_t)n, &relay->to_client, write_client);
 }
 
@@ -291,7 +298,20 @@ static enum relay_state open_pair(struct relay *relay, const struct relay_host *
 	return RELAY_MORE;
 }
 
-static enum relay_state shake_hands(struct relay *relay, const struct relay_host *host)
+/* Why a handshake failed. */
+static const char *failure(struct relay *relay, char text[static REASON_SIZE])
+{
+	long verdict = SSL_get_verify_result(relay->ssl);
+
+	(void)openssl_reason(text);
+	if (verdict != X509_V_OK)
+		(void)snprintf(text, REASON_SIZE, "client certificate: %s",
+		               X509_verify_cert_error_string(verdict));
+	return text;
+}
+
+static enum relay_state shake_hands(struct relay *relay, const struct relay_host *host,
+                                    int64_t now_ms)
 {
 	char reason[REASON_SIZE];
 	int result;
@@ -305,8 +325,9 @@ static enum relay_state shake_hands(struct relay *relay, const struct relay_host
 	case SSL_ERROR_WANT_WRITE:
 		return RELAY_WAITS;
 	case SSL_ERROR_SSL:
-		host->failed(host->ctx, relay, openssl_reason(reason));
-		return RELAY_ENDED;
+		host->failed(host->ctx, relay, failure(relay, reason));
+		begin_lingering(relay, now_ms); /* or else the alert may be lost */
+		return linger(relay, host);
 	default: /* the client just went away */
 		return RELAY_ENDED;
 	}
@@ -320,15 +341,16 @@ enum relay_state relay_pump(struct relay *relay, const struct relay_host *host, 
 	if (relay->lingers)
 		return linger(relay, host);
 	if (!relay->is_open) {
-		enum relay_state state = shake_hands(relay, host);
+		enum relay_state state = shake_hands(relay, host, now_ms);
 
 		if (state != RELAY_MORE)
 			return state;
 		relay->active_ms = now_ms;
+		relay->head_ms = now_ms;
 	}
 	for (;;) {
 		size_t before = in + out;
-		enum step step_1 = step_in(relay, host, &in);
+		enum step step_1 = step_in(relay, host, now_ms, &in);
 		enum step step_2 = step_1 == STEP_BROKEN ? STEP_BROKEN
 		                                         : step_out(relay, host, &out);
 
@@ -379,12 +401,26 @@ bool relay_is_overdue(struct relay *relay, const struct relay_host *host, int64_
 	note_what_was_taken(relay, now_ms);
 	if (relay->to_client.bytes)
 		return now_ms - relay->active_ms > host->stall_ms;
+	if (relay->head_ms && now_ms - relay->head_ms > host->head_ms)
+		return true;
 	return now_ms - relay->active_ms > host->idle_ms;
+}
+
+/* Whether the client's machine confirms nothing any more, not even what is sent again and again. */
+static bool has_vanished(const struct relay *relay)
+{
+	struct tcp_info info = { .tcpi_unacked = 0 };
+	socklen_t size = sizeof(info);
+
+	return !getsockopt(relay->tcp, IPPROTO_TCP, TCP_INFO, &info, &size) && info.tcpi_unacked &&
+	       info.tcpi_retransmits >= VANISHED_TRIES && info.tcpi_last_ack_recv > VANISHED_MS;
 }
 
 bool relay_is_idle(const struct relay *relay)
 {
-	return !relay->is_open || (!relay->to_client.bytes && unacked(relay) == 0);
+	if (!relay->is_open)
+		return true;
+	return (!relay->to_client.bytes && unacked(relay) == 0) || has_vanished(relay);
 }
 
 bool relay_awaits(const struct relay *relay)

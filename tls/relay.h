@@ -22,6 +22,7 @@ struct relay;
 /* What a relay needs of its worker; shared by the worker's relays. */
 struct relay_host {
 	int handshake_ms;
+	int head_ms;
 	int stall_ms;
 	int idle_ms;
 	/* Take the far end of a new pair (as tls_backend.add). */
@@ -60,7 +61,10 @@ enum relay_state relay_pump(struct relay *relay, const struct relay_host *host, 
  */
 bool relay_is_overdue(struct relay *relay, const struct relay_host *host, int64_t now_ms);
 
-/* Whether it is in its handshake, or the client has taken all that the backend gave. */
+/*
+ * Whether it owes the client nothing: it is in its handshake, or the client has
+ * taken all that the backend gave, or is gone from the network.
+ */
 bool relay_is_idle(const struct relay *relay);
 
 /* Whether the backend got bytes and has given none since. */

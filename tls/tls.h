@@ -51,10 +51,18 @@ struct tls_observer {
 	void *ctx;
 };
 
+/* What a client CA is for. */
+enum tls_client_auth {
+	TLS_CLIENT_AUTH_REQUIRE, /* no connection without a certificate */
+	TLS_CLIENT_AUTH_REQUEST, /* a client that shows none is served, a bad one is refused */
+};
+
 /* Borrowed during tls_server_start, but for backend.ctx and observer.ctx. */
 struct tls_settings {
-	const char *cert_file; /* PEM chain; NULL: self-made, kept in state_dir */
-	const char *key_file;  /* PEM, unencrypted */
+	const char *cert_file;      /* PEM chain; NULL: self-made, kept in state_dir */
+	const char *key_file;       /* PEM, unencrypted */
+	const char *client_ca_file; /* PEM: CAs of client certificates; NULL: none are asked for */
+	enum tls_client_auth client_auth;
 	const char *state_dir; /* an existing folder for the self-made CA and certificate */
 	const struct listen_address *listen;
 	size_t listen_count;
@@ -62,6 +70,7 @@ struct tls_settings {
 	unsigned max_connections; /* in all */
 	unsigned max_per_address; /* from one address; an IPv6 /64 counts as one */
 	int handshake_ms;         /* from accept to the end of the handshake */
+	int head_ms;              /* from a request's first byte to its answer's */
 	int stall_ms;             /* a client that takes no byte of what is owed to it */
 	int idle_ms;              /* neither side has sent anything */
 	struct tls_backend backend;
@@ -73,10 +82,10 @@ struct tls_server;
 /*
  * Load or make the certificate, open the sockets, start the workers.
  * ERR_CONFIG or ERR_FORMAT for certificate and key (names the file and what is
- * wrong: can't be read, no PEM, key is not the certificate's, …), ERR_IO for
- * sockets and threads. TLS 1.2 and 1.3 only, ECDHE with AEAD ciphers, ALPN
+ * wrong: can't be read, no PEM, key is not the certificate's, …) and for the
+ * client CA, ERR_IO for sockets and threads. TLS 1.2 and 1.3 only, ECDHE with AEAD ciphers, ALPN
  * "http/1.1" (RFC 7301), no renegotiation, no compression; session tickets with
- * keys shared by the workers.
+ * keys that the workers share and that change with time.
  */
 MUST_CHECK struct tls_server *tls_server_start(const struct tls_settings *settings,
                                                struct err *err);
@@ -84,6 +93,23 @@ MUST_CHECK struct tls_server *tls_server_start(const struct tls_settings *settin
 /* The address that listener `index` of settings.listen is bound to. */
 MUST_CHECK int tls_server_address(const struct tls_server *server, size_t index,
                                   struct listen_address *out_address, struct err *err);
+
+/*
+ * Look after certificate, key and client CA, about once a second: when their
+ * files have changed (by name: a symbolic link that is swapped counts), new
+ * connections get what the files have now, and those that are open go on as
+ * they are. A self-made certificate is renewed in time, too, and the keys of
+ * session tickets are changed. One thread at a time.
+ *
+ * Returns 1 when something new was taken, 0 when not. -1: what the files have
+ * can't be used (errors as tls_server_start), and the old state stays; told
+ * again after a minute, or once the files change. A change is taken when it was
+ * seen twice without another, or at once when the caller says so.
+ */
+MUST_CHECK int tls_server_refresh(struct tls_server *server, bool at_once, struct err *err);
+
+/* Until when the certificate is good that new connections are shown; seconds since 1970. */
+int64_t tls_server_not_after(const struct tls_server *server);
 
 /* Whether every worker went round within the last within_ms milliseconds. */
 bool tls_server_is_turning(const struct tls_server *server, int64_t within_ms);
@@ -112,6 +138,7 @@ enum tls_cause {
 	TLS_CAUSE_CERTIFICATE, /* the file can't be used as one */
 	TLS_CAUSE_KEY,         /* nor this as a key */
 	TLS_CAUSE_OTHER_KEY,   /* each is fine, they don't belong together */
+	TLS_CAUSE_CLIENT_CA,   /* the CA of client certificates can't be used */
 };
 
 /*

@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "credentials.h"
 #include "relay.h"
 
 enum {
@@ -25,7 +26,7 @@ enum {
 
 struct worker {
 	const struct tls_settings *settings;
-	SSL_CTX *context;
+	struct credentials *credentials;
 	struct caps *caps;
 	void *backend;
 	int *listeners;
@@ -139,11 +140,13 @@ static void host_failed(void *ctx, const struct relay *relay, const char *reason
 
 static void add_relay(struct worker *worker, int fd, const struct sockaddr_storage *peer)
 {
+	SSL_CTX *context = credentials_get(worker->credentials);
 	struct relay_links *links;
 	struct relay *relay;
 	struct err err;
 
-	relay = relay_new_take(worker->context, fd, peer, worker->now_ms, &err);
+	relay = relay_new_take(context, fd, peer, worker->now_ms, &err);
+	SSL_CTX_free(context); /* the connection holds one of its own */
 	/* Without memory or descriptors the client sees a closed connection and tries again. */
 	if (relay && watch(worker, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, relay)) {
 		relay_free(relay);
@@ -408,8 +411,8 @@ static int open_parts(struct worker *worker, unsigned index, struct err *err)
 }
 
 struct worker *worker_new_take(const struct tls_settings *settings, unsigned index,
-                               SSL_CTX *context, struct caps *caps, int *listeners, size_t count,
-                               struct err *err)
+                               struct credentials *credentials, struct caps *caps, int *listeners,
+                               size_t count, struct err *err)
 {
 	struct worker *worker = calloc(1, sizeof(*worker));
 
@@ -421,7 +424,7 @@ struct worker *worker_new_take(const struct tls_settings *settings, unsigned ind
 		return NULL;
 	}
 	worker->settings = settings;
-	worker->context = context;
+	worker->credentials = credentials;
 	worker->caps = caps;
 	worker->listeners = listeners;
 	worker->listener_count = count;
@@ -430,6 +433,7 @@ struct worker *worker_new_take(const struct tls_settings *settings, unsigned ind
 	worker->stop_fd = -1;
 	worker->grace_ms = -1;
 	worker->host = (struct relay_host){ .handshake_ms = settings->handshake_ms,
+		                            .head_ms = settings->head_ms,
 		                            .stall_ms = settings->stall_ms,
 		                            .idle_ms = settings->idle_ms,
 		                            .attach = host_attach,
