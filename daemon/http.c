@@ -21,8 +21,6 @@
 
 enum {
 	CONNECTION_MEMORY = 32 * 1024, /* libmicrohttpd clears it after each answer */
-	HEAD_SECONDS = 10,  /* without a byte, until a connection's first request is read */
-	IDLE_SECONDS = 120, /* without a byte, from then on */
 	LARGE_BLOCK = 128 * 1024,
 	RETRY_SECONDS = 5,
 };
@@ -35,7 +33,6 @@ struct http {
 struct instance {
 	struct http *http;
 	struct MHD_Daemon *daemon;
-	int epoll_fd;
 	unsigned busy; /* requests between their first call and their completion */
 };
 
@@ -331,9 +328,6 @@ static enum MHD_Result handle(void *ctx, struct MHD_Connection *connection, cons
 	if (!*request_ctx) {
 		*request_ctx = instance;
 		instance->busy++;
-		if (MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT,
-		                              (unsigned)IDLE_SECONDS) != MHD_YES)
-			return MHD_NO;
 		if (has_body(connection))
 			return answer_text(connection, MHD_HTTP_CONTENT_TOO_LARGE,
 			                   "no request body is taken\n", NULL, NULL);
@@ -371,7 +365,6 @@ static size_t leave_escaped(void *ctx, struct MHD_Connection *connection, char *
 static void *backend_open(void *ctx, unsigned index, struct err *err)
 {
 	struct instance *instance = calloc(1, sizeof(*instance));
-	const union MHD_DaemonInfo *info;
 
 	if (!instance) {
 		(void)err_set_sys(err, ENOMEM, "HTTP worker %u", index);
@@ -381,26 +374,15 @@ static void *backend_open(void *ctx, unsigned index, struct err *err)
 	instance->daemon = MHD_start_daemon(
 		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL, handle, instance,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-		MHD_OPTION_CONNECTION_LIMIT, (unsigned)65536, MHD_OPTION_CONNECTION_TIMEOUT,
-		(unsigned)HEAD_SECONDS, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned)65536, MHD_OPTION_STRICT_FOR_CLIENT, 1,
 		MHD_OPTION_NOTIFY_COMPLETED, completed, instance, MHD_OPTION_UNESCAPE_CALLBACK,
 		leave_escaped, NULL, MHD_OPTION_END);
-	info = instance->daemon ? MHD_get_daemon_info(instance->daemon, MHD_DAEMON_INFO_EPOLL_FD)
-	                        : NULL;
-	if (!info) {
-		if (instance->daemon)
-			MHD_stop_daemon(instance->daemon);
+	if (!instance->daemon) {
 		free(instance);
 		(void)err_set(err, ERR_IO, "libmicrohttpd does not start for worker %u", index);
 		return NULL;
 	}
-	instance->epoll_fd = info->epoll_fd;
 	return instance;
-}
-
-static int backend_fd(void *ctx)
-{
-	return ((struct instance *)ctx)->epoll_fd;
 }
 
 static int backend_add(void *ctx, int fd)
@@ -460,7 +442,6 @@ struct tls_backend http_backend(struct http *http)
 {
 	return (struct tls_backend){
 		.open = backend_open,
-		.fd = backend_fd,
 		.add = backend_add,
 		.run = backend_run,
 		.timeout_ms = backend_timeout_ms,

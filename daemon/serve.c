@@ -34,7 +34,7 @@ enum {
 	HANDSHAKE_MS = 10 * 1000,
 	HEAD_MS = 10 * 1000,
 	STALL_MS = 60 * 1000,
-	IDLE_MS = 130 * 1000, /* just behind the HTTP server's own 120 s */
+	IDLE_MS = 120 * 1000,
 	GRACE_MS = 20 * 1000, /* within Kubernetes' 30 s */
 	LIVE_WITHIN_MS = 30 * 1000,
 };

@@ -190,9 +190,8 @@ static int set_rules(SSL_CTX *context, struct err *err)
 	                                     SSL_OP_CIPHER_SERVER_PREFERENCE |
 	                                     SSL_OP_PRIORITIZE_CHACHA |
 	                                     SSL_OP_IGNORE_UNEXPECTED_EOF);
-	SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE |
-	                                  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-	                                  SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_read_ahead(context, 1); /* a record's head and body in one read */
 	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF); /* tickets only */
 	SSL_CTX_set_default_passwd_cb(context, no_password);
 	SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);

@@ -1,6 +1,7 @@
 /*
- * One connection; see relay.h. The worker's block is used for all reading; a
- * relay holds memory of its own only for what one side would not take yet.
+ * One connection; see relay.h. The worker's blocks are used for all reading and
+ * writing; a relay holds memory of its own only for what one side would not
+ * take yet.
  */
 #include "relay.h"
 
@@ -9,6 +10,7 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -26,7 +28,7 @@ enum {
 	TURN_BYTES = 4 * RELAY_BLOCK_BYTES, /* a connection's share of one turn */
 };
 
-/* Bytes that one side did not take. */
+/* Bytes for the backend that it did not take. */
 struct held {
 	unsigned char *bytes;
 	size_t size;
@@ -35,15 +37,17 @@ struct held {
 
 struct relay {
 	struct relay_links links;
+	const struct relay_host *host;
 	SSL *ssl;
-	int tcp;
-	int near;          /* -1 before the handshake is done */
-	bool is_open;      /* the handshake is done */
-	bool client_ended; /* nothing more comes from the client */
+	struct wire wire;
+	int near;            /* -1 before the handshake is done */
+	bool near_has_some;  /* it may be readable */
+	bool near_is_ending; /* the backend has closed: the end is to be read */
+	bool is_open;        /* the handshake is done */
+	bool client_ended;   /* nothing more comes from the client */
 	bool backend_ended;
 	bool lingers; /* all was sent; what comes is thrown away */
 	bool awaits;  /* the backend got bytes and has given none since */
-	struct held to_client;
 	struct held to_backend;
 	int64_t since_ms;  /* accepted, or lingering, since */
 	int64_t active_ms; /* last byte in any direction */
@@ -52,34 +56,37 @@ struct relay {
 	struct sockaddr_storage peer;
 };
 
-enum step { STEP_MOVED, STEP_BLOCKED, STEP_BROKEN };
-
-struct relay *relay_new_take(SSL_CTX *context, int fd, const struct sockaddr_storage *peer,
-                             int64_t now_ms, struct err *err)
+struct relay *relay_new_take(const struct relay_host *host, SSL_CTX *context, int fd,
+                             const struct sockaddr_storage *peer, struct err *err)
 {
 	CLEANUP(cleanup_fd) int tcp = fd;
 	struct relay *relay = calloc(1, sizeof(*relay));
+	BIO *bio = NULL;
 	int on = 1;
 
 	if (!relay) {
 		(void)err_set_sys(err, ENOMEM, "connection");
 		return NULL;
 	}
-	relay->tcp = -1;
+	relay->host = host;
+	relay->wire = (struct wire){ .fd = -1, .block = host->records };
 	relay->near = -1;
 	relay->ssl = SSL_new(context);
-	if (!relay->ssl || SSL_set_fd(relay->ssl, tcp) != 1) {
+	if (relay->ssl)
+		bio = wire_bio(&relay->wire, host->method);
+	if (!bio) {
 		(void)err_set_sys(err, ENOMEM, "TLS connection");
 		relay_free(relay);
 		return NULL;
 	}
+	SSL_set_bio(relay->ssl, bio, bio);
+	SSL_set_accept_state(relay->ssl);
 	/* Answers leave in whole writes; Nagle's wait would only delay their tails. */
 	(void)setsockopt(tcp, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	SSL_set_accept_state(relay->ssl);
-	relay->tcp = steal_fd(&tcp);
+	relay->wire.fd = steal_fd(&tcp);
 	relay->peer = *peer;
-	relay->since_ms = now_ms;
-	relay->active_ms = now_ms;
+	relay->since_ms = host->now_ms;
+	relay->active_ms = host->now_ms;
 	return relay;
 }
 
@@ -88,9 +95,8 @@ void relay_free(struct relay *relay)
 	if (!relay)
 		return;
 	SSL_free(relay->ssl);
-	cleanup_fd(&relay->tcp);
+	wire_release(&relay->wire);
 	cleanup_fd(&relay->near);
-	free(relay->to_client.bytes);
 	free(relay->to_backend.bytes);
 	free(relay);
 }
@@ -105,56 +111,34 @@ struct relay_links *relay_links(struct relay *relay)
 	return &relay->links;
 }
 
-static enum step hold(struct held *held, const unsigned char *bytes, size_t size)
+bool relay_is_open(const struct relay *relay)
 {
-	held->bytes = malloc(size);
-	if (!held->bytes)
-		return STEP_BROKEN;
-	memcpy(held->bytes, bytes, size);
-	held->size = size;
-	held->done = 0;
-	return STEP_BLOCKED;
+	return relay->is_open;
 }
+
+void relay_note(struct relay *relay, bool is_near, uint32_t events)
+{
+	if (!is_near) {
+		wire_note(&relay->wire, events);
+		return;
+	}
+	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		relay->near_has_some = true;
+	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		relay->near_is_ending = true;
+}
+
+void relay_expect(struct relay *relay)
+{
+	relay->near_has_some = relay->is_open;
+}
+
+/* ---- to the backend ---- */
 
 static void drop(struct held *held)
 {
 	free(held->bytes);
 	*held = (struct held){ .bytes = NULL };
-}
-
-/* What SSL_get_error says of a call that did not move anything. */
-static enum step judge(struct relay *relay, int result, bool *ended)
-{
-	switch (SSL_get_error(relay->ssl, result)) {
-	case SSL_ERROR_WANT_READ:
-	case SSL_ERROR_WANT_WRITE:
-		return STEP_BLOCKED;
-	case SSL_ERROR_ZERO_RETURN:
-		*ended = true;
-		return STEP_BLOCKED;
-	default:
-		return STEP_BROKEN;
-	}
-}
-
-/* Write to TLS until all is taken; *done counts. */
-static enum step write_client(struct relay *relay, const unsigned char *bytes, size_t size,
-                              size_t *done)
-{
-	while (*done < size) {
-		bool ended = false;
-		int n;
-
-		ERR_clear_error();
-		n = SSL_write(relay->ssl, bytes + *done, (int)(size - *done));
-		if (n <= 0) {
-			enum step step = judge(relay, n, &ended);
-
-			return ended ? STEP_BROKEN : step;
-		}
-		*done += (size_t)n;
-	}
-	return STEP_MOVED;
 }
 
 static enum step write_backend(struct relay *relay, const unsigned char *bytes, size_t size,
@@ -175,102 +159,134 @@ static enum step write_backend(struct relay *relay, const unsigned char *bytes, 
 	return STEP_MOVED;
 }
 
-typedef enum step writer(struct relay *relay, const unsigned char *bytes, size_t size,
-                         size_t *done);
-
 /* Try again to hand on what is held. */
-static enum step flush_held(struct relay *relay, struct held *held, writer *write_on)
+static enum step flush_held(struct relay *relay)
 {
+	struct held *held = &relay->to_backend;
 	size_t before = held->done;
-	enum step step = write_on(relay, held->bytes, held->size, &held->done);
+	enum step step = write_backend(relay, held->bytes, held->size, &held->done);
+	bool has_moved = held->done > before;
 
 	if (step == STEP_MOVED)
 		drop(held);
-	return step == STEP_BLOCKED && held->done > before ? STEP_MOVED : step;
+	return has_moved ? STEP_MOVED : step;
 }
 
 /* Hand on new bytes, holding what is not taken. */
-static enum step pass_on(struct relay *relay, const unsigned char *bytes, size_t size,
-                         struct held *held, writer *write_on)
+static enum step feed(struct relay *relay, const unsigned char *bytes, size_t size)
 {
+	struct held *held = &relay->to_backend;
 	size_t done = 0;
-	enum step step = write_on(relay, bytes, size, &done);
 
-	if (step == STEP_BLOCKED && hold(held, bytes + done, size - done) == STEP_BROKEN)
+	if (write_backend(relay, bytes, size, &done) == STEP_MOVED)
+		return STEP_MOVED;
+	held->bytes = malloc(size - done);
+	if (!held->bytes)
 		return STEP_BROKEN;
-	return step == STEP_BROKEN ? STEP_BROKEN : STEP_MOVED;
+	memcpy(held->bytes, bytes + done, size - done);
+	held->size = size - done;
+	held->done = 0;
+	return relay->host->watch_room(relay->host->ctx, relay->near, relay) ? STEP_BROKEN
+	                                                                     : STEP_MOVED;
+}
+
+static enum step judge_read(struct relay *relay, int result)
+{
+	switch (SSL_get_error(relay->ssl, result)) {
+	case SSL_ERROR_WANT_READ:
+	case SSL_ERROR_WANT_WRITE:
+		return STEP_BLOCKED;
+	case SSL_ERROR_ZERO_RETURN:
+		relay->client_ended = true;
+		(void)shutdown(relay->near, SHUT_WR);
+		return STEP_MOVED;
+	default:
+		return STEP_BROKEN;
+	}
 }
 
 /* From the client: one TLS record or so. */
-static enum step step_in(struct relay *relay, const struct relay_host *host, int64_t now_ms,
-                         size_t *moved)
+static enum step step_in(struct relay *relay, size_t *moved)
 {
+	const struct relay_host *host = relay->host;
 	int n;
 
 	if (relay->to_backend.bytes)
-		return flush_held(relay, &relay->to_backend, write_backend);
-	if (relay->client_ended)
+		return flush_held(relay);
+	if (relay->client_ended || (relay->wire.is_dry && !SSL_has_pending(relay->ssl)))
 		return STEP_BLOCKED;
-	ERR_clear_error();
 	n = SSL_read(relay->ssl, host->block, RELAY_BLOCK_BYTES);
-	if (n <= 0) {
-		bool ended = false;
-		enum step step = judge(relay, n, &ended);
-
-		if (ended) {
-			relay->client_ended = true;
-			(void)shutdown(relay->near, SHUT_WR);
-		}
-		return step;
-	}
+	if (n <= 0)
+		return judge_read(relay, n);
 	*moved += (size_t)n;
 	relay->awaits = true;
 	if (!relay->head_ms)
-		relay->head_ms = now_ms;
+		relay->head_ms = host->now_ms;
 	/* The backend has closed its end: what still comes is not wanted. */
 	if (relay->backend_ended)
 		return STEP_MOVED;
-	return pass_on(relay, host->block, (size_t)n, &relay->to_backend, write_backend);
+	return feed(relay, host->block, (size_t)n);
 }
 
-/* From the backend. */
-static enum step step_out(struct relay *relay, const struct relay_host *host, size_t *moved)
+/* ---- to the client ---- */
+
+/* Read what the backend has written; 0 when there is nothing now, or no more. */
+static size_t take(struct relay *relay)
 {
 	ssize_t n;
 
-	if (relay->to_client.bytes)
-		return flush_held(relay, &relay->to_client, write_client);
-	if (relay->backend_ended)
-		return STEP_BLOCKED;
-	n = recv(relay->near, host->block, RELAY_BLOCK_BYTES, 0);
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? STEP_BLOCKED
-		       : errno == ECONNRESET             ? (relay->backend_ended = true, STEP_MOVED)
-		                                         : STEP_BROKEN;
-	if (n == 0) {
+	if (!relay->near_has_some || relay->backend_ended)
+		return 0;
+	do
+		n = recv(relay->near, relay->host->block, RELAY_BLOCK_BYTES, 0);
+	while (n < 0 && errno == EINTR);
+	/* A short read empties it; what the backend writes later is a new edge. */
+	if ((n < 0 && errno == EAGAIN) ||
+	    (n > 0 && n < RELAY_BLOCK_BYTES && !relay->near_is_ending))
+		relay->near_has_some = false;
+	if (n > 0)
+		return (size_t)n;
+	if (n == 0 || errno != EAGAIN) {
 		relay->backend_ended = true;
 		drop(&relay->to_backend);
-		return STEP_MOVED;
 	}
-	*moved += (size_t)n;
+	return 0;
+}
+
+static enum step step_out(struct relay *relay, size_t *moved)
+{
+	enum step step = wire_flush(&relay->wire);
+	size_t size;
+
+	if (step != STEP_MOVED)
+		return step;
+	size = take(relay);
+	if (!size)
+		return STEP_BLOCKED;
+	*moved += size;
 	relay->awaits = false;
 	relay->head_ms = 0;
-	return pass_on(relay, host->block, (size_t)n, &relay->to_client, write_client);
+	if (SSL_write(relay->ssl, relay->host->block, (int)size) <= 0)
+		return STEP_BROKEN;
+	return wire_flush(&relay->wire) == STEP_BROKEN ? STEP_BROKEN : STEP_MOVED;
 }
+
+/* ---- the end ---- */
 
 /* All is sent: close in a way that the client does not lose the tail (RFC 9112, section 9.6). */
-static void begin_lingering(struct relay *relay, int64_t now_ms)
+static enum relay_state begin_lingering(struct relay *relay)
 {
 	relay_say_goodbye(relay);
-	(void)shutdown(relay->tcp, SHUT_WR);
+	(void)shutdown(relay->wire.fd, SHUT_WR);
 	relay->lingers = true;
-	relay->since_ms = now_ms;
+	relay->since_ms = relay->host->now_ms;
+	return RELAY_MORE;
 }
 
-static enum relay_state linger(struct relay *relay, const struct relay_host *host)
+static enum relay_state linger(struct relay *relay)
 {
 	for (size_t total = 0; total < TURN_BYTES;) {
-		ssize_t n = recv(relay->tcp, host->block, RELAY_BLOCK_BYTES, 0);
+		ssize_t n = recv(relay->wire.fd, relay->host->block, RELAY_BLOCK_BYTES, 0);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -283,8 +299,20 @@ static enum relay_state linger(struct relay *relay, const struct relay_host *hos
 	return RELAY_MORE;
 }
 
-static enum relay_state open_pair(struct relay *relay, const struct relay_host *host)
+void relay_say_goodbye(struct relay *relay)
 {
+	ERR_clear_error();
+	if (relay->is_open)
+		(void)SSL_shutdown(relay->ssl);
+	(void)wire_flush(&relay->wire); /* an end that can't be told is one as well */
+	ERR_clear_error();
+}
+
+/* ---- the handshake ---- */
+
+static enum relay_state open_pair(struct relay *relay)
+{
+	const struct relay_host *host = relay->host;
 	int size = PAIR_BUFFER;
 	int ends[2];
 
@@ -292,9 +320,11 @@ static enum relay_state open_pair(struct relay *relay, const struct relay_host *
 		return RELAY_ENDED;
 	relay->near = ends[0];
 	(void)setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	relay->is_open = true;
+	relay->active_ms = host->now_ms;
+	relay->head_ms = host->now_ms;
 	if (host->attach(host->ctx, ends[1]) || host->watch(host->ctx, relay->near, relay))
 		return RELAY_ENDED;
-	relay->is_open = true;
 	return RELAY_MORE;
 }
 
@@ -310,100 +340,111 @@ static const char *failure(struct relay *relay, char text[static REASON_SIZE])
 	return text;
 }
 
-static enum relay_state shake_hands(struct relay *relay, const struct relay_host *host,
-                                    int64_t now_ms)
+static enum relay_state shake_hands(struct relay *relay)
 {
 	char reason[REASON_SIZE];
-	int result;
+	int result = SSL_do_handshake(relay->ssl);
+	int error = SSL_get_error(relay->ssl, result);
 
-	ERR_clear_error();
-	result = SSL_do_handshake(relay->ssl);
-	if (result == 1)
-		return open_pair(relay, host);
-	switch (SSL_get_error(relay->ssl, result)) {
+	if (wire_flush(&relay->wire) == STEP_BROKEN)
+		return RELAY_ENDED;
+	switch (error) {
+	case SSL_ERROR_NONE:
+		return open_pair(relay);
 	case SSL_ERROR_WANT_READ:
 	case SSL_ERROR_WANT_WRITE:
 		return RELAY_WAITS;
 	case SSL_ERROR_SSL:
-		host->failed(host->ctx, relay, failure(relay, reason));
-		begin_lingering(relay, now_ms); /* or else the alert may be lost */
-		return linger(relay, host);
-	default: /* the client just went away */
+		relay->host->failed(relay->host->ctx, relay, failure(relay, reason));
+		return begin_lingering(relay); /* or else the alert may be lost */
+	default:                               /* the client just went away */
 		return RELAY_ENDED;
 	}
 }
 
-enum relay_state relay_pump(struct relay *relay, const struct relay_host *host, int64_t now_ms,
-                            bool *out_fed)
+/* ---- moving ---- */
+
+static enum relay_state move(struct relay *relay, size_t *in, size_t *out)
 {
-	size_t in = 0, out = 0;
-
-	if (relay->lingers)
-		return linger(relay, host);
-	if (!relay->is_open) {
-		enum relay_state state = shake_hands(relay, host, now_ms);
-
-		if (state != RELAY_MORE)
-			return state;
-		relay->active_ms = now_ms;
-		relay->head_ms = now_ms;
-	}
 	for (;;) {
-		size_t before = in + out;
-		enum step step_1 = step_in(relay, host, now_ms, &in);
-		enum step step_2 = step_1 == STEP_BROKEN ? STEP_BROKEN
-		                                         : step_out(relay, host, &out);
+		enum step step_1 = step_in(relay, in);
+		enum step step_2 = step_1 == STEP_BROKEN ? STEP_BROKEN : step_out(relay, out);
 
-		if (step_1 == STEP_MOVED || step_2 == STEP_MOVED) {
-			relay->active_ms = now_ms;
-			relay->links.quiet_turns = 0;
-		}
-		*out_fed = *out_fed || in > 0 || relay->client_ended;
 		if (step_2 == STEP_BROKEN)
 			return RELAY_ENDED;
-		if (relay->backend_ended && !relay->to_client.bytes) {
-			begin_lingering(relay, now_ms);
-			return linger(relay, host);
+		if (step_1 == STEP_MOVED || step_2 == STEP_MOVED) {
+			relay->active_ms = relay->host->now_ms;
+			relay->links.quiet_turns = 0;
 		}
-		if (step_1 == STEP_BLOCKED && step_2 == STEP_BLOCKED && in + out == before)
+		if (relay->backend_ended && !wire_owes(&relay->wire))
+			return begin_lingering(relay);
+		if (step_1 == STEP_BLOCKED && step_2 == STEP_BLOCKED)
 			return RELAY_WAITS;
-		if (in + out >= TURN_BYTES)
+		if (*in + *out >= TURN_BYTES)
 			return RELAY_MORE;
 	}
 }
+
+enum relay_state relay_pump(struct relay *relay, unsigned *out_moved)
+{
+	enum relay_state state = RELAY_MORE;
+	bool had_ended = relay->client_ended, had_held = relay->to_backend.bytes != NULL;
+	size_t in = 0, out = 0;
+
+	ERR_clear_error(); /* for SSL_get_error; nothing but failures fills it */
+	if (!relay->is_open && !relay->lingers)
+		state = shake_hands(relay);
+	if (relay->is_open && !relay->lingers && state == RELAY_MORE)
+		state = move(relay, &in, &out);
+	if (relay->lingers)
+		state = linger(relay);
+	if (in || relay->client_ended != had_ended || (had_held && !relay->to_backend.bytes))
+		*out_moved |= RELAY_FED;
+	if (out)
+		*out_moved |= RELAY_DRAINED;
+	return state;
+}
+
+/* ---- deadlines ---- */
 
 static int unacked(const struct relay *relay)
 {
 	int bytes = 0;
 
-	return ioctl(relay->tcp, SIOCOUTQ, &bytes) ? 0 : bytes;
+	return ioctl(relay->wire.fd, SIOCOUTQ, &bytes) ? 0 : bytes;
 }
 
 /*
  * A socket becomes writable again only when about a third of its buffer, which
  * may be megabytes, is free: what a slow reader takes until then is seen here alone.
  */
-static void note_what_was_taken(struct relay *relay, int64_t now_ms)
+static void note_what_was_taken(struct relay *relay)
 {
-	int bytes = unacked(relay);
+	int bytes;
 
+	if (!relay->wire.has_sent)
+		return;
+	bytes = unacked(relay);
 	if (bytes != relay->unacked)
-		relay->active_ms = now_ms;
+		relay->active_ms = relay->host->now_ms;
 	relay->unacked = bytes;
+	relay->wire.has_sent = bytes > 0;
 }
 
-bool relay_is_overdue(struct relay *relay, const struct relay_host *host, int64_t now_ms)
+bool relay_is_overdue(struct relay *relay)
 {
+	const struct relay_host *host = relay->host;
+
 	if (relay->lingers)
-		return now_ms - relay->since_ms > LINGER_MS;
+		return host->now_ms - relay->since_ms > LINGER_MS;
 	if (!relay->is_open)
-		return now_ms - relay->since_ms > host->handshake_ms;
-	note_what_was_taken(relay, now_ms);
-	if (relay->to_client.bytes)
-		return now_ms - relay->active_ms > host->stall_ms;
-	if (relay->head_ms && now_ms - relay->head_ms > host->head_ms)
+		return host->now_ms - relay->since_ms > host->handshake_ms;
+	note_what_was_taken(relay);
+	if (wire_owes(&relay->wire))
+		return host->now_ms - relay->active_ms > host->stall_ms;
+	if (relay->head_ms && host->now_ms - relay->head_ms > host->head_ms)
 		return true;
-	return now_ms - relay->active_ms > host->idle_ms;
+	return host->now_ms - relay->active_ms > host->idle_ms;
 }
 
 /* Whether the client's machine confirms nothing any more, not even what is sent again and again. */
@@ -412,26 +453,19 @@ static bool has_vanished(const struct relay *relay)
 	struct tcp_info info = { .tcpi_unacked = 0 };
 	socklen_t size = sizeof(info);
 
-	return !getsockopt(relay->tcp, IPPROTO_TCP, TCP_INFO, &info, &size) && info.tcpi_unacked &&
-	       info.tcpi_retransmits >= VANISHED_TRIES && info.tcpi_last_ack_recv > VANISHED_MS;
+	return !getsockopt(relay->wire.fd, IPPROTO_TCP, TCP_INFO, &info, &size) &&
+	       info.tcpi_unacked && info.tcpi_retransmits >= VANISHED_TRIES &&
+	       info.tcpi_last_ack_recv > VANISHED_MS;
 }
 
 bool relay_is_idle(const struct relay *relay)
 {
 	if (!relay->is_open)
 		return true;
-	return (!relay->to_client.bytes && unacked(relay) == 0) || has_vanished(relay);
+	return (!wire_owes(&relay->wire) && unacked(relay) == 0) || has_vanished(relay);
 }
 
 bool relay_awaits(const struct relay *relay)
 {
 	return relay->awaits;
-}
-
-void relay_say_goodbye(struct relay *relay)
-{
-	ERR_clear_error();
-	if (relay->is_open)
-		(void)SSL_shutdown(relay->ssl);
-	ERR_clear_error();
 }

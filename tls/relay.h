@@ -1,7 +1,8 @@
 /*
  * One connection: the handshake, then bytes both ways between its TLS socket
  * and the near end of its socket pair. Both sockets are watched edge-triggered
- * and registered once; relay_pump moves what can be moved without waiting.
+ * and registered once. relay_note says what epoll saw of them, relay_pump moves
+ * what can be moved without waiting, and asks no socket that has nothing.
  */
 #ifndef SPECMAN_TLS_RELAY_H
 #define SPECMAN_TLS_RELAY_H
@@ -14,12 +15,13 @@
 #include <openssl/ssl.h>
 
 #include "base/err.h"
+#include "wire.h"
 
 enum { RELAY_BLOCK_BYTES = 128 * 1024 };
 
 struct relay;
 
-/* What a relay needs of its worker; shared by the worker's relays. */
+/* What a relay needs of its worker; shared by the worker's relays, which it outlives. */
 struct relay_host {
 	int handshake_ms;
 	int head_ms;
@@ -27,23 +29,30 @@ struct relay_host {
 	int idle_ms;
 	/* Take the far end of a new pair (as tls_backend.add). */
 	int (*attach)(void *ctx, int fd);
-	/* Watch the near end for edges, for this relay. */
+	/* Watch the near end for edges of input, for this relay; later for room, too. */
 	int (*watch)(void *ctx, int fd, struct relay *relay);
+	int (*watch_room)(void *ctx, int fd, struct relay *relay);
 	/* A handshake failed for a reason worth knowing. */
 	void (*failed)(void *ctx, const struct relay *relay, const char *reason);
 	void *ctx;
+	const BIO_METHOD *method;
 	unsigned char *block; /* RELAY_BLOCK_BYTES, for use within one call */
+	struct wire_block *records;
+	int64_t now_ms; /* of CLOCK_MONOTONIC, of this turn */
 };
 
-struct relay;
-
 /* Takes fd, an accepted non-blocking socket, also on failure (NULL). */
-MUST_CHECK struct relay *relay_new_take(SSL_CTX *context, int fd,
-                                        const struct sockaddr_storage *peer, int64_t now_ms,
-                                        struct err *err);
+MUST_CHECK struct relay *relay_new_take(const struct relay_host *host, SSL_CTX *context, int fd,
+                                        const struct sockaddr_storage *peer, struct err *err);
 
 /* Closes both sockets. */
 void relay_free(struct relay *relay);
+
+/* Note epoll's events of the TLS socket, or of the near end. */
+void relay_note(struct relay *relay, bool is_near, uint32_t events);
+
+/* Note that the backend has run since, and may have written something. */
+void relay_expect(struct relay *relay);
 
 enum relay_state {
 	RELAY_WAITS, /* for an edge on one of its sockets */
@@ -51,15 +60,17 @@ enum relay_state {
 	RELAY_ENDED, /* free it */
 };
 
-/* Move bytes. Sets *out_fed when bytes went to the backend. */
-enum relay_state relay_pump(struct relay *relay, const struct relay_host *host, int64_t now_ms,
-                            bool *out_fed);
+/* What a pump did for the backend, or'ed together. */
+enum { RELAY_FED = 1, RELAY_DRAINED = 2 };
+
+/* Move bytes. Adds to *out_moved when the backend got something, or room. */
+enum relay_state relay_pump(struct relay *relay, unsigned *out_moved);
 
 /*
  * Whether a deadline has passed: then it is to be freed. To be asked about once
  * a second, for it also looks at what the client took out of the kernel's buffer.
  */
-bool relay_is_overdue(struct relay *relay, const struct relay_host *host, int64_t now_ms);
+bool relay_is_overdue(struct relay *relay);
 
 /*
  * Whether it owes the client nothing: it is in its handshake, or the client has
@@ -69,6 +80,9 @@ bool relay_is_idle(const struct relay *relay);
 
 /* Whether the backend got bytes and has given none since. */
 bool relay_awaits(const struct relay *relay);
+
+/* Whether the backend has an end of it. */
+bool relay_is_open(const struct relay *relay);
 
 /* Tell the client that this is the end (close_notify), as far as that goes without waiting. */
 void relay_say_goodbye(struct relay *relay);

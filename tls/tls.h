@@ -25,18 +25,20 @@
 struct tls_backend {
 	/* Make the instance of worker `index` (from 0). NULL with err filled on failure. */
 	void *(*open)(void *ctx, unsigned index, struct err *err);
-	/* A descriptor that polls readable when run() has work; constant for an instance. */
-	int (*fd)(void *instance);
 	/*
 	 * Take the far end of a connection's socket pair. The instance owns fd
 	 * from here on, also on failure (-1), and closes it when it is done.
 	 */
 	int (*add)(void *instance, int fd);
-	/* Read, answer and write what can be done without waiting. */
+	/*
+	 * Read, answer and write what can be done without waiting. It is called
+	 * when an end got bytes, was closed, or has room again for a busy
+	 * instance: the worker moves all bytes itself and needs no other sign.
+	 */
 	void (*run)(void *instance);
-	/* Milliseconds until run() is due without any event; -1 for never. */
+	/* Milliseconds until run() is due without any of that, 0 for at once, -1 for never. */
 	int (*timeout_ms)(void *instance);
-	/* Requests that were read and whose answer is not written yet. */
+	/* Requests that were read and whose answer is not written whole yet. */
 	unsigned (*busy)(void *instance);
 	void (*close)(void *instance);
 	void *ctx; /* for open */

@@ -39,16 +39,20 @@ struct worker {
 	_Atomic int64_t turned_ms;
 	/* The thread's own: */
 	struct relay_host host;
+	BIO_METHOD *method;
 	struct relay *relays;
 	struct relay *ready;
 	struct relay *dead;
 	bool accepts;
-	int64_t now_ms;
 	int64_t tick_ms; /* when deadlines were last looked at */
+	unsigned moved;  /* for the backend since it last ran: RELAY_FED, RELAY_DRAINED */
 };
 
 /* Tags for epoll's data where it is no relay. */
-static char listener_tag, backend_tag, stop_tag;
+static char listener_tag, stop_tag;
+
+/* Added to the address of a relay, which is even: the event is one of its near end. */
+enum { NEAR_END = 1 };
 
 static int watch(struct worker *worker, int fd, uint32_t events, void *tag)
 {
@@ -103,6 +107,8 @@ static void free_dead(struct worker *worker)
 			worker->dead = relay;
 			continue;
 		}
+		if (relay_is_open(relay))
+			worker->moved |= RELAY_FED; /* the end is news to the backend */
 		caps_leave(worker->caps, relay_peer(relay));
 		relay_free(relay);
 	}
@@ -117,7 +123,15 @@ static int host_attach(void *ctx, int fd)
 
 static int host_watch(void *ctx, int fd, struct relay *relay)
 {
-	return watch(ctx, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, relay);
+	return watch(ctx, fd, EPOLLIN | EPOLLRDHUP | EPOLLET, (char *)relay + NEAR_END);
+}
+
+static int host_watch_room(void *ctx, int fd, struct relay *relay)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+		                     .data.ptr = (char *)relay + NEAR_END };
+
+	return epoll_ctl(((struct worker *)ctx)->epoll, EPOLL_CTL_MOD, fd, &event);
 }
 
 static const char *peer_text(const struct sockaddr_storage *peer,
@@ -145,7 +159,7 @@ static void add_relay(struct worker *worker, int fd, const struct sockaddr_stora
 	struct relay *relay;
 	struct err err;
 
-	relay = relay_new_take(context, fd, peer, worker->now_ms, &err);
+	relay = relay_new_take(&worker->host, context, fd, peer, &err);
 	SSL_CTX_free(context); /* the connection holds one of its own */
 	/* Without memory or descriptors the client sees a closed connection and tries again. */
 	if (relay && watch(worker, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, relay)) {
@@ -212,11 +226,11 @@ static void accept_from(struct worker *worker, int listener)
 
 /* ---- the loop ---- */
 
-static void pump(struct worker *worker, struct relay *relay, bool *fed)
+static void pump(struct worker *worker, struct relay *relay, unsigned *moved)
 {
 	if (relay_links(relay)->is_dead)
 		return;
-	switch (relay_pump(relay, &worker->host, worker->now_ms, fed)) {
+	switch (relay_pump(relay, moved)) {
 	case RELAY_WAITS:
 		break;
 	case RELAY_MORE:
@@ -228,39 +242,33 @@ static void pump(struct worker *worker, struct relay *relay, bool *fed)
 }
 
 /* Pump what is ready; what still has more is in the list for the next turn then. */
-static bool pump_ready(struct worker *worker, struct relay **out_pumped)
+static unsigned pump_ready(struct worker *worker)
 {
 	struct relay *list = worker->ready;
-	bool fed = false;
+	unsigned moved = 0;
 
 	worker->ready = NULL;
-	*out_pumped = list;
 	for (struct relay *relay = list; relay; relay = relay_links(relay)->next_ready)
 		relay_links(relay)->is_ready = false;
 	for (struct relay *relay = list, *next; relay; relay = next) {
 		next = relay_links(relay)->next_ready;
-		pump(worker, relay, &fed);
+		pump(worker, relay, &moved);
 	}
-	return fed;
-}
-
-static void run_backend(struct worker *worker)
-{
-	worker->settings->backend.run(worker->backend);
+	return moved;
 }
 
 static void check_deadlines(struct worker *worker)
 {
 	struct relay *next;
 
-	if (worker->now_ms - worker->tick_ms < TICK_MS)
+	if (worker->host.now_ms - worker->tick_ms < TICK_MS)
 		return;
-	worker->tick_ms = worker->now_ms;
+	worker->tick_ms = worker->host.now_ms;
 	if (!worker->accepts && atomic_load(&worker->grace_ms) < 0)
 		set_accepting(worker, true);
 	for (struct relay *relay = worker->relays; relay; relay = next) {
 		next = relay_links(relay)->next;
-		if (relay_is_overdue(relay, &worker->host, worker->now_ms))
+		if (relay_is_overdue(relay))
 			bury(worker, relay);
 	}
 }
@@ -269,48 +277,76 @@ static int wait_ms(struct worker *worker, int longest)
 {
 	int due = worker->settings->backend.timeout_ms(worker->backend);
 
-	if (worker->ready)
+	if (worker->ready || worker->moved)
 		return 0;
 	return due >= 0 && due < longest ? due : longest;
+}
+
+static void note_event(struct worker *worker, const struct epoll_event *event)
+{
+	void *tag = event->data.ptr;
+	bool is_near = (uintptr_t)tag & NEAR_END;
+	struct relay *relay;
+
+	if (tag == &listener_tag) {
+		for (size_t i = 0; worker->accepts && i < worker->listener_count; i++)
+			accept_from(worker, worker->listeners[i]);
+	} else if (tag != &stop_tag) {
+		relay = (struct relay *)((uintptr_t)tag - is_near);
+		relay_note(relay, is_near, event->events);
+		make_ready(worker, relay);
+	}
+}
+
+/* Those that the backend has worked for: what it wrote is sent without another turn. */
+static unsigned pump_answers(struct worker *worker, struct relay *const *touched, size_t count)
+{
+	unsigned all = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		unsigned moved = 0;
+
+		relay_expect(touched[i]);
+		pump(worker, touched[i], &moved);
+		/* A long answer: it has room now for more of it. */
+		if (moved & RELAY_DRAINED)
+			make_ready(worker, touched[i]);
+		all |= moved;
+	}
+	return all;
+}
+
+static bool backend_is_busy(const struct worker *worker)
+{
+	return worker->settings->backend.busy(worker->backend) > 0;
 }
 
 /* One turn: wait, pump, let the backend work, send what it wrote. */
 static void turn(struct worker *worker, int longest_ms)
 {
+	const struct tls_backend *backend = &worker->settings->backend;
 	struct epoll_event events[EVENTS];
+	struct relay *touched[EVENTS];
+	size_t touched_count = 0;
 	int timeout = wait_ms(worker, longest_ms);
 	int count = epoll_wait(worker->epoll, events, EVENTS, timeout);
-	bool run = count <= 0 && timeout < longest_ms;
-	struct relay *touched[EVENTS]; /* what may have an answer at once */
-	size_t touched_count = 0;
-	struct relay *list;
+	unsigned moved;
 
-	worker->now_ms = clock_now_ms();
-	atomic_store(&worker->turned_ms, worker->now_ms);
-	for (int i = 0; i < count; i++) {
-		void *tag = events[i].data.ptr;
-
-		if (tag == &listener_tag) {
-			for (size_t j = 0; worker->accepts && j < worker->listener_count; j++)
-				accept_from(worker, worker->listeners[j]);
-		} else if (tag == &backend_tag) {
-			run = true;
-		} else if (tag != &stop_tag) {
-			make_ready(worker, tag);
-		}
-	}
-	for (list = worker->ready; list && touched_count < EVENTS;
-	     list = relay_links(list)->next_ready)
-		touched[touched_count++] = list;
-	if (pump_ready(worker, &list) || run ||
-	    worker->settings->backend.timeout_ms(worker->backend) == 0)
-		run_backend(worker);
-	else
-		touched_count = 0;
-	for (size_t i = 0; i < touched_count; i++) {
-		bool fed = false;
-
-		pump(worker, touched[i], &fed);
+	worker->host.now_ms = clock_now_ms();
+	atomic_store(&worker->turned_ms, worker->host.now_ms);
+	for (int i = 0; i < count; i++)
+		note_event(worker, &events[i]);
+	for (struct relay *relay = worker->ready; relay && touched_count < EVENTS;
+	     relay = relay_links(relay)->next_ready)
+		touched[touched_count++] = relay;
+	moved = worker->moved | pump_ready(worker);
+	worker->moved = 0;
+	if (moved & RELAY_FED || (moved & RELAY_DRAINED && backend_is_busy(worker)) ||
+	    backend->timeout_ms(worker->backend) == 0) {
+		backend->run(worker->backend);
+		worker->moved = pump_answers(worker, touched, touched_count);
+		if (!backend_is_busy(worker))
+			worker->moved &= ~(unsigned)RELAY_DRAINED;
 	}
 	check_deadlines(worker);
 	free_dead(worker);
@@ -335,15 +371,16 @@ static bool may_end(struct relay *relay, bool is_busy)
 /* One round of draining: end what owes nothing. */
 static void end_idle(struct worker *worker)
 {
-	bool is_busy = worker->settings->backend.busy(worker->backend) > 0;
+	bool is_busy = backend_is_busy(worker);
 	struct relay *next;
 
 	for (struct relay *relay = worker->relays; relay; relay = next) {
-		bool fed = false;
 
 		next = relay_links(relay)->next;
-		if (!is_busy)
-			pump(worker, relay, &fed);
+		if (!is_busy) {
+			relay_expect(relay);
+			pump(worker, relay, &worker->moved);
+		}
 		if (may_end(relay, is_busy)) {
 			relay_say_goodbye(relay);
 			bury(worker, relay);
@@ -371,8 +408,8 @@ static void *work(void *ctx)
 {
 	struct worker *worker = ctx;
 
-	worker->now_ms = clock_now_ms();
-	worker->tick_ms = worker->now_ms;
+	worker->host.now_ms = clock_now_ms();
+	worker->tick_ms = worker->host.now_ms;
 	while (atomic_load(&worker->grace_ms) < 0)
 		turn(worker, TICK_MS);
 	drain(worker);
@@ -391,9 +428,15 @@ static int open_parts(struct worker *worker, unsigned index, struct err *err)
 {
 	const struct tls_backend *backend = &worker->settings->backend;
 
+	worker->method = wire_method_new(err);
+	if (!worker->method)
+		return -1;
+	worker->host.method = worker->method;
 	worker->host.block = malloc(RELAY_BLOCK_BYTES);
-	if (!worker->host.block)
+	worker->host.records = malloc(sizeof(*worker->host.records));
+	if (!worker->host.block || !worker->host.records)
 		return err_set_sys(err, ENOMEM, "worker");
+	worker->host.records->size = 0;
 	worker->epoll = epoll_create1(EPOLL_CLOEXEC);
 	worker->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (worker->epoll < 0 || worker->stop_fd < 0)
@@ -404,8 +447,7 @@ static int open_parts(struct worker *worker, unsigned index, struct err *err)
 	for (size_t i = 0; i < worker->listener_count; i++)
 		if (watch(worker, worker->listeners[i], EPOLLIN, &listener_tag))
 			return err_set_sys(err, errno, "epoll");
-	if (watch(worker, backend->fd(worker->backend), EPOLLIN, &backend_tag) ||
-	    watch(worker, worker->stop_fd, EPOLLIN | EPOLLET, &stop_tag))
+	if (watch(worker, worker->stop_fd, EPOLLIN | EPOLLET, &stop_tag))
 		return err_set_sys(err, errno, "epoll");
 	return 0;
 }
@@ -438,6 +480,7 @@ struct worker *worker_new_take(const struct tls_settings *settings, unsigned ind
 		                            .idle_ms = settings->idle_ms,
 		                            .attach = host_attach,
 		                            .watch = host_watch,
+		                            .watch_room = host_watch_room,
 		                            .failed = host_failed,
 		                            .ctx = worker };
 	if (open_parts(worker, index, err)) {
@@ -491,6 +534,8 @@ void worker_free(struct worker *worker)
 		(void)close(worker->listeners[i]);
 	free(worker->listeners);
 	free(worker->host.block);
+	free(worker->host.records);
+	BIO_meth_free(worker->method);
 	cleanup_fd(&worker->epoll);
 	cleanup_fd(&worker->stop_fd);
 	free(worker);

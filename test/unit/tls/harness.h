@@ -67,11 +67,6 @@ static void *backend_open(void *ctx, unsigned index, struct err *err)
 	return instance;
 }
 
-static int backend_fd(void *ctx)
-{
-	return ((struct instance *)ctx)->epoll;
-}
-
 static int backend_add(void *ctx, int fd)
 {
 	struct instance *instance = ctx;
@@ -169,7 +164,8 @@ static unsigned backend_busy(void *ctx)
 	unsigned busy = 0;
 
 	for (size_t i = 0; i < ENDS; i++)
-		busy += instance->ends[i].fd >= 0 && instance->ends[i].owed > 0;
+		busy += instance->ends[i].fd >= 0 &&
+		        (instance->ends[i].owed > 0 || instance->ends[i].held > 0);
 	return busy;
 }
 
@@ -238,8 +234,8 @@ static struct tls_settings defaults(void)
 		.head_ms = DEADLINE_MS,
 		.stall_ms = DEADLINE_MS,
 		.idle_ms = DEADLINE_MS,
-		.backend = { backend_open, backend_fd, backend_add, backend_run, backend_timeout,
-		             backend_busy, backend_close, NULL },
+		.backend = { backend_open, backend_add, backend_run, backend_timeout, backend_busy,
+		             backend_close, NULL },
 		.observer = { on_failed, on_refused, NULL },
 	};
 }
