@@ -385,6 +385,13 @@ static void *backend_open(void *ctx, unsigned index, struct err *err)
 	return instance;
 }
 
+/* All answers are made on the worker's own thread. */
+static int backend_fd(void *ctx)
+{
+	(void)ctx;
+	return -1;
+}
+
 static int backend_add(void *ctx, int fd)
 {
 	struct instance *instance = ctx;
@@ -442,6 +449,7 @@ struct tls_backend http_backend(struct http *http)
 {
 	return (struct tls_backend){
 		.open = backend_open,
+		.fd = backend_fd,
 		.add = backend_add,
 		.run = backend_run,
 		.timeout_ms = backend_timeout_ms,

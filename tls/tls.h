@@ -26,6 +26,12 @@ struct tls_backend {
 	/* Make the instance of worker `index` (from 0). NULL with err filled on failure. */
 	void *(*open)(void *ctx, unsigned index, struct err *err);
 	/*
+	 * A descriptor that polls readable until run() is called, for work that
+	 * the worker can't know of: another thread has found an answer. Constant
+	 * for an instance; -1 when there is never any.
+	 */
+	int (*fd)(void *instance);
+	/*
 	 * Take the far end of a connection's socket pair. The instance owns fd
 	 * from here on, also on failure (-1), and closes it when it is done.
 	 */
@@ -33,7 +39,7 @@ struct tls_backend {
 	/*
 	 * Read, answer and write what can be done without waiting. It is called
 	 * when an end got bytes, was closed, or has room again for a busy
-	 * instance: the worker moves all bytes itself and needs no other sign.
+	 * instance: the worker moves all bytes itself and needs no sign for that.
 	 */
 	void (*run)(void *instance);
 	/* Milliseconds until run() is due without any of that, 0 for at once, -1 for never. */

@@ -49,7 +49,7 @@ struct worker {
 };
 
 /* Tags for epoll's data where it is no relay. */
-static char listener_tag, stop_tag;
+static char listener_tag, backend_tag, stop_tag;
 
 /* Added to the address of a relay, which is even: the event is one of its near end. */
 enum { NEAR_END = 1 };
@@ -291,6 +291,8 @@ static void note_event(struct worker *worker, const struct epoll_event *event)
 	if (tag == &listener_tag) {
 		for (size_t i = 0; worker->accepts && i < worker->listener_count; i++)
 			accept_from(worker, worker->listeners[i]);
+	} else if (tag == &backend_tag) {
+		worker->moved |= RELAY_FED;
 	} else if (tag != &stop_tag) {
 		relay = (struct relay *)((uintptr_t)tag - is_near);
 		relay_note(relay, is_near, event->events);
@@ -427,6 +429,7 @@ static void *work(void *ctx)
 static int open_parts(struct worker *worker, unsigned index, struct err *err)
 {
 	const struct tls_backend *backend = &worker->settings->backend;
+	int fd;
 
 	worker->method = wire_method_new(err);
 	if (!worker->method)
@@ -447,7 +450,9 @@ static int open_parts(struct worker *worker, unsigned index, struct err *err)
 	for (size_t i = 0; i < worker->listener_count; i++)
 		if (watch(worker, worker->listeners[i], EPOLLIN, &listener_tag))
 			return err_set_sys(err, errno, "epoll");
-	if (watch(worker, worker->stop_fd, EPOLLIN | EPOLLET, &stop_tag))
+	fd = backend->fd(worker->backend);
+	if (watch(worker, worker->stop_fd, EPOLLIN | EPOLLET, &stop_tag) ||
+	    (fd >= 0 && watch(worker, fd, EPOLLIN, &backend_tag)))
 		return err_set_sys(err, errno, "epoll");
 	return 0;
 }

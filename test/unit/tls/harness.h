@@ -67,6 +67,12 @@ static void *backend_open(void *ctx, unsigned index, struct err *err)
 	return instance;
 }
 
+static int backend_fd(void *ctx)
+{
+	(void)ctx;
+	return -1;
+}
+
 static int backend_add(void *ctx, int fd)
 {
 	struct instance *instance = ctx;
@@ -234,8 +240,8 @@ static struct tls_settings defaults(void)
 		.head_ms = DEADLINE_MS,
 		.stall_ms = DEADLINE_MS,
 		.idle_ms = DEADLINE_MS,
-		.backend = { backend_open, backend_add, backend_run, backend_timeout, backend_busy,
-		             backend_close, NULL },
+		.backend = { backend_open, backend_fd, backend_add, backend_run, backend_timeout,
+		             backend_busy, backend_close, NULL },
 		.observer = { on_failed, on_refused, NULL },
 	};
 }
