@@ -2,6 +2,7 @@
 #include "worker.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -21,6 +22,7 @@ enum {
 	ACCEPTS = 64,   /* connections taken in one turn */
 	TICK_MS = 1000, /* deadlines are looked at this often */
 	DRAIN_TICK_MS = 20,
+	TRIM_AFTER = 256, /* connections that have ended: give their memory back when it is calm */
 	QUIET_TURNS = 32, /* without a byte: no answer is under way; see may_end */
 };
 
@@ -44,8 +46,10 @@ struct worker {
 	struct relay *ready;
 	struct relay *dead;
 	bool accepts;
-	int64_t tick_ms; /* when deadlines were last looked at */
-	unsigned moved;  /* for the backend since it last ran: RELAY_FED, RELAY_DRAINED */
+	int64_t tick_ms;       /* when deadlines were last looked at */
+	unsigned freed;        /* connections since memory was given back */
+	unsigned freed_before; /* the same at the last tick */
+	unsigned moved;        /* for the backend since it last ran: RELAY_FED, RELAY_DRAINED */
 };
 
 /* Tags for epoll's data where it is no relay. */
@@ -111,7 +115,18 @@ static void free_dead(struct worker *worker)
 			worker->moved |= RELAY_FED; /* the end is news to the backend */
 		caps_leave(worker->caps, relay_peer(relay));
 		relay_free(relay);
+		worker->freed++;
 	}
+}
+
+/* After many have come and gone, and while nobody comes and goes: malloc keeps what it had. */
+static void give_memory_back(struct worker *worker)
+{
+	if (worker->freed >= TRIM_AFTER && worker->freed == worker->freed_before) {
+		(void)malloc_trim(0);
+		worker->freed = 0;
+	}
+	worker->freed_before = worker->freed;
 }
 
 static int host_attach(void *ctx, int fd)
@@ -271,6 +286,7 @@ static void check_deadlines(struct worker *worker)
 		if (relay_is_overdue(relay))
 			bury(worker, relay);
 	}
+	give_memory_back(worker);
 }
 
 static int wait_ms(struct worker *worker, int longest)
