@@ -28,7 +28,7 @@ LIBS_base    := -lcrypto
 LIBS_oci     := -lcurl -ljansson -lssl -lcrypto
 LIBS_storage := -larchive -lcrypto
 LIBS_tls     := -lssl -lcrypto
-LIBS_daemon  := -lmicrohttpd $(LIBS_oci) $(LIBS_storage) $(LIBS_tls)
+LIBS_daemon  := $(O)/libmicrohttpd.a -lgnutls $(LIBS_oci) $(LIBS_storage) $(LIBS_tls)
 
 sources  = $(wildcard $(1)/*.c)
 objects  = $(patsubst %.c,$(O)/%.o,$(1))
@@ -44,9 +44,16 @@ UNIT_BIN := $(patsubst %.c,$(O)/%,$(UNIT))
 
 all: $(O)/specman
 
-$(O)/specman: $(call objects,$(MODULES) daemon/main.c)
+# libmicrohttpd with the calls that it makes on connections led to daemon/mhd_socket.c.
+MHD_CALLS := recv send sendmsg setsockopt fcntl shutdown close epoll_ctl epoll_wait
+
+$(O)/libmicrohttpd.a: $(shell $(CC) -print-file-name=libmicrohttpd.a) Makefile
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_daemon)
+	objcopy $(foreach call,$(MHD_CALLS),--redefine-sym $(call)=mhd_$(call)) $< $@
+
+$(O)/specman: $(call objects,$(MODULES) daemon/main.c) $(O)/libmicrohttpd.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(LIBS_daemon)
 
 $(O)/%.o: %.c
 	@mkdir -p $(@D)
@@ -56,13 +63,14 @@ $(O)/%.o: %.c
 define unit_rule
 $(O)/test/unit/$(1)/%_test: $(O)/test/unit/$(1)/%_test.o $(call objects,$(2))
 	@mkdir -p $$(@D)
-	$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(LIBS_$(1)) -lcmocka
+	$$(CC) $$(ALL_LDFLAGS) -o $$@ $$(filter %.o,$$^) $$(LIBS_$(1)) -lcmocka
 endef
 $(eval $(call unit_rule,base,$(BASE)))
 $(eval $(call unit_rule,oci,$(OCI) $(BASE)))
 $(eval $(call unit_rule,storage,$(STORAGE) $(BASE)))
 $(eval $(call unit_rule,tls,$(TLS) $(BASE)))
 $(eval $(call unit_rule,daemon,$(MODULES)))
+$(patsubst %,$(O)/%,$(patsubst %.c,%,$(wildcard test/unit/daemon/*_test.c))): $(O)/libmicrohttpd.a
 
 .SECONDARY:
 -include $(patsubst %.o,%.d,$(call objects,$(MODULES) daemon/main.c $(UNIT)))

@@ -17,6 +17,7 @@
 #include "conditional.h"
 #include "listing.h"
 #include "media_type.h"
+#include "mhd_socket.h"
 #include "target.h"
 
 enum {
@@ -33,6 +34,8 @@ struct http {
 struct instance {
 	struct http *http;
 	struct MHD_Daemon *daemon;
+	struct sockets *sockets;
+	int epoll_fd;
 	unsigned busy; /* requests between their first call and their completion */
 };
 
@@ -362,48 +365,80 @@ static size_t leave_escaped(void *ctx, struct MHD_Connection *connection, char *
 
 /* ---- the backend of tls ---- */
 
+static void instance_free(struct instance *instance)
+{
+	sockets_use(instance->sockets);
+	if (instance->daemon)
+		MHD_stop_daemon(instance->daemon);
+	sockets_use(NULL);
+	sockets_free(instance->sockets);
+	free(instance);
+}
+
 static void *backend_open(void *ctx, unsigned index, struct err *err)
 {
 	struct instance *instance = calloc(1, sizeof(*instance));
+	const union MHD_DaemonInfo *info;
 
 	if (!instance) {
 		(void)err_set_sys(err, ENOMEM, "HTTP worker %u", index);
 		return NULL;
 	}
 	instance->http = ctx;
+	instance->sockets = sockets_new(err);
+	if (!instance->sockets) {
+		instance_free(instance);
+		return NULL;
+	}
+	sockets_use(instance->sockets);
 	instance->daemon = MHD_start_daemon(
 		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL, handle, instance,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
 		MHD_OPTION_CONNECTION_LIMIT, (unsigned)65536, MHD_OPTION_STRICT_FOR_CLIENT, 1,
 		MHD_OPTION_NOTIFY_COMPLETED, completed, instance, MHD_OPTION_UNESCAPE_CALLBACK,
 		leave_escaped, NULL, MHD_OPTION_END);
-	if (!instance->daemon) {
-		free(instance);
+	sockets_use(NULL);
+	info = instance->daemon ? MHD_get_daemon_info(instance->daemon, MHD_DAEMON_INFO_EPOLL_FD)
+	                        : NULL;
+	if (!info) {
+		instance_free(instance);
 		(void)err_set(err, ERR_IO, "libmicrohttpd does not start for worker %u", index);
 		return NULL;
 	}
+	instance->epoll_fd = info->epoll_fd;
 	return instance;
 }
 
-/* All answers are made on the worker's own thread. */
 static int backend_fd(void *ctx)
 {
-	(void)ctx;
-	return -1;
+	return ((struct instance *)ctx)->epoll_fd;
 }
 
-static int backend_add(void *ctx, int fd)
+static void *backend_add(void *ctx, struct tls_stream *stream)
 {
 	struct instance *instance = ctx;
 	/* An AF_UNIX peer keeps libmicrohttpd from setting TCP options at each answer. */
 	struct sockaddr peer = { .sa_family = AF_UNIX };
+	int fd;
 
-	return MHD_add_connection(instance->daemon, fd, &peer, sizeof(peer)) == MHD_YES ? 0 : -1;
+	sockets_use(instance->sockets);
+	fd = sockets_add(instance->sockets, stream);
+	if (fd < 0 || MHD_add_connection(instance->daemon, fd, &peer, sizeof(peer)) != MHD_YES)
+		return NULL;
+	return sockets_name(fd);
+}
+
+static void backend_ready(void *ctx, void *name, unsigned what)
+{
+	sockets_ready(((struct instance *)ctx)->sockets, name, what);
 }
 
 static void backend_run(void *ctx)
 {
-	(void)MHD_run(((struct instance *)ctx)->daemon);
+	struct instance *instance = ctx;
+
+	sockets_use(instance->sockets);
+	(void)MHD_run(instance->daemon);
 }
 
 static int backend_timeout_ms(void *ctx)
@@ -422,10 +457,7 @@ static unsigned backend_busy(void *ctx)
 
 static void backend_close(void *ctx)
 {
-	struct instance *instance = ctx;
-
-	MHD_stop_daemon(instance->daemon);
-	free(instance);
+	instance_free(ctx);
 }
 
 struct http *http_new(struct store *store, struct err *err)
@@ -451,6 +483,7 @@ struct tls_backend http_backend(struct http *http)
 		.open = backend_open,
 		.fd = backend_fd,
 		.add = backend_add,
+		.ready = backend_ready,
 		.run = backend_run,
 		.timeout_ms = backend_timeout_ms,
 		.busy = backend_busy,

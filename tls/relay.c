@@ -1,7 +1,6 @@
 /*
- * One connection; see relay.h. The worker's blocks are used for all reading and
- * writing; a relay holds memory of its own only for what one side would not
- * take yet.
+ * One connection; see relay.h. The worker's blocks are used for all writing; a
+ * relay holds memory of its own only for what the client would not take yet.
  */
 #include "relay.h"
 
@@ -10,7 +9,6 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -21,34 +19,31 @@
 #include "context.h"
 
 enum {
-	LINGER_MS = 5000,                   /* for the client to take the tail and close */
-	VANISHED_MS = 3000,                 /* without a sign of one that has bytes to confirm */
-	VANISHED_TRIES = 2,                 /* and has been sent them again */
-	PAIR_BUFFER = 1024 * 1024,          /* lets the backend write a large answer in few steps */
-	TURN_BYTES = 4 * RELAY_BLOCK_BYTES, /* a connection's share of one turn */
+	LINGER_MS = 5000,                     /* for the client to take the tail and close */
+	VANISHED_MS = 3000,                   /* without a sign of one that has bytes to confirm */
+	VANISHED_TRIES = 2,                   /* and has been sent them again */
+	LINGER_BYTES = 4 * RELAY_BLOCK_BYTES, /* of that, in one turn */
 };
 
-/* Bytes for the backend that it did not take. */
-struct held {
-	unsigned char *bytes;
-	size_t size;
-	size_t done;
+struct tls_stream {
+	struct relay *relay;
 };
 
 struct relay {
 	struct relay_links links;
 	const struct relay_host *host;
+	struct tls_stream stream;
+	void *name; /* of the stream with the backend; NULL before and after */
 	SSL *ssl;
 	struct wire wire;
-	int near;            /* -1 before the handshake is done */
-	bool near_has_some;  /* it may be readable */
-	bool near_is_ending; /* the backend has closed: the end is to be read */
-	bool is_open;        /* the handshake is done */
-	bool client_ended;   /* nothing more comes from the client */
+	bool is_open; /* the handshake is done */
+	bool is_broken;
+	bool client_ended; /* nothing more comes from the client */
+	bool end_is_told;  /* to the backend */
 	bool backend_ended;
-	bool lingers; /* all was sent; what comes is thrown away */
-	bool awaits;  /* the backend got bytes and has given none since */
-	struct held to_backend;
+	bool wants_room;   /* the backend has more to write */
+	bool lingers;      /* all was sent; what comes is thrown away */
+	bool awaits;       /* the backend got bytes and has given none since */
 	int64_t since_ms;  /* accepted, or lingering, since */
 	int64_t active_ms; /* last byte in any direction */
 	int64_t head_ms; /* since when a request comes in that was not answered yet; 0: none does */
@@ -70,7 +65,7 @@ struct relay *relay_new_take(const struct relay_host *host, SSL_CTX *context, in
 	}
 	relay->host = host;
 	relay->wire = (struct wire){ .fd = -1, .block = host->records };
-	relay->near = -1;
+	relay->stream.relay = relay;
 	relay->ssl = SSL_new(context);
 	if (relay->ssl)
 		bio = wire_bio(&relay->wire, host->method);
@@ -96,8 +91,8 @@ void relay_free(struct relay *relay)
 		return;
 	SSL_free(relay->ssl);
 	wire_release(&relay->wire);
-	cleanup_fd(&relay->near);
-	free(relay->to_backend.bytes);
+	if (relay->name)
+		relay->host->ready(relay->host->ctx, relay->name, TLS_GONE);
 	free(relay);
 }
 
@@ -111,164 +106,156 @@ struct relay_links *relay_links(struct relay *relay)
 	return &relay->links;
 }
 
-bool relay_is_open(const struct relay *relay)
+void relay_note(struct relay *relay, uint32_t events)
 {
-	return relay->is_open;
+	wire_note(&relay->wire, events);
 }
 
-void relay_note(struct relay *relay, bool is_near, uint32_t events)
+/* ---- the stream ---- */
+
+static bool is_readable(const struct relay *relay)
 {
-	if (!is_near) {
-		wire_note(&relay->wire, events);
-		return;
-	}
-	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
-		relay->near_has_some = true;
-	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
-		relay->near_is_ending = true;
+	if (relay->client_ended)
+		return !relay->end_is_told;
+	return !relay->wire.is_dry || SSL_has_pending(relay->ssl);
 }
 
-void relay_expect(struct relay *relay)
+/* It can't go on: the worker is to see it. */
+static void break_off(struct relay *relay)
 {
-	relay->near_has_some = relay->is_open;
+	relay->is_broken = true;
+	relay->host->again(relay->host->ctx, relay);
 }
 
-/* ---- to the backend ---- */
-
-static void drop(struct held *held)
+static void note_activity(struct relay *relay)
 {
-	free(held->bytes);
-	*held = (struct held){ .bytes = NULL };
+	relay->active_ms = relay->host->now_ms;
+	relay->links.quiet_turns = 0;
 }
 
-static enum step write_backend(struct relay *relay, const unsigned char *bytes, size_t size,
-                               size_t *done)
-{
-	while (*done < size) {
-		ssize_t n = send(relay->near, bytes + *done, size - *done, MSG_NOSIGNAL);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno == EAGAIN)
-			return STEP_BLOCKED;
-		/* The backend is done with this connection; its last answer is still to be read. */
-		if (n < 0)
-			n = (ssize_t)(size - *done);
-		*done += (size_t)n;
-	}
-	return STEP_MOVED;
-}
-
-/* Try again to hand on what is held. */
-static enum step flush_held(struct relay *relay)
-{
-	struct held *held = &relay->to_backend;
-	size_t before = held->done;
-	enum step step = write_backend(relay, held->bytes, held->size, &held->done);
-	bool has_moved = held->done > before;
-
-	if (step == STEP_MOVED)
-		drop(held);
-	return has_moved ? STEP_MOVED : step;
-}
-
-/* Hand on new bytes, holding what is not taken. */
-static enum step feed(struct relay *relay, const unsigned char *bytes, size_t size)
-{
-	struct held *held = &relay->to_backend;
-	size_t done = 0;
-
-	if (write_backend(relay, bytes, size, &done) == STEP_MOVED)
-		return STEP_MOVED;
-	held->bytes = malloc(size - done);
-	if (!held->bytes)
-		return STEP_BROKEN;
-	memcpy(held->bytes, bytes + done, size - done);
-	held->size = size - done;
-	held->done = 0;
-	return relay->host->watch_room(relay->host->ctx, relay->near, relay) ? STEP_BROKEN
-	                                                                     : STEP_MOVED;
-}
-
-static enum step judge_read(struct relay *relay, int result)
+/* What a read that gave nothing means. */
+static void judge_read(struct relay *relay, int result)
 {
 	switch (SSL_get_error(relay->ssl, result)) {
 	case SSL_ERROR_WANT_READ:
 	case SSL_ERROR_WANT_WRITE:
-		return STEP_BLOCKED;
+		break;
 	case SSL_ERROR_ZERO_RETURN:
 		relay->client_ended = true;
-		(void)shutdown(relay->near, SHUT_WR);
-		return STEP_MOVED;
+		break;
 	default:
-		return STEP_BROKEN;
+		break_off(relay);
 	}
 }
 
-/* From the client: one TLS record or so. */
-static enum step step_in(struct relay *relay, size_t *moved)
+/* Read records until the size is reached or there is no more now. */
+static size_t read_some(struct relay *relay, unsigned char *bytes, size_t size)
 {
-	const struct relay_host *host = relay->host;
-	int n;
+	size_t done = 0;
+	int n = 1;
 
-	if (relay->to_backend.bytes)
-		return flush_held(relay);
-	if (relay->client_ended || (relay->wire.is_dry && !SSL_has_pending(relay->ssl)))
-		return STEP_BLOCKED;
-	n = SSL_read(relay->ssl, host->block, RELAY_BLOCK_BYTES);
-	if (n <= 0)
-		return judge_read(relay, n);
-	*moved += (size_t)n;
-	relay->awaits = true;
-	if (!relay->head_ms)
-		relay->head_ms = host->now_ms;
-	/* The backend has closed its end: what still comes is not wanted. */
-	if (relay->backend_ended)
-		return STEP_MOVED;
-	return feed(relay, host->block, (size_t)n);
+	while (n > 0 && done < size && !relay->client_ended && is_readable(relay)) {
+		size_t room = size - done;
+
+		n = SSL_read(relay->ssl, bytes + done,
+		             room < RELAY_BLOCK_BYTES ? (int)room : RELAY_BLOCK_BYTES);
+		if (n > 0)
+			done += (size_t)n;
+		else
+			judge_read(relay, n);
+	}
+	return done;
 }
 
-/* ---- to the client ---- */
-
-/* Read what the backend has written; 0 when there is nothing now, or no more. */
-static size_t take(struct relay *relay)
+ssize_t tls_stream_read(struct tls_stream *stream, void *bytes, size_t size)
 {
-	ssize_t n;
+	struct relay *relay = stream->relay;
+	size_t done = relay->is_broken ? 0 : read_some(relay, bytes, size);
 
-	if (!relay->near_has_some || relay->backend_ended)
+	/* Reading may write: an alert, an answer to a change of keys. */
+	if (wire_flush(&relay->wire) == STEP_BROKEN)
+		break_off(relay);
+	if (done) {
+		note_activity(relay);
+		relay->awaits = true;
+		if (!relay->head_ms)
+			relay->head_ms = relay->host->now_ms;
+		if (is_readable(relay))
+			relay->host->again(relay->host->ctx, relay);
+		return (ssize_t)done;
+	}
+	if (!relay->is_broken && relay->client_ended) {
+		relay->end_is_told = true;
 		return 0;
-	do
-		n = recv(relay->near, relay->host->block, RELAY_BLOCK_BYTES, 0);
-	while (n < 0 && errno == EINTR);
-	/* A short read empties it; what the backend writes later is a new edge. */
-	if ((n < 0 && errno == EAGAIN) ||
-	    (n > 0 && n < RELAY_BLOCK_BYTES && !relay->near_is_ending))
-		relay->near_has_some = false;
-	if (n > 0)
-		return (size_t)n;
-	if (n == 0 || errno != EAGAIN) {
-		relay->backend_ended = true;
-		drop(&relay->to_backend);
 	}
-	return 0;
+	errno = relay->is_broken ? ECONNRESET : EAGAIN;
+	return -1;
 }
 
-static enum step step_out(struct relay *relay, size_t *moved)
+/* As much as goes in one piece: a part as it is, or several together. */
+static const void *gather(struct relay *relay, const struct iovec *parts, size_t count,
+                          size_t *out_size)
 {
-	enum step step = wire_flush(&relay->wire);
-	size_t size;
+	size_t size = 0;
 
-	if (step != STEP_MOVED)
-		return step;
-	size = take(relay);
+	if (count == 1) {
+		*out_size = parts->iov_len < RELAY_BLOCK_BYTES ? parts->iov_len : RELAY_BLOCK_BYTES;
+		return parts->iov_base;
+	}
+	for (size_t i = 0; i < count && size < RELAY_BLOCK_BYTES; i++) {
+		size_t room = RELAY_BLOCK_BYTES - size;
+		size_t part = parts[i].iov_len < room ? parts[i].iov_len : room;
+
+		memcpy(relay->host->block + size, parts[i].iov_base, part);
+		size += part;
+	}
+	*out_size = size;
+	return relay->host->block;
+}
+
+ssize_t tls_stream_write(struct tls_stream *stream, const struct iovec *parts, size_t count)
+{
+	struct relay *relay = stream->relay;
+	size_t size, whole = 0;
+	const void *bytes;
+
+	if (!relay->is_broken && wire_owes(&relay->wire)) {
+		relay->wants_room = true;
+		errno = EAGAIN;
+		return -1;
+	}
+	for (size_t i = 0; i < count; i++)
+		whole += parts[i].iov_len;
+	bytes = gather(relay, parts, count, &size);
 	if (!size)
-		return STEP_BLOCKED;
-	*moved += size;
+		return 0;
+	if (!relay->is_broken && SSL_write(relay->ssl, bytes, (int)size) <= 0)
+		break_off(relay);
+	if (wire_flush(&relay->wire) == STEP_BROKEN)
+		break_off(relay);
+	if (relay->is_broken) {
+		errno = EPIPE;
+		return -1;
+	}
+	note_activity(relay);
 	relay->awaits = false;
 	relay->head_ms = 0;
-	if (SSL_write(relay->ssl, relay->host->block, (int)size) <= 0)
-		return STEP_BROKEN;
-	return wire_flush(&relay->wire) == STEP_BROKEN ? STEP_BROKEN : STEP_MOVED;
+	relay->wants_room = size < whole;
+	if (relay->wants_room && !wire_owes(&relay->wire))
+		relay->host->again(relay->host->ctx, relay);
+	return (ssize_t)size;
+}
+
+void tls_stream_end(struct tls_stream *stream)
+{
+	stream->relay->backend_ended = true;
+	stream->relay->host->again(stream->relay->host->ctx, stream->relay);
+}
+
+void tls_stream_close(struct tls_stream *stream)
+{
+	stream->relay->name = NULL;
+	tls_stream_end(stream);
 }
 
 /* ---- the end ---- */
@@ -285,7 +272,7 @@ static enum relay_state begin_lingering(struct relay *relay)
 
 static enum relay_state linger(struct relay *relay)
 {
-	for (size_t total = 0; total < TURN_BYTES;) {
+	for (size_t total = 0; total < LINGER_BYTES;) {
 		ssize_t n = recv(relay->wire.fd, relay->host->block, RELAY_BLOCK_BYTES, 0);
 
 		if (n < 0 && errno == EINTR)
@@ -310,22 +297,15 @@ void relay_say_goodbye(struct relay *relay)
 
 /* ---- the handshake ---- */
 
-static enum relay_state open_pair(struct relay *relay)
+static enum relay_state open_stream(struct relay *relay)
 {
 	const struct relay_host *host = relay->host;
-	int size = PAIR_BUFFER;
-	int ends[2];
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends))
-		return RELAY_ENDED;
-	relay->near = ends[0];
-	(void)setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	relay->is_open = true;
 	relay->active_ms = host->now_ms;
 	relay->head_ms = host->now_ms;
-	if (host->attach(host->ctx, ends[1]) || host->watch(host->ctx, relay->near, relay))
-		return RELAY_ENDED;
-	return RELAY_MORE;
+	relay->name = host->attach(host->ctx, &relay->stream);
+	return relay->name ? RELAY_MORE : RELAY_ENDED;
 }
 
 /* Why a handshake failed. */
@@ -350,7 +330,7 @@ static enum relay_state shake_hands(struct relay *relay)
 		return RELAY_ENDED;
 	switch (error) {
 	case SSL_ERROR_NONE:
-		return open_pair(relay);
+		return open_stream(relay);
 	case SSL_ERROR_WANT_READ:
 	case SSL_ERROR_WANT_WRITE:
 		return RELAY_WAITS;
@@ -362,47 +342,44 @@ static enum relay_state shake_hands(struct relay *relay)
 	}
 }
 
-/* ---- moving ---- */
+/* ---- a turn ---- */
 
-static enum relay_state move(struct relay *relay, size_t *in, size_t *out)
+/* Send what is owed, and tell the backend what it may do. */
+static enum relay_state serve(struct relay *relay)
 {
-	for (;;) {
-		enum step step_1 = step_in(relay, in);
-		enum step step_2 = step_1 == STEP_BROKEN ? STEP_BROKEN : step_out(relay, out);
+	bool owed = wire_owes(&relay->wire);
+	enum step step = STEP_MOVED;
+	unsigned what = 0;
 
-		if (step_2 == STEP_BROKEN)
-			return RELAY_ENDED;
-		if (step_1 == STEP_MOVED || step_2 == STEP_MOVED) {
-			relay->active_ms = relay->host->now_ms;
-			relay->links.quiet_turns = 0;
-		}
-		if (relay->backend_ended && !wire_owes(&relay->wire))
-			return begin_lingering(relay);
-		if (step_1 == STEP_BLOCKED && step_2 == STEP_BLOCKED)
-			return RELAY_WAITS;
-		if (*in + *out >= TURN_BYTES)
-			return RELAY_MORE;
+	if (owed)
+		step = wire_flush(&relay->wire);
+	if (step == STEP_BROKEN || relay->is_broken)
+		return RELAY_ENDED;
+	if (owed && step == STEP_MOVED)
+		note_activity(relay);
+	if (relay->backend_ended)
+		return step == STEP_MOVED ? begin_lingering(relay) : RELAY_WAITS;
+	if (is_readable(relay))
+		what |= TLS_READABLE;
+	if (relay->wants_room && step == STEP_MOVED) {
+		relay->wants_room = false;
+		what |= TLS_WRITABLE;
 	}
+	if (what)
+		relay->host->ready(relay->host->ctx, relay->name, what);
+	return RELAY_WAITS;
 }
 
-enum relay_state relay_pump(struct relay *relay, unsigned *out_moved)
+enum relay_state relay_pump(struct relay *relay)
 {
 	enum relay_state state = RELAY_MORE;
-	bool had_ended = relay->client_ended, had_held = relay->to_backend.bytes != NULL;
-	size_t in = 0, out = 0;
 
 	ERR_clear_error(); /* for SSL_get_error; nothing but failures fills it */
 	if (!relay->is_open && !relay->lingers)
 		state = shake_hands(relay);
 	if (relay->is_open && !relay->lingers && state == RELAY_MORE)
-		state = move(relay, &in, &out);
-	if (relay->lingers)
-		state = linger(relay);
-	if (in || relay->client_ended != had_ended || (had_held && !relay->to_backend.bytes))
-		*out_moved |= RELAY_FED;
-	if (out)
-		*out_moved |= RELAY_DRAINED;
-	return state;
+		state = serve(relay);
+	return relay->lingers ? linger(relay) : state;
 }
 
 /* ---- deadlines ---- */

@@ -1,8 +1,8 @@
 /*
- * One connection: the handshake, then bytes both ways between its TLS socket
- * and the near end of its socket pair. Both sockets are watched edge-triggered
- * and registered once. relay_note says what epoll saw of them, relay_pump moves
- * what can be moved without waiting, and asks no socket that has nothing.
+ * One connection: the handshake, then the plain bytes as a stream for the
+ * backend. relay_note says what epoll saw of its socket (edge-triggered,
+ * registered once), relay_pump does what can be done without waiting; the
+ * backend reads and writes through OpenSSL, with no buffer between.
  */
 #ifndef SPECMAN_TLS_RELAY_H
 #define SPECMAN_TLS_RELAY_H
@@ -15,6 +15,7 @@
 #include <openssl/ssl.h>
 
 #include "base/err.h"
+#include "tls.h"
 #include "wire.h"
 
 enum { RELAY_BLOCK_BYTES = 128 * 1024 };
@@ -27,11 +28,12 @@ struct relay_host {
 	int head_ms;
 	int stall_ms;
 	int idle_ms;
-	/* Take the far end of a new pair (as tls_backend.add). */
-	int (*attach)(void *ctx, int fd);
-	/* Watch the near end for edges of input, for this relay; later for room, too. */
-	int (*watch)(void *ctx, int fd, struct relay *relay);
-	int (*watch_room)(void *ctx, int fd, struct relay *relay);
+	/* Take the stream of a connection that is open (as tls_backend.add). */
+	void *(*attach)(void *ctx, struct tls_stream *stream);
+	/* As tls_backend.ready. */
+	void (*ready)(void *ctx, void *name, unsigned what);
+	/* Pump this relay soon, although there is no edge. */
+	void (*again)(void *ctx, struct relay *relay);
 	/* A handshake failed for a reason worth knowing. */
 	void (*failed)(void *ctx, const struct relay *relay, const char *reason);
 	void *ctx;
@@ -45,26 +47,19 @@ struct relay_host {
 MUST_CHECK struct relay *relay_new_take(const struct relay_host *host, SSL_CTX *context, int fd,
                                         const struct sockaddr_storage *peer, struct err *err);
 
-/* Closes both sockets. */
+/* Closes the socket, and tells the backend. */
 void relay_free(struct relay *relay);
 
-/* Note epoll's events of the TLS socket, or of the near end. */
-void relay_note(struct relay *relay, bool is_near, uint32_t events);
-
-/* Note that the backend has run since, and may have written something. */
-void relay_expect(struct relay *relay);
+/* Note epoll's events of the socket. */
+void relay_note(struct relay *relay, uint32_t events);
 
 enum relay_state {
-	RELAY_WAITS, /* for an edge on one of its sockets */
+	RELAY_WAITS, /* for an edge */
 	RELAY_MORE,  /* its share of this turn is used up: pump it again in the next */
 	RELAY_ENDED, /* free it */
 };
 
-/* What a pump did for the backend, or'ed together. */
-enum { RELAY_FED = 1, RELAY_DRAINED = 2 };
-
-/* Move bytes. Adds to *out_moved when the backend got something, or room. */
-enum relay_state relay_pump(struct relay *relay, unsigned *out_moved);
+enum relay_state relay_pump(struct relay *relay);
 
 /*
  * Whether a deadline has passed: then it is to be freed. To be asked about once
@@ -80,9 +75,6 @@ bool relay_is_idle(const struct relay *relay);
 
 /* Whether the backend got bytes and has given none since. */
 bool relay_awaits(const struct relay *relay);
-
-/* Whether the backend has an end of it. */
-bool relay_is_open(const struct relay *relay);
 
 /* Tell the client that this is the end (close_notify), as far as that goes without waiting. */
 void relay_say_goodbye(struct relay *relay);

@@ -1,9 +1,10 @@
 /*
- * tls: carries connections. It ends TLS with OpenSSL and hands the plain bytes
- * of each connection to a backend (libmicrohttpd, in practice) over a local
- * socket pair. It has never heard of HTTP.
+ * tls: carries connections. It ends TLS with OpenSSL and offers the plain bytes
+ * of each connection to a backend (libmicrohttpd, in practice) as a stream,
+ * which is read and written as a non-blocking socket is. It has never heard of
+ * HTTP.
  *
- *	client ══TLS══ [worker: OpenSSL, relay] ──socket pair── backend
+ *	client ══TLS══ [worker: OpenSSL, relay] ──stream── backend
  *
  * Each worker is one thread with its own listening sockets (SO_REUSEPORT), its
  * own epoll loop and its own instance of the backend, whose functions
@@ -17,9 +18,38 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "base/err.h"
 #include "base/listen.h"
+
+/*
+ * The plain bytes of one connection. To be used by the backend's instance that
+ * it was given to, within the calls of that instance's functions.
+ */
+struct tls_stream;
+
+/*
+ * As recv(2) of a non-blocking socket: bytes that were read, 0 at the end, -1
+ * with errno EAGAIN or ECONNRESET. Less than was asked for is all there is.
+ */
+ssize_t tls_stream_read(struct tls_stream *stream, void *bytes, size_t size);
+
+/*
+ * As sendmsg(2): bytes that were taken, -1 with errno EAGAIN or EPIPE. What one
+ * call takes leaves in one piece. After less than all, or EAGAIN, TLS_WRITABLE
+ * follows.
+ */
+ssize_t tls_stream_write(struct tls_stream *stream, const struct iovec *parts, size_t count);
+
+/* Nothing will be written any more: the client sees the end behind what was. */
+void tls_stream_end(struct tls_stream *stream);
+
+/* The same, and nothing will be read; the stream is no more. */
+void tls_stream_close(struct tls_stream *stream);
+
+/* What may be tried with a stream; bits. */
+enum { TLS_READABLE = 1, TLS_WRITABLE = 2, TLS_GONE = 4 };
 
 /* The reader of the plain bytes. One instance a worker. */
 struct tls_backend {
@@ -31,18 +61,16 @@ struct tls_backend {
 	 * for an instance; -1 when there is never any.
 	 */
 	int (*fd)(void *instance);
+	/* Take a connection, writable at first. Its name for ready(), or NULL to refuse it. */
+	void *(*add)(void *instance, struct tls_stream *stream);
 	/*
-	 * Take the far end of a connection's socket pair. The instance owns fd
-	 * from here on, also on failure (-1), and closes it when it is done.
+	 * Note what may be tried now, once for each change. After TLS_GONE (the
+	 * client went, or was too slow) the stream is no more.
 	 */
-	int (*add)(void *instance, int fd);
-	/*
-	 * Read, answer and write what can be done without waiting. It is called
-	 * when an end got bytes, was closed, or has room again for a busy
-	 * instance: the worker moves all bytes itself and needs no sign for that.
-	 */
+	void (*ready)(void *instance, void *name, unsigned what);
+	/* Read, answer and write what can be done without waiting. */
 	void (*run)(void *instance);
-	/* Milliseconds until run() is due without any of that, 0 for at once, -1 for never. */
+	/* Milliseconds until run() is due without any news, 0 for at once, -1 for never. */
 	int (*timeout_ms)(void *instance);
 	/* Requests that were read and whose answer is not written whole yet. */
 	unsigned (*busy)(void *instance);

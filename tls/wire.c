@@ -1,6 +1,7 @@
 /* The client's socket below TLS; see wire.h. */
 #include "wire.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +49,7 @@ enum step wire_flush(struct wire *wire)
 	size_t size = wire->block->size, done = 0;
 	enum step step = STEP_MOVED;
 
+	assert(!size || wire->block->owner == wire);
 	wire->block->size = 0;
 	if (wire->held) {
 		step = push(wire, wire->held, wire->held_size, &wire->held_done);
@@ -116,6 +118,8 @@ static int bio_write(BIO *bio, const char *bytes, int size)
 	struct wire_block *block = wire->block;
 
 	BIO_clear_retry_flags(bio);
+	assert(!block->size || block->owner == wire);
+	block->owner = wire;
 	if ((size_t)size > sizeof(block->bytes) - block->size && wire_flush(wire) == STEP_BROKEN)
 		return -1;
 	if ((size_t)size > sizeof(block->bytes))

@@ -15,9 +15,14 @@
 
 #include "base/err.h"
 
-/* Records on their way within one call; one for each worker. */
+/*
+ * Records on their way within one call; one for each worker. Whoever has called
+ * OpenSSL calls wire_flush before anything else: what is left behind would be
+ * the next connection's.
+ */
 struct wire_block {
-	size_t size; /* 0 between calls */
+	const struct wire *owner; /* of what is in it */
+	size_t size;
 	unsigned char bytes[160 * 1024];
 };
 

@@ -49,14 +49,11 @@ struct worker {
 	int64_t tick_ms;       /* when deadlines were last looked at */
 	unsigned freed;        /* connections since memory was given back */
 	unsigned freed_before; /* the same at the last tick */
-	unsigned moved;        /* for the backend since it last ran: RELAY_FED, RELAY_DRAINED */
+	bool has_news;         /* the backend was told something since it last ran */
 };
 
 /* Tags for epoll's data where it is no relay. */
 static char listener_tag, backend_tag, stop_tag;
-
-/* Added to the address of a relay, which is even: the event is one of its near end. */
-enum { NEAR_END = 1 };
 
 static int watch(struct worker *worker, int fd, uint32_t events, void *tag)
 {
@@ -111,8 +108,6 @@ static void free_dead(struct worker *worker)
 			worker->dead = relay;
 			continue;
 		}
-		if (relay_is_open(relay))
-			worker->moved |= RELAY_FED; /* the end is news to the backend */
 		caps_leave(worker->caps, relay_peer(relay));
 		relay_free(relay);
 		worker->freed++;
@@ -129,24 +124,25 @@ static void give_memory_back(struct worker *worker)
 	worker->freed_before = worker->freed;
 }
 
-static int host_attach(void *ctx, int fd)
+static void *host_attach(void *ctx, struct tls_stream *stream)
 {
 	struct worker *worker = ctx;
 
-	return worker->settings->backend.add(worker->backend, fd);
+	worker->has_news = true;
+	return worker->settings->backend.add(worker->backend, stream);
 }
 
-static int host_watch(void *ctx, int fd, struct relay *relay)
+static void host_ready(void *ctx, void *name, unsigned what)
 {
-	return watch(ctx, fd, EPOLLIN | EPOLLRDHUP | EPOLLET, (char *)relay + NEAR_END);
+	struct worker *worker = ctx;
+
+	worker->has_news = true;
+	worker->settings->backend.ready(worker->backend, name, what);
 }
 
-static int host_watch_room(void *ctx, int fd, struct relay *relay)
+static void host_again(void *ctx, struct relay *relay)
 {
-	struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
-		                     .data.ptr = (char *)relay + NEAR_END };
-
-	return epoll_ctl(((struct worker *)ctx)->epoll, EPOLL_CTL_MOD, fd, &event);
+	make_ready(ctx, relay);
 }
 
 static const char *peer_text(const struct sockaddr_storage *peer,
@@ -241,11 +237,11 @@ static void accept_from(struct worker *worker, int listener)
 
 /* ---- the loop ---- */
 
-static void pump(struct worker *worker, struct relay *relay, unsigned *moved)
+static void pump(struct worker *worker, struct relay *relay)
 {
 	if (relay_links(relay)->is_dead)
 		return;
-	switch (relay_pump(relay, moved)) {
+	switch (relay_pump(relay)) {
 	case RELAY_WAITS:
 		break;
 	case RELAY_MORE:
@@ -256,20 +252,18 @@ static void pump(struct worker *worker, struct relay *relay, unsigned *moved)
 	}
 }
 
-/* Pump what is ready; what still has more is in the list for the next turn then. */
-static unsigned pump_ready(struct worker *worker)
+/* Pump what is ready; what still has more is in the list for the next time then. */
+static void pump_ready(struct worker *worker)
 {
 	struct relay *list = worker->ready;
-	unsigned moved = 0;
 
 	worker->ready = NULL;
 	for (struct relay *relay = list; relay; relay = relay_links(relay)->next_ready)
 		relay_links(relay)->is_ready = false;
 	for (struct relay *relay = list, *next; relay; relay = next) {
 		next = relay_links(relay)->next_ready;
-		pump(worker, relay, &moved);
+		pump(worker, relay);
 	}
-	return moved;
 }
 
 static void check_deadlines(struct worker *worker)
@@ -293,7 +287,7 @@ static int wait_ms(struct worker *worker, int longest)
 {
 	int due = worker->settings->backend.timeout_ms(worker->backend);
 
-	if (worker->ready || worker->moved)
+	if (worker->ready || worker->has_news)
 		return 0;
 	return due >= 0 && due < longest ? due : longest;
 }
@@ -301,70 +295,34 @@ static int wait_ms(struct worker *worker, int longest)
 static void note_event(struct worker *worker, const struct epoll_event *event)
 {
 	void *tag = event->data.ptr;
-	bool is_near = (uintptr_t)tag & NEAR_END;
-	struct relay *relay;
 
 	if (tag == &listener_tag) {
 		for (size_t i = 0; worker->accepts && i < worker->listener_count; i++)
 			accept_from(worker, worker->listeners[i]);
 	} else if (tag == &backend_tag) {
-		worker->moved |= RELAY_FED;
+		worker->has_news = true;
 	} else if (tag != &stop_tag) {
-		relay = (struct relay *)((uintptr_t)tag - is_near);
-		relay_note(relay, is_near, event->events);
-		make_ready(worker, relay);
+		relay_note(tag, event->events);
+		make_ready(worker, tag);
 	}
 }
 
-/* Those that the backend has worked for: what it wrote is sent without another turn. */
-static unsigned pump_answers(struct worker *worker, struct relay *const *touched, size_t count)
-{
-	unsigned all = 0;
-
-	for (size_t i = 0; i < count; i++) {
-		unsigned moved = 0;
-
-		relay_expect(touched[i]);
-		pump(worker, touched[i], &moved);
-		/* A long answer: it has room now for more of it. */
-		if (moved & RELAY_DRAINED)
-			make_ready(worker, touched[i]);
-		all |= moved;
-	}
-	return all;
-}
-
-static bool backend_is_busy(const struct worker *worker)
-{
-	return worker->settings->backend.busy(worker->backend) > 0;
-}
-
-/* One turn: wait, pump, let the backend work, send what it wrote. */
+/* One turn: wait, pump, let the backend work, pump what it has done with. */
 static void turn(struct worker *worker, int longest_ms)
 {
 	const struct tls_backend *backend = &worker->settings->backend;
 	struct epoll_event events[EVENTS];
-	struct relay *touched[EVENTS];
-	size_t touched_count = 0;
-	int timeout = wait_ms(worker, longest_ms);
-	int count = epoll_wait(worker->epoll, events, EVENTS, timeout);
-	unsigned moved;
+	int count = epoll_wait(worker->epoll, events, EVENTS, wait_ms(worker, longest_ms));
 
 	worker->host.now_ms = clock_now_ms();
 	atomic_store(&worker->turned_ms, worker->host.now_ms);
 	for (int i = 0; i < count; i++)
 		note_event(worker, &events[i]);
-	for (struct relay *relay = worker->ready; relay && touched_count < EVENTS;
-	     relay = relay_links(relay)->next_ready)
-		touched[touched_count++] = relay;
-	moved = worker->moved | pump_ready(worker);
-	worker->moved = 0;
-	if (moved & RELAY_FED || (moved & RELAY_DRAINED && backend_is_busy(worker)) ||
-	    backend->timeout_ms(worker->backend) == 0) {
+	pump_ready(worker);
+	if (worker->has_news || backend->timeout_ms(worker->backend) == 0) {
+		worker->has_news = false;
 		backend->run(worker->backend);
-		worker->moved = pump_answers(worker, touched, touched_count);
-		if (!backend_is_busy(worker))
-			worker->moved &= ~(unsigned)RELAY_DRAINED;
+		pump_ready(worker);
 	}
 	check_deadlines(worker);
 	free_dead(worker);
@@ -389,16 +347,11 @@ static bool may_end(struct relay *relay, bool is_busy)
 /* One round of draining: end what owes nothing. */
 static void end_idle(struct worker *worker)
 {
-	bool is_busy = backend_is_busy(worker);
+	bool is_busy = worker->settings->backend.busy(worker->backend) > 0;
 	struct relay *next;
 
 	for (struct relay *relay = worker->relays; relay; relay = next) {
-
 		next = relay_links(relay)->next;
-		if (!is_busy) {
-			relay_expect(relay);
-			pump(worker, relay, &worker->moved);
-		}
 		if (may_end(relay, is_busy)) {
 			relay_say_goodbye(relay);
 			bury(worker, relay);
@@ -500,8 +453,8 @@ struct worker *worker_new_take(const struct tls_settings *settings, unsigned ind
 		                            .stall_ms = settings->stall_ms,
 		                            .idle_ms = settings->idle_ms,
 		                            .attach = host_attach,
-		                            .watch = host_watch,
-		                            .watch_room = host_watch_room,
+		                            .ready = host_ready,
+		                            .again = host_again,
 		                            .failed = host_failed,
 		                            .ctx = worker };
 	if (open_parts(worker, index, err)) {

@@ -1,5 +1,5 @@
 /*
- * For the server's tests: a backend behind the socket pairs, a server of one
+ * For the server's tests: a backend on the streams, a server of one
  * setup, and a blocking TLS client. The backend echoes; "B<n>\n" at a
  * connection's start asks for n bytes instead, as a large answer. A single
  * "Q" is a request that is not whole yet: nothing comes back.
@@ -22,7 +22,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -38,7 +37,7 @@ enum { DEADLINE_MS = 30000, MIB = 1024 * 1024, ENDS = 256 };
 /* ---- backend ---- */
 
 struct end {
-	int fd; /* -1: free */
+	struct tls_stream *stream; /* NULL: free */
 	bool has_started;
 	bool is_done;
 	size_t owed; /* of a large answer */
@@ -47,7 +46,6 @@ struct end {
 };
 
 struct instance {
-	int epoll;
 	struct end ends[ENDS];
 };
 
@@ -56,15 +54,10 @@ static char filler[65536];
 
 static void *backend_open(void *ctx, unsigned index, struct err *err)
 {
-	struct instance *instance = calloc(1, sizeof(*instance));
-
 	(void)ctx;
 	(void)index;
 	(void)err;
-	instance->epoll = epoll_create1(EPOLL_CLOEXEC);
-	for (size_t i = 0; i < ENDS; i++)
-		instance->ends[i].fd = -1;
-	return instance;
+	return calloc(1, sizeof(struct instance));
 }
 
 static int backend_fd(void *ctx)
@@ -73,31 +66,35 @@ static int backend_fd(void *ctx)
 	return -1;
 }
 
-static int backend_add(void *ctx, int fd)
+static void *backend_add(void *ctx, struct tls_stream *stream)
 {
 	struct instance *instance = ctx;
 
 	for (size_t i = 0; i < ENDS; i++) {
 		struct end *end = &instance->ends[i];
-		struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLET };
 
-		if (end->fd >= 0)
+		if (end->stream)
 			continue;
-		end->fd = fd;
+		end->stream = stream;
 		end->has_started = end->is_done = false;
 		end->owed = end->held = 0;
 		atomic_fetch_add(&added, 1);
-		return epoll_ctl(instance->epoll, EPOLL_CTL_ADD, fd, &event);
+		return end;
 	}
-	(void)close(fd);
-	return -1;
+	return NULL;
 }
 
 static void end_close(struct end *end)
 {
-	(void)close(end->fd);
-	end->fd = -1;
+	end->stream = NULL;
 	atomic_fetch_add(&closed, 1);
+}
+
+static void backend_ready(void *ctx, void *name, unsigned what)
+{
+	(void)ctx;
+	if (what & TLS_GONE)
+		end_close(name);
 }
 
 /* Write what is due; whether all of it went. */
@@ -105,7 +102,8 @@ static bool end_write(struct end *end)
 {
 	while (end->owed || end->held) {
 		size_t size = end->held ? end->held : end->owed < 65536 ? end->owed : 65536;
-		ssize_t n = send(end->fd, end->held ? end->bytes : filler, size, MSG_NOSIGNAL);
+		struct iovec part = { end->held ? end->bytes : filler, size };
+		ssize_t n = tls_stream_write(end->stream, &part, 1);
 
 		if (n < 0 && errno == EAGAIN)
 			return false;
@@ -125,15 +123,17 @@ static bool end_write(struct end *end)
 
 static void end_run(struct end *end)
 {
-	while (end->fd >= 0) {
+	while (end->stream) {
 		ssize_t n;
 
 		if (!end_write(end))
 			return;
-		n = end->is_done ? 0 : recv(end->fd, end->bytes, sizeof(end->bytes) - 1, 0);
+		n = end->is_done ? 0
+		                 : tls_stream_read(end->stream, end->bytes, sizeof(end->bytes) - 1);
 		if (n < 0 && errno == EAGAIN)
 			return;
 		if (n <= 0) {
+			tls_stream_close(end->stream);
 			end_close(end);
 			return;
 		}
@@ -150,10 +150,7 @@ static void end_run(struct end *end)
 static void backend_run(void *ctx)
 {
 	struct instance *instance = ctx;
-	struct epoll_event events[64];
 
-	while (epoll_wait(instance->epoll, events, 64, 0) == 64)
-		;
 	for (size_t i = 0; i < ENDS; i++)
 		end_run(&instance->ends[i]);
 }
@@ -170,20 +167,14 @@ static unsigned backend_busy(void *ctx)
 	unsigned busy = 0;
 
 	for (size_t i = 0; i < ENDS; i++)
-		busy += instance->ends[i].fd >= 0 &&
+		busy += instance->ends[i].stream &&
 		        (instance->ends[i].owed > 0 || instance->ends[i].held > 0);
 	return busy;
 }
 
 static void backend_close(void *ctx)
 {
-	struct instance *instance = ctx;
-
-	for (size_t i = 0; i < ENDS; i++)
-		if (instance->ends[i].fd >= 0)
-			end_close(&instance->ends[i]);
-	(void)close(instance->epoll);
-	free(instance);
+	free(ctx);
 }
 
 /* ---- observer ---- */
@@ -240,8 +231,8 @@ static struct tls_settings defaults(void)
 		.head_ms = DEADLINE_MS,
 		.stall_ms = DEADLINE_MS,
 		.idle_ms = DEADLINE_MS,
-		.backend = { backend_open, backend_fd, backend_add, backend_run, backend_timeout,
-		             backend_busy, backend_close, NULL },
+		.backend = { backend_open, backend_fd, backend_add, backend_ready, backend_run,
+		             backend_timeout, backend_busy, backend_close, NULL },
 		.observer = { on_failed, on_refused, NULL },
 	};
 }
@@ -309,7 +300,7 @@ static int after(void **state)
 		stop(0);
 	if (count_fds() == fds_before && atomic_load(&added) == atomic_load(&closed))
 		return 0;
-	(void)fprintf(stderr, "descriptors: %d before, %d after; pairs: %d made, %d closed\n",
+	(void)fprintf(stderr, "descriptors: %d before, %d after; streams: %d made, %d closed\n",
 	              fds_before, count_fds(), atomic_load(&added), atomic_load(&closed));
 	return -1;
 }
