@@ -414,16 +414,15 @@ static int backend_fd(void *ctx)
 	return ((struct instance *)ctx)->epoll_fd;
 }
 
-static void *backend_add(void *ctx, struct tls_stream *stream)
+static void *backend_add(void *ctx, struct tls_stream *stream, const struct sockaddr_storage *peer)
 {
 	struct instance *instance = ctx;
-	/* An AF_UNIX peer keeps libmicrohttpd from setting TCP options at each answer. */
-	struct sockaddr peer = { .sa_family = AF_UNIX };
 	int fd;
 
 	sockets_use(instance->sockets);
 	fd = sockets_add(instance->sockets, stream);
-	if (fd < 0 || MHD_add_connection(instance->daemon, fd, &peer, sizeof(peer)) != MHD_YES)
+	if (fd < 0 || MHD_add_connection(instance->daemon, fd, (const struct sockaddr *)peer,
+	                                 sizeof(*peer)) != MHD_YES)
 		return NULL;
 	return sockets_name(fd);
 }

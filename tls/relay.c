@@ -304,7 +304,7 @@ static enum relay_state open_stream(struct relay *relay)
 	relay->is_open = true;
 	relay->active_ms = host->now_ms;
 	relay->head_ms = host->now_ms;
-	relay->name = host->attach(host->ctx, &relay->stream);
+	relay->name = host->attach(host->ctx, &relay->stream, &relay->peer);
 	return relay->name ? RELAY_MORE : RELAY_ENDED;
 }
 

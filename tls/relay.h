@@ -29,7 +29,7 @@ struct relay_host {
 	int stall_ms;
 	int idle_ms;
 	/* Take the stream of a connection that is open (as tls_backend.add). */
-	void *(*attach)(void *ctx, struct tls_stream *stream);
+	void *(*attach)(void *ctx, struct tls_stream *stream, const struct sockaddr_storage *peer);
 	/* As tls_backend.ready. */
 	void (*ready)(void *ctx, void *name, unsigned what);
 	/* Pump this relay soon, although there is no edge. */

@@ -61,8 +61,12 @@ struct tls_backend {
 	 * for an instance; -1 when there is never any.
 	 */
 	int (*fd)(void *instance);
-	/* Take a connection, writable at first. Its name for ready(), or NULL to refuse it. */
-	void *(*add)(void *instance, struct tls_stream *stream);
+	/*
+	 * Take a connection, writable at first. Its name for ready(), or NULL to
+	 * refuse it. peer, the client's address, is borrowed for the call.
+	 */
+	void *(*add)(void *instance, struct tls_stream *stream,
+	             const struct sockaddr_storage *peer);
 	/*
 	 * Note what may be tried now, once for each change. After TLS_GONE (the
 	 * client went, or was too slow) the stream is no more.

@@ -124,12 +124,12 @@ static void give_memory_back(struct worker *worker)
 	worker->freed_before = worker->freed;
 }
 
-static void *host_attach(void *ctx, struct tls_stream *stream)
+static void *host_attach(void *ctx, struct tls_stream *stream, const struct sockaddr_storage *peer)
 {
 	struct worker *worker = ctx;
 
 	worker->has_news = true;
-	return worker->settings->backend.add(worker->backend, stream);
+	return worker->settings->backend.add(worker->backend, stream, peer);
 }
 
 static void host_ready(void *ctx, void *name, unsigned what)

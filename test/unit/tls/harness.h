@@ -66,10 +66,11 @@ static int backend_fd(void *ctx)
 	return -1;
 }
 
-static void *backend_add(void *ctx, struct tls_stream *stream)
+static void *backend_add(void *ctx, struct tls_stream *stream, const struct sockaddr_storage *peer)
 {
 	struct instance *instance = ctx;
 
+	(void)peer;
 	for (size_t i = 0; i < ENDS; i++) {
 		struct end *end = &instance->ends[i];
 
