@@ -3,7 +3,9 @@
 #   make [all]            build $(O)/specman
 #   make demo [KEEP=1]    the whole job against a real registry on loopback
 #   make check            every test; `unit` and `integration` are its halves
-#   make bench            how fast a poll is, how much memory a large release takes (7 GiB of disk)
+#   make bench            how fast a poll is, how much memory a large release takes (7 GiB of disk),
+#                         how fast files are served beside nginx, Caddy and Go
+#   make abuse            scanners, slow clients, thousands of connections
 #   make analyze          clang-tidy, cppcheck, shellcheck
 #   make format           lay out the source with clang-format
 #   SANITIZE=address,undefined or SANITIZE=thread: a build of its own, for every target
@@ -94,10 +96,17 @@ unit: $(UNIT_BIN)
 integration: all
 	@python3 test/run.py $(O) --integration-only
 
-bench: deps
+bench:
+	@test/deps.sh bench
 	@$(MAKE) --no-print-directory all
 	@python3 -B test/bench/poll.py $(O)/specman
 	@python3 -B test/bench/memory.py $(O)/specman
+	@python3 -B test/bench/serve.py $(O)/specman
+
+abuse:
+	@test/deps.sh abuse
+	@$(MAKE) --no-print-directory all
+	@python3 -B test/abuse/tls_abuse.py $(O)/specman
 
 analyze:
 	@test/deps.sh analyze
@@ -116,6 +125,6 @@ clean:
 	rm -rf build build-*
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -9
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -11
 
-.PHONY: all deps demo check check-run unit integration bench analyze format format-check install clean help
+.PHONY: all deps demo check check-run unit integration bench abuse analyze format format-check install clean help

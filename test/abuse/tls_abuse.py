@@ -29,18 +29,9 @@ PER_ADDRESS = 500
 SMALL = tree.binary("small", 4096)
 LARGE = tree.binary("large", 32 << 20)
 GET = b"GET /small.bin HTTP/1.1\r\nHost: localhost\r\n\r\n"
-# What testssl.sh finds wrong with any server on loopback, or says of the
-# certificate's CA, which it does not know.
-ABOUT_TRUST = {"cert_chain_of_trust", "cert_trust", "cert_revocation",
-               "cert_crlDistributionPoints", "cert_ocspURL", "DNS_CAArecord",
-               "OCSP_stapling", "ocsp_stapling", "certificate_transparency",
-               "cert_caIssuers", "engine_problem", "old_fart", "scanTime",
-               "cert_notAfter", "cert_expirationStatus",
-               # the rating's step that needs a chain it trusts
-               "overall_grade", "grade_cap_reason_1", "final_score",
-               "cert_extlifeSpan", "cert_validityPeriod",
-               # of the contents of pages, which are files
-               "HSTS", "security_headers", "HTTP_status_code"}
+# What testssl.sh finds and is no fault of TLS: of its own OpenSSL, of a CA that
+# publishes no revocations, and of a header that is for browsers.
+NO_FAULT = {"engine_problem", "cert_revocation", "HSTS"}
 
 
 def half_close(sock):
@@ -107,8 +98,8 @@ class Scanners(Abuse):
         daemon, _ = self.served()
         report = os.path.join(self.folder(), "report.json")
         proc.run(["testssl", "--quiet", "--color", "0", "--warnings", "batch",
-                  "--nodns", "none", "--phone-out", "false", "--ip", "one",
-                  "--jsonfile", report,
+                  "--nodns", "none", "--ip", "127.0.0.1", "--add-ca",
+                  daemon.ca(), "--jsonfile", report,
                   "localhost:%d" % daemon.address()[1]], 900, check=False)
         with open(report, encoding="utf-8") as file:
             findings = json.load(file)
@@ -119,7 +110,7 @@ class Scanners(Abuse):
                      "SWEET32", "FREAK", "DROWN", "LOGJAM", "BEAST",
                      "LUCKY13", "RC4"):
             self.assertEqual(ids[name]["severity"], "OK", ids[name])
-        bad = [f for f in findings if f["id"].split(" ")[0] not in ABOUT_TRUST
+        bad = [f for f in findings if f["id"].split(" ")[0] not in NO_FAULT
                and f["severity"] not in ("OK", "INFO")]
         self.assertEqual(bad, [])
 
@@ -157,7 +148,8 @@ class Slow(Abuse):
         self.assertIn(b"Exit status", done.stdout)
         self.assertEqual(failed, [])
         self.assertGreater(len(times), 50)
-        self.assertLess(max(times), 2)
+        self.assertLess(statistics.median(times), 0.5)
+        self.assertLess(max(times), 10)
         self.check_rest(daemon, client, descriptors, kib)
 
     def test_slow_headers(self):
