@@ -57,7 +57,6 @@ struct relay *relay_new_take(const struct relay_host *host, SSL_CTX *context, in
 	CLEANUP(cleanup_fd) int tcp = fd;
 	struct relay *relay = calloc(1, sizeof(*relay));
 	BIO *bio = NULL;
-	int on = 1;
 
 	if (!relay) {
 		(void)err_set_sys(err, ENOMEM, "connection");
@@ -76,8 +75,6 @@ struct relay *relay_new_take(const struct relay_host *host, SSL_CTX *context, in
 	}
 	SSL_set_bio(relay->ssl, bio, bio);
 	SSL_set_accept_state(relay->ssl);
-	/* Answers leave in whole writes; Nagle's wait would only delay their tails. */
-	(void)setsockopt(tcp, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	relay->wire.fd = steal_fd(&tcp);
 	relay->peer = *peer;
 	relay->since_ms = host->now_ms;

@@ -1,5 +1,7 @@
 /* The server: certificate, sockets, workers; see tls.h. */
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -36,6 +38,7 @@ static int *open_listeners(struct tls_server *server, struct err *err)
 	size_t count = server->settings.listen_count;
 	int *fds = malloc(count * sizeof(*fds));
 	size_t opened = 0;
+	int on = 1;
 
 	if (!fds) {
 		(void)err_set_sys(err, ENOMEM, "sockets");
@@ -45,6 +48,11 @@ static int *open_listeners(struct tls_server *server, struct err *err)
 		fds[opened] = listen_open(&server->bound[opened], true, err);
 		if (fds[opened] < 0)
 			break;
+		/*
+		 * Answers leave in whole writes; Nagle's wait would only delay their
+		 * tails. Connections have it of the listener.
+		 */
+		(void)setsockopt(fds[opened], IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	}
 	if (opened == count)
 		return fds;
