@@ -371,7 +371,9 @@ enum relay_state relay_pump(struct relay *relay)
 {
 	enum relay_state state = RELAY_MORE;
 
-	ERR_clear_error(); /* for SSL_get_error; nothing but failures fills it */
+	/* SSL_get_error looks into the queue; what fills it are failures alone. */
+	if (ERR_peek_error())
+		ERR_clear_error();
 	if (!relay->is_open && !relay->lingers)
 		state = shake_hands(relay);
 	if (relay->is_open && !relay->lingers && state == RELAY_MORE)
