@@ -3,10 +3,11 @@
 #   make [all]            build $(O)/specman
 #   make demo [KEEP=1]    the whole job against a real registry on loopback
 #   make check            every test; `unit` and `integration` are its halves
-#   make bench            how fast a poll is, how much memory a large release takes (7 GiB of disk)
+#   make bench            how fast a poll is, how much memory a large release takes (7 GiB of disk),
+#                         how fast files are served beside nginx, Caddy and Go
 #   make bench-store      how fast an archive is unpacked, what releases take (12 GiB of disk)
 #   make soak             the largest samples of tests, in full size
-#   make abuse            100,000 random and broken requests
+#   make abuse            100,000 random requests, scanners, slow clients, thousands of connections
 #   make fuzz             each harness for FUZZ_SECONDS (60)
 #   make analyze          clang-tidy, cppcheck, shellcheck
 #   make format           lay out the source with clang-format
@@ -32,7 +33,7 @@ LIBS_base    := -lcrypto
 LIBS_oci     := -lcurl -ljansson -lssl -lcrypto
 LIBS_storage := -larchive -lz -lcrypto
 LIBS_tls     := -lssl -lcrypto
-LIBS_daemon  := -lmicrohttpd -lcrypt $(LIBS_oci) $(LIBS_storage) $(LIBS_tls)
+LIBS_daemon  := $(O)/libmicrohttpd.a -lgnutls -lcrypt $(LIBS_oci) $(LIBS_storage) $(LIBS_tls)
 
 sources  = $(wildcard $(1)/*.c)
 objects  = $(patsubst %.c,$(O)/%.o,$(1))
@@ -48,9 +49,16 @@ UNIT_BIN := $(patsubst %.c,$(O)/%,$(UNIT))
 
 all: $(O)/specman
 
-$(O)/specman: $(call objects,$(MODULES) daemon/main.c)
+# libmicrohttpd with the calls that it makes on connections led to daemon/mhd_socket.c.
+MHD_CALLS := recv send sendmsg setsockopt fcntl shutdown close epoll_ctl epoll_wait
+
+$(O)/libmicrohttpd.a: $(shell $(CC) -print-file-name=libmicrohttpd.a) Makefile
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_daemon)
+	objcopy $(foreach call,$(MHD_CALLS),--redefine-sym $(call)=mhd_$(call)) $< $@
+
+$(O)/specman: $(call objects,$(MODULES) daemon/main.c) $(O)/libmicrohttpd.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(LIBS_daemon)
 
 $(O)/%.o: %.c
 	@mkdir -p $(@D)
@@ -60,13 +68,14 @@ $(O)/%.o: %.c
 define unit_rule
 $(O)/test/unit/$(1)/%_test: $(O)/test/unit/$(1)/%_test.o $(call objects,$(2))
 	@mkdir -p $$(@D)
-	$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(LIBS_$(1)) -lcmocka
+	$$(CC) $$(ALL_LDFLAGS) -o $$@ $$(filter %.o,$$^) $$(LIBS_$(1)) -lcmocka
 endef
 $(eval $(call unit_rule,base,$(BASE)))
 $(eval $(call unit_rule,oci,$(OCI) $(BASE)))
 $(eval $(call unit_rule,storage,$(STORAGE) $(BASE)))
 $(eval $(call unit_rule,tls,$(TLS) $(BASE)))
 $(eval $(call unit_rule,daemon,$(MODULES)))
+$(patsubst %,$(O)/%,$(patsubst %.c,%,$(wildcard test/unit/daemon/*_test.c))): $(O)/libmicrohttpd.a
 
 # The layer goes under any program, so it is built without sanitizers.
 FAULT    := $(O)/test/fault/layer.so $(O)/test/fault/served
@@ -116,10 +125,12 @@ unit: $(UNIT_BIN) $(REPLAY)
 integration: all $(FAULT)
 	@python3 test/run.py $(O) --integration-only
 
-bench: deps
+bench:
+	@test/deps.sh bench
 	@$(MAKE) --no-print-directory all
 	@python3 -B test/bench/poll.py $(O)/specman
 	@python3 -B test/bench/memory.py $(O)/specman
+	@python3 -B test/bench/serve.py $(O)/specman
 
 bench-store: deps
 	@$(MAKE) --no-print-directory all
@@ -130,9 +141,11 @@ soak: deps
 	@UNPACK_MANY_FILES=1000000 python3 test/run.py $(O) unpack_test.py:large
 
 # Longer than `make check` has time for.
-abuse: deps
+abuse:
+	@test/deps.sh abuse
 	@$(MAKE) --no-print-directory all
 	@python3 -B test/fuzz/requests.py $(O)/specman --count 100000
+	@python3 -B test/abuse/tls_abuse.py $(O)/specman
 
 fuzz:
 	@test/deps.sh analyze
@@ -156,7 +169,7 @@ clean:
 	rm -rf build build-*
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -13
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -14
 
 .PHONY: all deps demo check check-run unit integration bench bench-store soak abuse fuzz analyze format \
 	format-check install clean help

@@ -91,6 +91,14 @@ static const struct flag flags[] = {
 	  "who may ask where files are served: bcrypt or SHA-crypt hashes" },
 	{ "no-listing", SWITCH, AT(no_listing), "", "false", "don't list folders (403)" },
 	{ "access-log", SWITCH, AT(access_log), "", "false", "a line in the log for each request" },
+	{ "tls-client-ca", TEXT, AT(tls_client_ca), "FILE", NULL,
+	  "CAs (PEM) of client certificates; else clients show none" },
+	{ "tls-client-auth", TEXT, AT(tls_client_auth), "MODE", "require",
+	  "require: no connection without one; request: a good one or none" },
+	{ "max-connections", COUNT, AT(max_connections), "N", "4096",
+	  "turn further connections away" },
+	{ "max-connections-per-address", COUNT, AT(max_per_address), "N", "512",
+	  "the same for one address; an IPv6 /64 counts as one" },
 	{ "log-level", LEVEL, AT(log_level), "LEVEL", "info", "debug, info, warning or error" },
 };
 
@@ -103,10 +111,11 @@ static const struct bounds {
 	size_t offset;
 	int least, most;
 } bounds[] = {
-	{ AT(workers), 1, 256 },        { AT(registry_retries), 0, 20 },
-	{ AT(max_releases), 1, 10000 }, { AT(max_entries), 1, 10000000 },
-	{ AT(max_ratio), 1, 1000000 },  { AT(max_path_length), 1, 4096 },
-	{ AT(max_depth), 1, 256 },
+	{ AT(workers), 1, 256 },           { AT(registry_retries), 0, 20 },
+	{ AT(max_releases), 1, 10000 },    { AT(max_entries), 1, 10000000 },
+	{ AT(max_ratio), 1, 1000000 },     { AT(max_path_length), 1, 4096 },
+	{ AT(max_depth), 1, 256 },         { AT(max_connections), 1, 65536 },
+	{ AT(max_per_address), 1, 65536 },
 };
 
 /* ---- values ---- */
@@ -404,6 +413,11 @@ static int check_together(struct config *config, struct err *err)
 			return -1;
 	if (!config->tls_cert != !config->tls_key)
 		return err_set(err, ERR_CONFIG, "--tls-cert and --tls-key belong together");
+	if (strcmp(config->tls_client_auth, "require") != 0 &&
+	    strcmp(config->tls_client_auth, "request") != 0)
+		return err_set(err, ERR_CONFIG,
+		               "--tls-client-auth is \"%.80s\", and may be require or request",
+		               config->tls_client_auth);
 	if (!config->registry_cert != !config->registry_key)
 		return err_set(err, ERR_CONFIG,
 		               "--registry-cert and --registry-key belong together");

@@ -68,6 +68,10 @@ struct config {
 	const char *htpasswd;
 	bool no_listing;
 	bool access_log;
+	const char *tls_client_ca;
+	const char *tls_client_auth; /* "require" or "request" */
+	int64_t max_connections;
+	int64_t max_per_address;
 	enum log_level log_level;
 	struct {
 		enum config_source source;

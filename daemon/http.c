@@ -14,31 +14,21 @@
 #include "accept.h"
 #include "access_log.h"
 #include "http_request.h"
+#include "mhd_socket.h"
 
 enum {
 	CONNECTION_MEMORY = 32 * 1024, /* libmicrohttpd clears it after each answer */
-	HEAD_SECONDS = 10,  /* without a byte, until a connection's first request is read */
-	IDLE_SECONDS = 120, /* without a byte, from then on */
 	LOADS_MAX = 64,
 };
 
 static const char allowed_methods[] = "GET, HEAD, OPTIONS";
-
-/*
- * What libmicrohttpd is told of the client's address: it keeps a copy with the
- * connection. As AF_UNIX, so that it sets no TCP options at each answer.
- */
-struct peer {
-	sa_family_t family;
-	struct sockaddr_storage address;
-};
 
 const struct sockaddr_storage *http_peer(const struct request *request)
 {
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 
-	return &((const struct peer *)(const void *)info->client_addr)->address;
+	return (const struct sockaddr_storage *)(const void *)info->client_addr;
 }
 
 int64_t http_now_us(void)
@@ -217,9 +207,6 @@ static enum MHD_Result meet(struct request *request, const char *method, const c
 	request->instance->busy++;
 	request->method = method;
 	request->is_head = !strcmp(method, MHD_HTTP_METHOD_HEAD);
-	if (MHD_set_connection_option(request->connection, MHD_CONNECTION_OPTION_TIMEOUT,
-	                              (unsigned)IDLE_SECONDS) != MHD_YES)
-		return MHD_NO;
 	verdict = read_head(request, target, version);
 	if (verdict != HEAD_FINE)
 		return refuse_head(request, verdict);
@@ -278,8 +265,11 @@ static size_t leave_escaped(void *ctx, struct MHD_Connection *connection, char *
 
 static void instance_free(struct instance *instance)
 {
+	sockets_use(instance->sockets);
 	if (instance->daemon)
 		MHD_stop_daemon(instance->daemon);
+	sockets_use(NULL);
+	sockets_free(instance->sockets);
 	cleanup_fd(&instance->epoll);
 	cleanup_fd(&instance->wake);
 	free(instance);
@@ -310,15 +300,19 @@ static void *backend_open(void *ctx, unsigned index, struct err *err)
 		(void)err_set_sys(err, errno, "HTTP worker %u", index);
 		return NULL;
 	}
+	instance->sockets = sockets_new(err);
+	if (!instance->sockets)
+		return NULL;
+	sockets_use(instance->sockets);
 	/* Lenient, for what it refuses it answers badly or not at all: head_read refuses more. */
 	instance->daemon = MHD_start_daemon(
 		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
 		handle, instance, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-		MHD_OPTION_CONNECTION_LIMIT, (unsigned)65536, MHD_OPTION_CONNECTION_TIMEOUT,
-		(unsigned)HEAD_SECONDS, MHD_OPTION_STRICT_FOR_CLIENT, 0,
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned)65536, MHD_OPTION_STRICT_FOR_CLIENT, 0,
 		MHD_OPTION_URI_LOG_CALLBACK, begin_request, instance, MHD_OPTION_NOTIFY_COMPLETED,
 		completed, instance, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
 		MHD_OPTION_END);
+	sockets_use(NULL);
 	info = instance->daemon ? MHD_get_daemon_info(instance->daemon, MHD_DAEMON_INFO_EPOLL_FD)
 	                        : NULL;
 	if (!info || watch(instance, info->epoll_fd)) {
@@ -333,15 +327,22 @@ static int backend_fd(void *ctx)
 	return ((struct instance *)ctx)->epoll;
 }
 
-static int backend_add(void *ctx, int fd, const struct sockaddr_storage *address)
+static void *backend_add(void *ctx, struct tls_stream *stream, const struct sockaddr_storage *peer)
 {
 	struct instance *instance = ctx;
-	struct peer peer = { .family = AF_UNIX, .address = *address };
+	int fd;
 
-	return MHD_add_connection(instance->daemon, fd, (struct sockaddr *)(void *)&peer,
-	                          sizeof(peer)) == MHD_YES
-	               ? 0
-	               : -1;
+	sockets_use(instance->sockets);
+	fd = sockets_add(instance->sockets, stream);
+	if (fd < 0 || MHD_add_connection(instance->daemon, fd, (const struct sockaddr *)peer,
+	                                 sizeof(*peer)) != MHD_YES)
+		return NULL;
+	return sockets_name(fd);
+}
+
+static void backend_ready(void *ctx, void *name, unsigned what)
+{
+	sockets_ready(((struct instance *)ctx)->sockets, name, what);
 }
 
 static void backend_run(void *ctx)
@@ -352,6 +353,7 @@ static void backend_run(void *ctx)
 	if (atomic_exchange(&instance->is_woken, false) &&
 	    read(instance->wake, &count, sizeof(count)) < 0)
 		atomic_store(&instance->is_woken, true); /* its byte is still to come */
+	sockets_use(instance->sockets);
 	(void)MHD_run(instance->daemon);
 }
 
@@ -384,6 +386,7 @@ static void backend_close(void *ctx)
 
 	/* The workers have ended, all of them. */
 	end_helpers(instance->http);
+	sockets_use(instance->sockets);
 	(void)MHD_run(instance->daemon);
 	instance_free(instance);
 }
@@ -420,6 +423,7 @@ struct tls_backend http_backend(struct http *http)
 		.open = backend_open,
 		.fd = backend_fd,
 		.add = backend_add,
+		.ready = backend_ready,
 		.run = backend_run,
 		.timeout_ms = backend_timeout_ms,
 		.busy = backend_busy,

@@ -31,8 +31,9 @@ struct http {
 struct instance {
 	struct http *http;
 	struct MHD_Daemon *daemon;
-	int epoll; /* readable when libmicrohttpd has work, or `wake` is */
-	int wake;  /* an eventfd: a request goes on */
+	struct sockets *sockets; /* of its connections, for the daemon */
+	int epoll;               /* readable when libmicrohttpd has work, or `wake` is */
+	int wake;                /* an eventfd: a request goes on */
 	atomic_bool is_woken;
 	unsigned busy; /* requests between their first call and their completion */
 };

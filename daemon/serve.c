@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,7 +17,9 @@
 #include "base/cancel.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "certificate.h"
 #include "control.h"
+#include "descriptors.h"
 #include "http.h"
 #include "log.h"
 #include "poller.h"
@@ -29,11 +32,10 @@
 #include "tls/tls.h"
 
 enum {
-	MAX_CONNECTIONS = 4096,
-	MAX_PER_ADDRESS = 512,
 	HANDSHAKE_MS = 10 * 1000,
+	HEAD_MS = 10 * 1000,
 	STALL_MS = 60 * 1000,
-	IDLE_MS = 130 * 1000, /* just behind the HTTP server's own 120 s */
+	IDLE_MS = 120 * 1000,
 	GRACE_MS = 20 * 1000, /* within Kubernetes' 30 s */
 	LIVE_WITHIN_MS = 30 * 1000,
 };
@@ -45,6 +47,7 @@ struct service {
 	struct store *store;
 	struct http *http;
 	struct tls_server *server;
+	struct certificate_watch *certificate;
 	struct admin *admin;
 	struct sync *sync;
 	struct poller *poller;
@@ -134,9 +137,14 @@ static int start_server(struct service *service, struct err *err)
 		.listen = config->listen.at,
 		.listen_count = config->listen.count,
 		.workers = (unsigned)config->workers,
-		.max_connections = MAX_CONNECTIONS,
-		.max_per_address = MAX_PER_ADDRESS,
+		.client_ca_file = config->tls_client_ca,
+		.client_auth = !strcmp(config->tls_client_auth, "request")
+		                       ? TLS_CLIENT_AUTH_REQUEST
+		                       : TLS_CLIENT_AUTH_REQUIRE,
+		.max_connections = descriptors_fit((unsigned)config->max_connections),
+		.max_per_address = (unsigned)config->max_per_address,
 		.handshake_ms = HANDSHAKE_MS,
+		.head_ms = HEAD_MS,
 		.stall_ms = STALL_MS,
 		.idle_ms = IDLE_MS,
 		.observer = { on_handshake_failed, on_refused, service },
@@ -231,6 +239,9 @@ static int start(struct service *service, struct err *err)
 	service->poller = poller_start(service->config, service->sync, service->cancel, err);
 	if (!service->poller)
 		return -1;
+	service->certificate = certificate_watch_start(service->server, service->troubles, err);
+	if (!service->certificate)
+		return -1;
 	start_control(service);
 	service->scrubber = scrubber_start(service->config, service->store, service->troubles,
 	                                   service->cancel, err);
@@ -242,6 +253,7 @@ static void stop(struct service *service)
 	atomic_store(&service->stopping, true);
 	if (service->cancel)
 		cancel_raise(service->cancel);
+	certificate_watch_stop(service->certificate);
 	tls_server_stop(service->server, GRACE_MS);
 	control_stop(service->control);
 	poller_join(service->poller);
@@ -289,6 +301,8 @@ static void wait_for_stop(struct service *service, int signals)
 		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
 			return;
 		poller_trigger(service->poller);
+		if (info.ssi_signo == SIGHUP)
+			certificate_watch_trigger(service->certificate);
 	}
 }
 

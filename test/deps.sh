@@ -4,6 +4,8 @@
 #
 #   test/deps.sh            build and tests
 #   test/deps.sh analyze    the static analysers as well
+#   test/deps.sh bench      the servers and the client of the benches as well
+#   test/deps.sh abuse      the scanners and slow clients as well
 set -eu
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 
@@ -12,7 +14,7 @@ packages="gcc make pkg-config libc6-dev
 	libssl-dev libcrypt-dev zlib1g-dev libcmocka-dev
 	python3 docker-registry skopeo curl openssl apache2-utils
 	libarchive-tools ca-certificates git nginx-light tinyproxy-bin
-	golang-go nodejs wget chromium tidy"
+	golang-go nodejs wget chromium tidy sslscan"
 
 case "${1-}" in
 '') ;;
@@ -20,8 +22,14 @@ analyze)
 	packages="$packages clang clang-tidy clang-format cppcheck shellcheck
 		libclang-rt-14-dev valgrind"
 	;;
+bench)
+	packages="$packages wrk caddy golang-go"
+	;;
+abuse)
+	packages="$packages testssl.sh slowhttptest"
+	;;
 *)
-	echo "usage: ${0##*/} [analyze]" >&2
+	echo "usage: ${0##*/} [analyze|bench|abuse]" >&2
 	exit 2
 	;;
 esac

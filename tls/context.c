@@ -1,17 +1,32 @@
 /* Server contexts; see context.h. */
 #include "context.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <time.h>
 
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
+#include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/digest.h"
+#include "base/io.h"
+#include "tickets.h"
 #include "tls.h"
 
-/* RFC 9325: forward secrecy and AEAD alone. TLS 1.3's suites are all of that kind. */
-static const char ciphers[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
+/*
+ * RFC 9325: forward secrecy and AEAD alone. AES-128 goes first: its strength is
+ * enough and it is faster. A client that puts ChaCha20 first has no AES in
+ * hardware, and gets it (SSL_OP_PRIORITIZE_CHACHA).
+ */
+static const char ciphers[] = "ECDHE+AESGCM+AES128:ECDHE+AESGCM:ECDHE+CHACHA20";
+static const char suites[] = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"
+			     "TLS_CHACHA20_POLY1305_SHA256";
+static const char groups[] = "X25519:P-256:P-384";
+
+enum { CLIENT_CA_MAX_BYTES = 1024 * 1024 };
 
 const char *openssl_reason(char text[static REASON_SIZE])
 {
@@ -83,33 +98,120 @@ static int load(SSL_CTX *context, const char *cert_file, const char *key_file, s
 	return 0;
 }
 
-static void cleanup_context(SSL_CTX **context)
+DEFINE_CLEANUP(cleanup_context, SSL_CTX, SSL_CTX_free);
+
+/* ---- client certificates ---- */
+
+static void cleanup_bio(BIO **bio)
 {
-	SSL_CTX_free(*context);
+	BIO_free_all(*bio);
 }
 
-SSL_CTX *context_new(const char *cert_file, const char *key_file, struct err *err)
+/* Trust each certificate of a PEM text, and name it to clients. Returns how many there are, or -1.
+ */
+static int trust_all(SSL_CTX *context, const struct buf *pem)
+{
+	CLEANUP(cleanup_bio) BIO *bio = BIO_new_mem_buf(pem->data, (int)pem->size);
+	int count = 0;
+	X509 *cert;
+
+	while (bio && (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
+		int taken = X509_STORE_add_cert(SSL_CTX_get_cert_store(context), cert) == 1 &&
+		            SSL_CTX_add_client_CA(context, cert) == 1;
+
+		X509_free(cert);
+		if (!taken)
+			return -1;
+		count++;
+	}
+	/* The end is told as an error, too; anything else is one. */
+	if (bio && ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
+		return -1;
+	ERR_clear_error();
+	return count;
+}
+
+/* Sessions are bound to what the client had to show for them. */
+static int set_session_context(SSL_CTX *context, const struct buf *pem, bool must_authenticate,
+                               struct err *err)
+{
+	struct digest digest = { .bytes = { must_authenticate } };
+
+	if (pem->size && digest_of(DIGEST_SHA256, pem->data, pem->size, &digest, err))
+		return -1;
+	digest.bytes[0] ^= must_authenticate;
+	if (SSL_CTX_set_session_id_context(context, digest.bytes, 32) == 1)
+		return 0;
+	return err_set(err, ERR_IO, "OpenSSL takes no context for sessions");
+}
+
+static int set_client_auth(SSL_CTX *context, const struct context_settings *settings,
+                           struct err *err)
+{
+	CLEANUP(buf_release) struct buf pem = BUF_INIT(CLIENT_CA_MAX_BYTES);
+	char reason[REASON_SIZE];
+	int count;
+
+	if (!settings->client_ca_file)
+		return set_session_context(context, &pem, false, err);
+	if (io_read_file(AT_FDCWD, settings->client_ca_file, &pem, err)) {
+		err->kind = ERR_CONFIG;
+		(void)err_context(err, "client CA");
+		return err_cause(err, TLS_CAUSE_CLIENT_CA);
+	}
+	count = trust_all(context, &pem);
+	if (count <= 0) {
+		(void)err_set(err, ERR_CONFIG, "client CA %s can't be used: %s",
+		              settings->client_ca_file,
+		              count < 0 ? openssl_reason(reason) : "it has no certificate");
+		return err_cause(err, TLS_CAUSE_CLIENT_CA);
+	}
+	SSL_CTX_set_verify(
+		context,
+		SSL_VERIFY_PEER |
+			(settings->must_authenticate ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
+		NULL);
+	return set_session_context(context, &pem, settings->must_authenticate, err);
+}
+
+/* ---- the whole ---- */
+
+static int set_rules(SSL_CTX *context, struct err *err)
+{
+	char reason[REASON_SIZE];
+
+	if (SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1 ||
+	    SSL_CTX_set_cipher_list(context, ciphers) != 1 ||
+	    SSL_CTX_set_ciphersuites(context, suites) != 1 ||
+	    SSL_CTX_set1_groups_list(context, groups) != 1)
+		return err_set(err, ERR_IO, "OpenSSL can't serve TLS: %s", openssl_reason(reason));
+	/* A client that ends without close_notify is one that closes: HTTP has its own lengths. */
+	SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+	                                     SSL_OP_CIPHER_SERVER_PREFERENCE |
+	                                     SSL_OP_PRIORITIZE_CHACHA |
+	                                     SSL_OP_IGNORE_UNEXPECTED_EOF);
+	SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_read_ahead(context, 1); /* a record's head and body in one read */
+	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF); /* tickets only */
+	SSL_CTX_set_default_passwd_cb(context, no_password);
+	SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
+	return 0;
+}
+
+SSL_CTX *context_new(const struct context_settings *settings, struct err *err)
 {
 	CLEANUP(cleanup_context) SSL_CTX *context = SSL_CTX_new(TLS_server_method());
 	char reason[REASON_SIZE];
 
 	ERR_clear_error();
-	if (!context || SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1 ||
-	    SSL_CTX_set_cipher_list(context, ciphers) != 1) {
+	if (!context) {
 		(void)err_set(err, ERR_IO, "OpenSSL can't serve TLS: %s", openssl_reason(reason));
 		return NULL;
 	}
-	/* A client that ends without close_notify is one that closes: HTTP has its own lengths. */
-	SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-	                                     SSL_OP_CIPHER_SERVER_PREFERENCE |
-	                                     SSL_OP_IGNORE_UNEXPECTED_EOF);
-	SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE |
-	                                  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-	                                  SSL_MODE_RELEASE_BUFFERS);
-	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF); /* tickets only */
-	SSL_CTX_set_default_passwd_cb(context, no_password);
-	SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
-	if (load(context, cert_file, key_file, err))
+	if (set_rules(context, err) ||
+	    load(context, settings->cert_file, settings->key_file, err) ||
+	    set_client_auth(context, settings, err) ||
+	    (settings->tickets && tickets_use(settings->tickets, context, err)))
 		return NULL;
 	return STEAL(context);
 }
@@ -124,23 +226,32 @@ static int seconds_of(const ASN1_TIME *time, int64_t *out_seconds)
 	return 0;
 }
 
+int context_times(SSL_CTX *context, int64_t *out_not_before, int64_t *out_not_after)
+{
+	const X509 *cert = SSL_CTX_get0_certificate(context);
+
+	return seconds_of(X509_get0_notBefore(cert), out_not_before) ||
+	                       seconds_of(X509_get0_notAfter(cert), out_not_after)
+	               ? -1
+	               : 0;
+}
+
 int tls_certificate_read(const char *cert_file, const char *key_file, const char *name,
                          struct tls_certificate *out_certificate, struct err *err)
 {
-	CLEANUP(cleanup_context) SSL_CTX *context = context_new(cert_file, key_file, err);
+	const struct context_settings settings = { .cert_file = cert_file, .key_file = key_file };
+	CLEANUP(cleanup_context) SSL_CTX *context = context_new(&settings, err);
 	struct tls_certificate certificate;
-	X509 *cert;
 
 	if (!context)
 		return -1;
-	cert = SSL_CTX_get0_certificate(context);
-	if (seconds_of(X509_get0_notBefore(cert), &certificate.not_before) ||
-	    seconds_of(X509_get0_notAfter(cert), &certificate.not_after)) {
+	if (context_times(context, &certificate.not_before, &certificate.not_after)) {
 		(void)err_set(err, ERR_CONFIG, "certificate %s has no time that can be read",
 		              cert_file);
 		return err_cause(err, TLS_CAUSE_CERTIFICATE);
 	}
-	certificate.has_name = X509_check_host(cert, name, 0, 0, NULL) == 1;
+	certificate.has_name = X509_check_host(SSL_CTX_get0_certificate(context), name, 0, 0,
+	                                       NULL) == 1;
 	*out_certificate = certificate;
 	return 0;
 }

@@ -1,6 +1,6 @@
 /*
- * One connection; see relay.h. The worker's block is used for all reading; a
- * relay holds memory of its own only for what one side would not take yet.
+ * One connection; see relay.h. The worker's blocks are used for all writing; a
+ * relay holds memory of its own only for what the client would not take yet.
  */
 #include "relay.h"
 
@@ -19,64 +19,66 @@
 #include "context.h"
 
 enum {
-	LINGER_MS = 5000,                   /* for the client to take the tail and close */
-	PAIR_BUFFER = 1024 * 1024,          /* lets the backend write a large answer in few steps */
-	TURN_BYTES = 4 * RELAY_BLOCK_BYTES, /* a connection's share of one turn */
+	LINGER_MS = 5000,                     /* for the client to take the tail and close */
+	VANISHED_MS = 3000,                   /* without a sign of one that has bytes to confirm */
+	VANISHED_TRIES = 2,                   /* and has been sent them again */
+	LINGER_BYTES = 4 * RELAY_BLOCK_BYTES, /* of that, in one turn */
 };
 
-/* Bytes that one side did not take. */
-struct held {
-	unsigned char *bytes;
-	size_t size;
-	size_t done;
+struct tls_stream {
+	struct relay *relay;
 };
 
 struct relay {
 	struct relay_links links;
+	const struct relay_host *host;
+	struct tls_stream stream;
+	void *name; /* of the stream with the backend; NULL before and after */
 	SSL *ssl;
-	int tcp;
-	int near;          /* -1 before the handshake is done */
-	bool is_open;      /* the handshake is done */
+	struct wire wire;
+	bool is_open; /* the handshake is done */
+	bool is_broken;
 	bool client_ended; /* nothing more comes from the client */
+	bool end_is_told;  /* to the backend */
 	bool backend_ended;
-	bool lingers; /* all was sent; what comes is thrown away */
-	bool awaits;  /* the backend got bytes and has given none since */
-	struct held to_client;
-	struct held to_backend;
+	bool wants_room;   /* the backend has more to write */
+	bool lingers;      /* all was sent; what comes is thrown away */
+	bool awaits;       /* the backend got bytes and has given none since */
 	int64_t since_ms;  /* accepted, or lingering, since */
 	int64_t active_ms; /* last byte in any direction */
-	int unacked;       /* bytes in the kernel when last looked at */
+	int64_t head_ms; /* since when a request comes in that was not answered yet; 0: none does */
+	int unacked;     /* bytes in the kernel when last looked at */
 	struct sockaddr_storage peer;
 };
 
-enum step { STEP_MOVED, STEP_BLOCKED, STEP_BROKEN };
-
-struct relay *relay_new_take(SSL_CTX *context, int fd, const struct sockaddr_storage *peer,
-                             int64_t now_ms, struct err *err)
+struct relay *relay_new_take(const struct relay_host *host, SSL_CTX *context, int fd,
+                             const struct sockaddr_storage *peer, struct err *err)
 {
 	CLEANUP(cleanup_fd) int tcp = fd;
 	struct relay *relay = calloc(1, sizeof(*relay));
-	int on = 1;
+	BIO *bio = NULL;
 
 	if (!relay) {
 		(void)err_set_sys(err, ENOMEM, "connection");
 		return NULL;
 	}
-	relay->tcp = -1;
-	relay->near = -1;
+	relay->host = host;
+	relay->wire = (struct wire){ .fd = -1, .block = host->records };
+	relay->stream.relay = relay;
 	relay->ssl = SSL_new(context);
-	if (!relay->ssl || SSL_set_fd(relay->ssl, tcp) != 1) {
+	if (relay->ssl)
+		bio = wire_bio(&relay->wire, host->method);
+	if (!bio) {
 		(void)err_set_sys(err, ENOMEM, "TLS connection");
 		relay_free(relay);
 		return NULL;
 	}
-	/* Answers leave in whole writes; Nagle's wait would only delay their tails. */
-	(void)setsockopt(tcp, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	SSL_set_bio(relay->ssl, bio, bio);
 	SSL_set_accept_state(relay->ssl);
-	relay->tcp = steal_fd(&tcp);
+	relay->wire.fd = steal_fd(&tcp);
 	relay->peer = *peer;
-	relay->since_ms = now_ms;
-	relay->active_ms = now_ms;
+	relay->since_ms = host->now_ms;
+	relay->active_ms = host->now_ms;
 	return relay;
 }
 
@@ -85,10 +87,9 @@ void relay_free(struct relay *relay)
 	if (!relay)
 		return;
 	SSL_free(relay->ssl);
-	cleanup_fd(&relay->tcp);
-	cleanup_fd(&relay->near);
-	free(relay->to_client.bytes);
-	free(relay->to_backend.bytes);
+	wire_release(&relay->wire);
+	if (relay->name)
+		relay->host->ready(relay->host->ctx, relay->name, TLS_GONE);
 	free(relay);
 }
 
@@ -102,168 +103,175 @@ struct relay_links *relay_links(struct relay *relay)
 	return &relay->links;
 }
 
-static enum step hold(struct held *held, const unsigned char *bytes, size_t size)
+void relay_note(struct relay *relay, uint32_t events)
 {
-	held->bytes = malloc(size);
-	if (!held->bytes)
-		return STEP_BROKEN;
-	memcpy(held->bytes, bytes, size);
-	held->size = size;
-	held->done = 0;
-	return STEP_BLOCKED;
+	wire_note(&relay->wire, events);
 }
 
-static void drop(struct held *held)
+/* ---- the stream ---- */
+
+static bool is_readable(const struct relay *relay)
 {
-	free(held->bytes);
-	*held = (struct held){ .bytes = NULL };
+	if (relay->client_ended)
+		return !relay->end_is_told;
+	return !relay->wire.is_dry || SSL_has_pending(relay->ssl);
 }
 
-/* What SSL_get_error says of a call that did not move anything. */
-static enum step judge(struct relay *relay, int result, bool *ended)
+/* It can't go on: the worker is to see it. */
+static void break_off(struct relay *relay)
+{
+	relay->is_broken = true;
+	relay->host->again(relay->host->ctx, relay);
+}
+
+static void note_activity(struct relay *relay)
+{
+	relay->active_ms = relay->host->now_ms;
+	relay->links.quiet_turns = 0;
+}
+
+/* What a read that gave nothing means. */
+static void judge_read(struct relay *relay, int result)
 {
 	switch (SSL_get_error(relay->ssl, result)) {
 	case SSL_ERROR_WANT_READ:
 	case SSL_ERROR_WANT_WRITE:
-		return STEP_BLOCKED;
+		break;
 	case SSL_ERROR_ZERO_RETURN:
-		*ended = true;
-		return STEP_BLOCKED;
+		relay->client_ended = true;
+		break;
 	default:
-		return STEP_BROKEN;
+		break_off(relay);
 	}
 }
 
-/* Write to TLS until all is taken; *done counts. */
-static enum step write_client(struct relay *relay, const unsigned char *bytes, size_t size,
-                              size_t *done)
-{
-	while (*done < size) {
-		bool ended = false;
-		int n;
-
-		ERR_clear_error();
-		n = SSL_write(relay->ssl, bytes + *done, (int)(size - *done));
-		if (n <= 0) {
-			enum step step = judge(relay, n, &ended);
-
-			return ended ? STEP_BROKEN : step;
-		}
-		*done += (size_t)n;
-	}
-	return STEP_MOVED;
-}
-
-static enum step write_backend(struct relay *relay, const unsigned char *bytes, size_t size,
-                               size_t *done)
-{
-	while (*done < size) {
-		ssize_t n = send(relay->near, bytes + *done, size - *done, MSG_NOSIGNAL);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno == EAGAIN)
-			return STEP_BLOCKED;
-		/* The backend is done with this connection; its last answer is still to be read. */
-		if (n < 0)
-			n = (ssize_t)(size - *done);
-		*done += (size_t)n;
-	}
-	return STEP_MOVED;
-}
-
-typedef enum step writer(struct relay *relay, const unsigned char *bytes, size_t size,
-                         size_t *done);
-
-/* Try again to hand on what is held. */
-static enum step flush_held(struct relay *relay, struct held *held, writer *write_on)
-{
-	size_t before = held->done;
-	enum step step = write_on(relay, held->bytes, held->size, &held->done);
-
-	if (step == STEP_MOVED)
-		drop(held);
-	return step == STEP_BLOCKED && held->done > before ? STEP_MOVED : step;
-}
-
-/* Hand on new bytes, holding what is not taken. */
-static enum step pass_on(struct relay *relay, const unsigned char *bytes, size_t size,
-                         struct held *held, writer *write_on)
+/* Read records until the size is reached or there is no more now. */
+static size_t read_some(struct relay *relay, unsigned char *bytes, size_t size)
 {
 	size_t done = 0;
-	enum step step = write_on(relay, bytes, size, &done);
+	int n = 1;
 
-	if (step == STEP_BLOCKED && hold(held, bytes + done, size - done) == STEP_BROKEN)
-		return STEP_BROKEN;
-	return step == STEP_BROKEN ? STEP_BROKEN : STEP_MOVED;
+	while (n > 0 && done < size && !relay->client_ended && is_readable(relay)) {
+		size_t room = size - done;
+
+		n = SSL_read(relay->ssl, bytes + done,
+		             room < RELAY_BLOCK_BYTES ? (int)room : RELAY_BLOCK_BYTES);
+		if (n > 0)
+			done += (size_t)n;
+		else
+			judge_read(relay, n);
+	}
+	return done;
 }
 
-/* From the client: one TLS record or so. */
-static enum step step_in(struct relay *relay, const struct relay_host *host, size_t *moved)
+ssize_t tls_stream_read(struct tls_stream *stream, void *bytes, size_t size)
 {
-	int n;
+	struct relay *relay = stream->relay;
+	size_t done = relay->is_broken ? 0 : read_some(relay, bytes, size);
 
-	if (relay->to_backend.bytes)
-		return flush_held(relay, &relay->to_backend, write_backend);
-	if (relay->client_ended)
-		return STEP_BLOCKED;
-	ERR_clear_error();
-	n = SSL_read(relay->ssl, host->block, RELAY_BLOCK_BYTES);
-	if (n <= 0) {
-		bool ended = false;
-		enum step step = judge(relay, n, &ended);
-
-		if (ended) {
-			relay->client_ended = true;
-			(void)shutdown(relay->near, SHUT_WR);
-		}
-		return step;
+	/* Reading may write: an alert, an answer to a change of keys. */
+	if (wire_flush(&relay->wire) == STEP_BROKEN)
+		break_off(relay);
+	if (done) {
+		note_activity(relay);
+		relay->awaits = true;
+		if (!relay->head_ms)
+			relay->head_ms = relay->host->now_ms;
+		if (is_readable(relay))
+			relay->host->again(relay->host->ctx, relay);
+		return (ssize_t)done;
 	}
-	*moved += (size_t)n;
-	relay->awaits = true;
-	/* The backend has closed its end: what still comes is not wanted. */
-	if (relay->backend_ended)
-		return STEP_MOVED;
-	return pass_on(relay, host->block, (size_t)n, &relay->to_backend, write_backend);
+	if (!relay->is_broken && relay->client_ended) {
+		relay->end_is_told = true;
+		return 0;
+	}
+	errno = relay->is_broken ? ECONNRESET : EAGAIN;
+	return -1;
 }
 
-/* From the backend. */
-static enum step step_out(struct relay *relay, const struct relay_host *host, size_t *moved)
+/* As much as goes in one piece: a part as it is, or several together. */
+static const void *gather(struct relay *relay, const struct iovec *parts, size_t count,
+                          size_t *out_size)
 {
-	ssize_t n;
+	size_t size = 0;
 
-	if (relay->to_client.bytes)
-		return flush_held(relay, &relay->to_client, write_client);
-	if (relay->backend_ended)
-		return STEP_BLOCKED;
-	n = recv(relay->near, host->block, RELAY_BLOCK_BYTES, 0);
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? STEP_BLOCKED
-		       : errno == ECONNRESET             ? (relay->backend_ended = true, STEP_MOVED)
-		                                         : STEP_BROKEN;
-	if (n == 0) {
-		relay->backend_ended = true;
-		drop(&relay->to_backend);
-		return STEP_MOVED;
+	if (count == 1) {
+		*out_size = parts->iov_len < RELAY_BLOCK_BYTES ? parts->iov_len : RELAY_BLOCK_BYTES;
+		return parts->iov_base;
 	}
-	*moved += (size_t)n;
+	for (size_t i = 0; i < count && size < RELAY_BLOCK_BYTES; i++) {
+		size_t room = RELAY_BLOCK_BYTES - size;
+		size_t part = parts[i].iov_len < room ? parts[i].iov_len : room;
+
+		memcpy(relay->host->block + size, parts[i].iov_base, part);
+		size += part;
+	}
+	*out_size = size;
+	return relay->host->block;
+}
+
+ssize_t tls_stream_write(struct tls_stream *stream, const struct iovec *parts, size_t count)
+{
+	struct relay *relay = stream->relay;
+	size_t size, whole = 0;
+	const void *bytes;
+
+	if (!relay->is_broken && wire_owes(&relay->wire)) {
+		relay->wants_room = true;
+		errno = EAGAIN;
+		return -1;
+	}
+	for (size_t i = 0; i < count; i++)
+		whole += parts[i].iov_len;
+	bytes = gather(relay, parts, count, &size);
+	if (!size)
+		return 0;
+	if (!relay->is_broken && SSL_write(relay->ssl, bytes, (int)size) <= 0)
+		break_off(relay);
+	if (wire_flush(&relay->wire) == STEP_BROKEN)
+		break_off(relay);
+	if (relay->is_broken) {
+		errno = EPIPE;
+		return -1;
+	}
+	note_activity(relay);
 	relay->awaits = false;
-	return pass_on(relay, host->block, (size_t)n, &relay->to_client, write_client);
+	relay->head_ms = 0;
+	/* What was promised once is owed, also when the next piece is taken whole. */
+	relay->wants_room = relay->wants_room || size < whole;
+	if (relay->wants_room && !wire_owes(&relay->wire))
+		relay->host->again(relay->host->ctx, relay);
+	return (ssize_t)size;
 }
+
+void tls_stream_end(struct tls_stream *stream)
+{
+	stream->relay->backend_ended = true;
+	stream->relay->host->again(stream->relay->host->ctx, stream->relay);
+}
+
+void tls_stream_close(struct tls_stream *stream)
+{
+	stream->relay->name = NULL;
+	tls_stream_end(stream);
+}
+
+/* ---- the end ---- */
 
 /* All is sent: close in a way that the client does not lose the tail (RFC 9112, section 9.6). */
-static void begin_lingering(struct relay *relay, int64_t now_ms)
+static enum relay_state begin_lingering(struct relay *relay)
 {
 	relay_say_goodbye(relay);
-	(void)shutdown(relay->tcp, SHUT_WR);
+	(void)shutdown(relay->wire.fd, SHUT_WR);
 	relay->lingers = true;
-	relay->since_ms = now_ms;
+	relay->since_ms = relay->host->now_ms;
+	return RELAY_MORE;
 }
 
-static enum relay_state linger(struct relay *relay, const struct relay_host *host)
+static enum relay_state linger(struct relay *relay)
 {
-	for (size_t total = 0; total < TURN_BYTES;) {
-		ssize_t n = recv(relay->tcp, host->block, RELAY_BLOCK_BYTES, 0);
+	for (size_t total = 0; total < LINGER_BYTES;) {
+		ssize_t n = recv(relay->wire.fd, relay->host->block, RELAY_BLOCK_BYTES, 0);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -276,127 +284,165 @@ static enum relay_state linger(struct relay *relay, const struct relay_host *hos
 	return RELAY_MORE;
 }
 
-static enum relay_state open_pair(struct relay *relay, const struct relay_host *host)
+void relay_say_goodbye(struct relay *relay)
 {
-	int size = PAIR_BUFFER;
-	int ends[2];
-
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends))
-		return RELAY_ENDED;
-	relay->near = ends[0];
-	(void)setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	if (host->attach(host->ctx, ends[1], &relay->peer) ||
-	    host->watch(host->ctx, relay->near, relay))
-		return RELAY_ENDED;
-	relay->is_open = true;
-	return RELAY_MORE;
+	ERR_clear_error();
+	if (relay->is_open)
+		(void)SSL_shutdown(relay->ssl);
+	(void)wire_flush(&relay->wire); /* an end that can't be told is one as well */
+	ERR_clear_error();
 }
 
-static enum relay_state shake_hands(struct relay *relay, const struct relay_host *host)
+/* ---- the handshake ---- */
+
+static enum relay_state open_stream(struct relay *relay)
+{
+	const struct relay_host *host = relay->host;
+
+	relay->is_open = true;
+	relay->active_ms = host->now_ms;
+	relay->head_ms = host->now_ms;
+	relay->name = host->attach(host->ctx, &relay->stream, &relay->peer);
+	return relay->name ? RELAY_MORE : RELAY_ENDED;
+}
+
+/* Why a handshake failed. */
+static const char *failure(struct relay *relay, char text[static REASON_SIZE])
+{
+	long verdict = SSL_get_verify_result(relay->ssl);
+
+	(void)openssl_reason(text);
+	if (verdict != X509_V_OK)
+		(void)snprintf(text, REASON_SIZE, "client certificate: %s",
+		               X509_verify_cert_error_string(verdict));
+	return text;
+}
+
+static enum relay_state shake_hands(struct relay *relay)
 {
 	char reason[REASON_SIZE];
-	int result;
+	int result = SSL_do_handshake(relay->ssl);
+	int error = SSL_get_error(relay->ssl, result);
 
-	ERR_clear_error();
-	result = SSL_do_handshake(relay->ssl);
-	if (result == 1)
-		return open_pair(relay, host);
-	switch (SSL_get_error(relay->ssl, result)) {
+	if (wire_flush(&relay->wire) == STEP_BROKEN)
+		return RELAY_ENDED;
+	switch (error) {
+	case SSL_ERROR_NONE:
+		return open_stream(relay);
 	case SSL_ERROR_WANT_READ:
 	case SSL_ERROR_WANT_WRITE:
 		return RELAY_WAITS;
 	case SSL_ERROR_SSL:
-		host->failed(host->ctx, relay, openssl_reason(reason));
-		return RELAY_ENDED;
-	default: /* the client just went away */
+		relay->host->failed(relay->host->ctx, relay, failure(relay, reason));
+		return begin_lingering(relay); /* or else the alert may be lost */
+	default:                               /* the client just went away */
 		return RELAY_ENDED;
 	}
 }
 
-enum relay_state relay_pump(struct relay *relay, const struct relay_host *host, int64_t now_ms,
-                            bool *out_fed)
+/* ---- a turn ---- */
+
+/* Send what is owed, and tell the backend what it may do. */
+static enum relay_state serve(struct relay *relay)
 {
-	size_t in = 0, out = 0;
+	bool owed = wire_owes(&relay->wire);
+	enum step step = STEP_MOVED;
+	unsigned what = 0;
 
-	if (relay->lingers)
-		return linger(relay, host);
-	if (!relay->is_open) {
-		enum relay_state state = shake_hands(relay, host);
-
-		if (state != RELAY_MORE)
-			return state;
-		relay->active_ms = now_ms;
+	if (owed)
+		step = wire_flush(&relay->wire);
+	if (step == STEP_BROKEN || relay->is_broken)
+		return RELAY_ENDED;
+	if (owed && step == STEP_MOVED)
+		note_activity(relay);
+	if (relay->backend_ended)
+		return step == STEP_MOVED ? begin_lingering(relay) : RELAY_WAITS;
+	if (is_readable(relay))
+		what |= TLS_READABLE;
+	if (relay->wants_room && step == STEP_MOVED) {
+		relay->wants_room = false;
+		what |= TLS_WRITABLE;
 	}
-	for (;;) {
-		size_t before = in + out;
-		enum step step_1 = step_in(relay, host, &in);
-		enum step step_2 = step_1 == STEP_BROKEN ? STEP_BROKEN
-		                                         : step_out(relay, host, &out);
-
-		if (step_1 == STEP_MOVED || step_2 == STEP_MOVED) {
-			relay->active_ms = now_ms;
-			relay->links.quiet_turns = 0;
-		}
-		*out_fed = *out_fed || in > 0 || relay->client_ended;
-		if (step_2 == STEP_BROKEN)
-			return RELAY_ENDED;
-		if (relay->backend_ended && !relay->to_client.bytes) {
-			begin_lingering(relay, now_ms);
-			return linger(relay, host);
-		}
-		if (step_1 == STEP_BLOCKED && step_2 == STEP_BLOCKED && in + out == before)
-			return RELAY_WAITS;
-		if (in + out >= TURN_BYTES)
-			return RELAY_MORE;
-	}
+	if (what)
+		relay->host->ready(relay->host->ctx, relay->name, what);
+	return RELAY_WAITS;
 }
+
+enum relay_state relay_pump(struct relay *relay)
+{
+	enum relay_state state = RELAY_MORE;
+
+	/* SSL_get_error looks into the queue; what fills it are failures alone. */
+	if (ERR_peek_error())
+		ERR_clear_error();
+	if (!relay->is_open && !relay->lingers)
+		state = shake_hands(relay);
+	if (relay->is_open && !relay->lingers && state == RELAY_MORE)
+		state = serve(relay);
+	return relay->lingers ? linger(relay) : state;
+}
+
+/* ---- deadlines ---- */
 
 static int unacked(const struct relay *relay)
 {
 	int bytes = 0;
 
-	return ioctl(relay->tcp, SIOCOUTQ, &bytes) ? 0 : bytes;
+	return ioctl(relay->wire.fd, SIOCOUTQ, &bytes) ? 0 : bytes;
 }
 
 /*
  * A socket becomes writable again only when about a third of its buffer, which
  * may be megabytes, is free: what a slow reader takes until then is seen here alone.
  */
-static void note_what_was_taken(struct relay *relay, int64_t now_ms)
+static void note_what_was_taken(struct relay *relay)
 {
-	int bytes = unacked(relay);
+	int bytes;
 
+	if (!relay->wire.has_sent)
+		return;
+	bytes = unacked(relay);
 	if (bytes != relay->unacked)
-		relay->active_ms = now_ms;
+		relay->active_ms = relay->host->now_ms;
 	relay->unacked = bytes;
+	relay->wire.has_sent = bytes > 0;
 }
 
-bool relay_is_overdue(struct relay *relay, const struct relay_host *host, int64_t now_ms)
+bool relay_is_overdue(struct relay *relay)
 {
+	const struct relay_host *host = relay->host;
+
 	if (relay->lingers)
-		return now_ms - relay->since_ms > LINGER_MS;
+		return host->now_ms - relay->since_ms > LINGER_MS;
 	if (!relay->is_open)
-		return now_ms - relay->since_ms > host->handshake_ms;
-	note_what_was_taken(relay, now_ms);
-	if (relay->to_client.bytes)
-		return now_ms - relay->active_ms > host->stall_ms;
-	return now_ms - relay->active_ms > host->idle_ms;
+		return host->now_ms - relay->since_ms > host->handshake_ms;
+	note_what_was_taken(relay);
+	if (wire_owes(&relay->wire))
+		return host->now_ms - relay->active_ms > host->stall_ms;
+	if (relay->head_ms && host->now_ms - relay->head_ms > host->head_ms)
+		return true;
+	return host->now_ms - relay->active_ms > host->idle_ms;
+}
+
+/* Whether the client's machine confirms nothing any more, not even what is sent again and again. */
+static bool has_vanished(const struct relay *relay)
+{
+	struct tcp_info info = { .tcpi_unacked = 0 };
+	socklen_t size = sizeof(info);
+
+	return !getsockopt(relay->wire.fd, IPPROTO_TCP, TCP_INFO, &info, &size) &&
+	       info.tcpi_unacked && info.tcpi_retransmits >= VANISHED_TRIES &&
+	       info.tcpi_last_ack_recv > VANISHED_MS;
 }
 
 bool relay_is_idle(const struct relay *relay)
 {
-	return !relay->is_open || (!relay->to_client.bytes && unacked(relay) == 0);
+	if (!relay->is_open)
+		return true;
+	return (!wire_owes(&relay->wire) && unacked(relay) == 0) || has_vanished(relay);
 }
 
 bool relay_awaits(const struct relay *relay)
 {
 	return relay->awaits;
-}
-
-void relay_say_goodbye(struct relay *relay)
-{
-	ERR_clear_error();
-	if (relay->is_open)
-		(void)SSL_shutdown(relay->ssl);
-	ERR_clear_error();
 }

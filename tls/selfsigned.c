@@ -174,11 +174,18 @@ static int make_pair(int dir, const char *cert_file, const char *key_file, struc
 	return write_pem(dir, cert_file, pair, false, err);
 }
 
-/* Checked at each start: whether less than a third of the certificate's time is left, or another CA
- * issued it. */
+/* A third of the time that it is good for. */
+static const time_t renewal_seconds = SERVER_DAYS / 3 * (time_t)DAY;
+
+bool selfsigned_ends_soon(int64_t not_after, int64_t now)
+{
+	return not_after < now + renewal_seconds;
+}
+
+/* Whether the certificate's time ends soon, or another CA issued it. */
 static bool is_due(const struct pair *server, const struct pair *ca)
 {
-	time_t limit = time(NULL) + SERVER_DAYS / 3 * (time_t)DAY;
+	time_t limit = time(NULL) + renewal_seconds;
 
 	return X509_cmp_time(X509_get0_notAfter(server->cert), &limit) < 0 ||
 	       X509_verify(server->cert, ca->key) != 1;

@@ -2,6 +2,9 @@
 #ifndef SPECMAN_TLS_SELFSIGNED_H
 #define SPECMAN_TLS_SELFSIGNED_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "base/err.h"
 
 /*
@@ -11,5 +14,8 @@
  * that can't be read: it is never replaced silently, since clients trust it).
  */
 MUST_CHECK int selfsigned_ensure(const char *state_dir, struct err *err);
+
+/* Whether selfsigned_ensure would renew a server certificate that is good until then. */
+bool selfsigned_ends_soon(int64_t not_after, int64_t now);
 
 #endif

@@ -1,39 +1,25 @@
 /* The server: certificate, sockets, workers; see tls.h. */
 #include <errno.h>
-#include <limits.h>
-#include <stdio.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "caps.h"
-#include "context.h"
-#include "selfsigned.h"
+#include "credentials.h"
 #include "tls.h"
 #include "worker.h"
 
 struct tls_server {
 	struct tls_settings settings; /* a copy; its file names are not used after the start */
-	SSL_CTX *context;
+	struct credentials *credentials;
 	struct caps *caps;
 	struct worker **workers;
 	unsigned worker_count;
 	struct listen_address *bound; /* by listener */
 };
-
-static SSL_CTX *load_context(const struct tls_settings *settings, struct err *err)
-{
-	char cert[PATH_MAX], key[PATH_MAX];
-
-	if (settings->cert_file)
-		return context_new(settings->cert_file, settings->key_file, err);
-	if (selfsigned_ensure(settings->state_dir, err))
-		return NULL;
-	(void)snprintf(cert, sizeof(cert), "%s/tls.crt", settings->state_dir);
-	(void)snprintf(key, sizeof(key), "%s/tls.key", settings->state_dir);
-	return context_new(cert, key, err);
-}
 
 /*
  * Bind alone first: SO_REUSEPORT would let a second daemon take a share of the
@@ -52,6 +38,7 @@ static int *open_listeners(struct tls_server *server, struct err *err)
 	size_t count = server->settings.listen_count;
 	int *fds = malloc(count * sizeof(*fds));
 	size_t opened = 0;
+	int on = 1;
 
 	if (!fds) {
 		(void)err_set_sys(err, ENOMEM, "sockets");
@@ -61,6 +48,11 @@ static int *open_listeners(struct tls_server *server, struct err *err)
 		fds[opened] = listen_open(&server->bound[opened], true, err);
 		if (fds[opened] < 0)
 			break;
+		/*
+		 * Answers leave in whole writes; Nagle's wait would only delay their
+		 * tails. Connections have it of the listener.
+		 */
+		(void)setsockopt(fds[opened], IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	}
 	if (opened == count)
 		return fds;
@@ -80,7 +72,7 @@ static int open_workers(struct tls_server *server, struct err *err)
 
 		if (!listeners)
 			return -1;
-		server->workers[i] = worker_new_take(&server->settings, i, server->context,
+		server->workers[i] = worker_new_take(&server->settings, i, server->credentials,
 		                                     server->caps, listeners,
 		                                     server->settings.listen_count, err);
 		if (!server->workers[i])
@@ -113,8 +105,8 @@ struct tls_server *tls_server_start(const struct tls_settings *settings, struct 
 	}
 	for (size_t i = 0; i < settings->listen_count; i++)
 		server->bound[i] = settings->listen[i];
-	server->context = load_context(settings, err);
-	if (!server->context)
+	server->credentials = credentials_new(settings, err);
+	if (!server->credentials)
 		goto fail;
 	server->caps = caps_new(settings->max_connections, settings->max_per_address, err);
 	if (!server->caps || open_workers(server, err))
@@ -133,6 +125,16 @@ int tls_server_address(const struct tls_server *server, size_t index,
 		return err_set(err, ERR_NOT_FOUND, "no listener %zu", index);
 	*out_address = server->bound[index];
 	return 0;
+}
+
+int tls_server_refresh(struct tls_server *server, bool at_once, struct err *err)
+{
+	return credentials_refresh(server->credentials, at_once, err);
+}
+
+int64_t tls_server_not_after(const struct tls_server *server)
+{
+	return credentials_not_after(server->credentials);
 }
 
 bool tls_server_is_turning(const struct tls_server *server, int64_t within_ms)
@@ -162,7 +164,7 @@ void tls_server_free(struct tls_server *server)
 	for (unsigned i = 0; i < server->worker_count; i++)
 		worker_free(server->workers[i]);
 	caps_free(server->caps);
-	SSL_CTX_free(server->context);
+	credentials_free(server->credentials);
 	free(server->bound);
 	free(server->workers);
 	free(server);

@@ -1,9 +1,10 @@
 /*
- * tls: carries connections. It ends TLS with OpenSSL and hands the plain bytes
- * of each connection to a backend (libmicrohttpd, in practice) over a local
- * socket pair. It has never heard of HTTP.
+ * tls: carries connections. It ends TLS with OpenSSL and offers the plain bytes
+ * of each connection to a backend (libmicrohttpd, in practice) as a stream,
+ * which is read and written as a non-blocking socket is. It has never heard of
+ * HTTP.
  *
- *	client ══TLS══ [worker: OpenSSL, relay] ──socket pair── backend
+ *	client ══TLS══ [worker: OpenSSL, relay] ──stream── backend
  *
  * Each worker is one thread with its own listening sockets (SO_REUSEPORT), its
  * own epoll loop and its own instance of the backend, whose functions
@@ -17,27 +18,65 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "base/err.h"
 #include "base/listen.h"
+
+/*
+ * The plain bytes of one connection. To be used by the backend's instance that
+ * it was given to, within the calls of that instance's functions.
+ */
+struct tls_stream;
+
+/*
+ * As recv(2) of a non-blocking socket: bytes that were read, 0 at the end, -1
+ * with errno EAGAIN or ECONNRESET. Less than was asked for is all there is.
+ */
+ssize_t tls_stream_read(struct tls_stream *stream, void *bytes, size_t size);
+
+/*
+ * As sendmsg(2): bytes that were taken, -1 with errno EAGAIN or EPIPE. What one
+ * call takes leaves in one piece. After less than all, or EAGAIN, TLS_WRITABLE
+ * follows.
+ */
+ssize_t tls_stream_write(struct tls_stream *stream, const struct iovec *parts, size_t count);
+
+/* Nothing will be written any more: the client sees the end behind what was. */
+void tls_stream_end(struct tls_stream *stream);
+
+/* The same, and nothing will be read; the stream is no more. */
+void tls_stream_close(struct tls_stream *stream);
+
+/* What may be tried with a stream; bits. */
+enum { TLS_READABLE = 1, TLS_WRITABLE = 2, TLS_GONE = 4 };
 
 /* The reader of the plain bytes. One instance a worker. */
 struct tls_backend {
 	/* Make the instance of worker `index` (from 0). NULL with err filled on failure. */
 	void *(*open)(void *ctx, unsigned index, struct err *err);
-	/* A descriptor that polls readable when run() has work; constant for an instance. */
+	/*
+	 * A descriptor that polls readable until run() is called, for work that
+	 * the worker can't know of: another thread has found an answer. Constant
+	 * for an instance; -1 when there is never any.
+	 */
 	int (*fd)(void *instance);
 	/*
-	 * Take the far end of a connection's socket pair. The instance owns fd
-	 * from here on, also on failure (-1), and closes it when it is done. peer,
-	 * the client's address, is borrowed for the call.
+	 * Take a connection, writable at first. Its name for ready(), or NULL to
+	 * refuse it. peer, the client's address, is borrowed for the call.
 	 */
-	int (*add)(void *instance, int fd, const struct sockaddr_storage *peer);
+	void *(*add)(void *instance, struct tls_stream *stream,
+	             const struct sockaddr_storage *peer);
+	/*
+	 * Note what may be tried now, once for each change. After TLS_GONE (the
+	 * client went, or was too slow) the stream is no more.
+	 */
+	void (*ready)(void *instance, void *name, unsigned what);
 	/* Read, answer and write what can be done without waiting. */
 	void (*run)(void *instance);
-	/* Milliseconds until run() is due without any event; -1 for never. */
+	/* Milliseconds until run() is due without any news, 0 for at once, -1 for never. */
 	int (*timeout_ms)(void *instance);
-	/* Requests that were read and whose answer is not written yet. */
+	/* Requests that were read and whose answer is not written whole yet. */
 	unsigned (*busy)(void *instance);
 	void (*close)(void *instance);
 	void *ctx; /* for open */
@@ -52,10 +91,18 @@ struct tls_observer {
 	void *ctx;
 };
 
+/* What a client CA is for. */
+enum tls_client_auth {
+	TLS_CLIENT_AUTH_REQUIRE, /* no connection without a certificate */
+	TLS_CLIENT_AUTH_REQUEST, /* a client that shows none is served, a bad one is refused */
+};
+
 /* Borrowed during tls_server_start, but for backend.ctx and observer.ctx. */
 struct tls_settings {
-	const char *cert_file; /* PEM chain; NULL: self-made, kept in state_dir */
-	const char *key_file;  /* PEM, unencrypted */
+	const char *cert_file;      /* PEM chain; NULL: self-made, kept in state_dir */
+	const char *key_file;       /* PEM, unencrypted */
+	const char *client_ca_file; /* PEM: CAs of client certificates; NULL: none are asked for */
+	enum tls_client_auth client_auth;
 	const char *state_dir; /* an existing folder for the self-made CA and certificate */
 	const struct listen_address *listen;
 	size_t listen_count;
@@ -63,6 +110,7 @@ struct tls_settings {
 	unsigned max_connections; /* in all */
 	unsigned max_per_address; /* from one address; an IPv6 /64 counts as one */
 	int handshake_ms;         /* from accept to the end of the handshake */
+	int head_ms;              /* from a request's first byte to its answer's */
 	int stall_ms;             /* a client that takes no byte of what is owed to it */
 	int idle_ms;              /* neither side has sent anything */
 	struct tls_backend backend;
@@ -74,10 +122,10 @@ struct tls_server;
 /*
  * Load or make the certificate, open the sockets, start the workers.
  * ERR_CONFIG or ERR_FORMAT for certificate and key (names the file and what is
- * wrong: can't be read, no PEM, key is not the certificate's, …), ERR_IO for
- * sockets and threads. TLS 1.2 and 1.3 only, ECDHE with AEAD ciphers, ALPN
- * "http/1.1" and "http/1.0" (RFC 7301), no renegotiation, no compression; session tickets with
- * keys shared by the workers.
+ * wrong: can't be read, no PEM, key is not the certificate's, …) and for the
+ * client CA, ERR_IO for sockets and threads. TLS 1.2 and 1.3 only, ECDHE with AEAD ciphers, ALPN
+ * "http/1.1" (RFC 7301), no renegotiation, no compression; session tickets with
+ * keys that the workers share and that change with time.
  */
 MUST_CHECK struct tls_server *tls_server_start(const struct tls_settings *settings,
                                                struct err *err);
@@ -85,6 +133,23 @@ MUST_CHECK struct tls_server *tls_server_start(const struct tls_settings *settin
 /* The address that listener `index` of settings.listen is bound to. */
 MUST_CHECK int tls_server_address(const struct tls_server *server, size_t index,
                                   struct listen_address *out_address, struct err *err);
+
+/*
+ * Look after certificate, key and client CA, about once a second: when their
+ * files have changed (by name: a symbolic link that is swapped counts), new
+ * connections get what the files have now, and those that are open go on as
+ * they are. A self-made certificate is renewed in time, too, and the keys of
+ * session tickets are changed. One thread at a time.
+ *
+ * Returns 1 when something new was taken, 0 when not. -1: what the files have
+ * can't be used (errors as tls_server_start), and the old state stays; told
+ * again after a minute, or once the files change. A change is taken when it was
+ * seen twice without another, or at once when the caller says so.
+ */
+MUST_CHECK int tls_server_refresh(struct tls_server *server, bool at_once, struct err *err);
+
+/* Until when the certificate is good that new connections are shown; seconds since 1970. */
+int64_t tls_server_not_after(const struct tls_server *server);
 
 /* Whether every worker went round within the last within_ms milliseconds. */
 bool tls_server_is_turning(const struct tls_server *server, int64_t within_ms);
@@ -113,6 +178,7 @@ enum tls_cause {
 	TLS_CAUSE_CERTIFICATE, /* the file can't be used as one */
 	TLS_CAUSE_KEY,         /* nor this as a key */
 	TLS_CAUSE_OTHER_KEY,   /* each is fine, they don't belong together */
+	TLS_CAUSE_CLIENT_CA,   /* the CA of client certificates can't be used */
 };
 
 /*

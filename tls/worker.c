@@ -2,6 +2,7 @@
 #include "worker.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -13,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "credentials.h"
 #include "relay.h"
 
 enum {
@@ -20,12 +22,13 @@ enum {
 	ACCEPTS = 64,   /* connections taken in one turn */
 	TICK_MS = 1000, /* deadlines are looked at this often */
 	DRAIN_TICK_MS = 20,
+	TRIM_AFTER = 256, /* connections that have ended: give their memory back when it is calm */
 	QUIET_TURNS = 32, /* without a byte: no answer is under way; see may_end */
 };
 
 struct worker {
 	const struct tls_settings *settings;
-	SSL_CTX *context;
+	struct credentials *credentials;
 	struct caps *caps;
 	void *backend;
 	int *listeners;
@@ -38,12 +41,15 @@ struct worker {
 	_Atomic int64_t turned_ms;
 	/* The thread's own: */
 	struct relay_host host;
+	BIO_METHOD *method;
 	struct relay *relays;
 	struct relay *ready;
 	struct relay *dead;
 	bool accepts;
-	int64_t now_ms;
-	int64_t tick_ms; /* when deadlines were last looked at */
+	int64_t tick_ms;       /* when deadlines were last looked at */
+	unsigned freed;        /* connections since memory was given back */
+	unsigned freed_before; /* the same at the last tick */
+	bool has_news;         /* the backend was told something since it last ran */
 };
 
 /* Tags for epoll's data where it is no relay. */
@@ -104,19 +110,39 @@ static void free_dead(struct worker *worker)
 		}
 		caps_leave(worker->caps, relay_peer(relay));
 		relay_free(relay);
+		worker->freed++;
 	}
 }
 
-static int host_attach(void *ctx, int fd, const struct sockaddr_storage *peer)
+/* After many have come and gone, and while nobody comes and goes: malloc keeps what it had. */
+static void give_memory_back(struct worker *worker)
+{
+	if (worker->freed >= TRIM_AFTER && worker->freed == worker->freed_before) {
+		(void)malloc_trim(0);
+		worker->freed = 0;
+	}
+	worker->freed_before = worker->freed;
+}
+
+static void *host_attach(void *ctx, struct tls_stream *stream, const struct sockaddr_storage *peer)
 {
 	struct worker *worker = ctx;
 
-	return worker->settings->backend.add(worker->backend, fd, peer);
+	worker->has_news = true;
+	return worker->settings->backend.add(worker->backend, stream, peer);
 }
 
-static int host_watch(void *ctx, int fd, struct relay *relay)
+static void host_ready(void *ctx, void *name, unsigned what)
 {
-	return watch(ctx, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, relay);
+	struct worker *worker = ctx;
+
+	worker->has_news = true;
+	worker->settings->backend.ready(worker->backend, name, what);
+}
+
+static void host_again(void *ctx, struct relay *relay)
+{
+	make_ready(ctx, relay);
 }
 
 static const char *peer_text(const struct sockaddr_storage *peer,
@@ -139,11 +165,13 @@ static void host_failed(void *ctx, const struct relay *relay, const char *reason
 
 static void add_relay(struct worker *worker, int fd, const struct sockaddr_storage *peer)
 {
+	SSL_CTX *context = credentials_get(worker->credentials);
 	struct relay_links *links;
 	struct relay *relay;
 	struct err err;
 
-	relay = relay_new_take(worker->context, fd, peer, worker->now_ms, &err);
+	relay = relay_new_take(&worker->host, context, fd, peer, &err);
+	SSL_CTX_free(context); /* the connection holds one of its own */
 	/* Without memory or descriptors the client sees a closed connection and tries again. */
 	if (relay && watch(worker, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, relay)) {
 		relay_free(relay);
@@ -209,11 +237,11 @@ static void accept_from(struct worker *worker, int listener)
 
 /* ---- the loop ---- */
 
-static void pump(struct worker *worker, struct relay *relay, bool *fed)
+static void pump(struct worker *worker, struct relay *relay)
 {
 	if (relay_links(relay)->is_dead)
 		return;
-	switch (relay_pump(relay, &worker->host, worker->now_ms, fed)) {
+	switch (relay_pump(relay)) {
 	case RELAY_WAITS:
 		break;
 	case RELAY_MORE:
@@ -224,90 +252,77 @@ static void pump(struct worker *worker, struct relay *relay, bool *fed)
 	}
 }
 
-/* Pump what is ready; what still has more is in the list for the next turn then. */
-static bool pump_ready(struct worker *worker, struct relay **out_pumped)
+/* Pump what is ready; what still has more is in the list for the next time then. */
+static void pump_ready(struct worker *worker)
 {
 	struct relay *list = worker->ready;
-	bool fed = false;
 
 	worker->ready = NULL;
-	*out_pumped = list;
 	for (struct relay *relay = list; relay; relay = relay_links(relay)->next_ready)
 		relay_links(relay)->is_ready = false;
 	for (struct relay *relay = list, *next; relay; relay = next) {
 		next = relay_links(relay)->next_ready;
-		pump(worker, relay, &fed);
+		pump(worker, relay);
 	}
-	return fed;
-}
-
-static void run_backend(struct worker *worker)
-{
-	worker->settings->backend.run(worker->backend);
 }
 
 static void check_deadlines(struct worker *worker)
 {
 	struct relay *next;
 
-	if (worker->now_ms - worker->tick_ms < TICK_MS)
+	if (worker->host.now_ms - worker->tick_ms < TICK_MS)
 		return;
-	worker->tick_ms = worker->now_ms;
+	worker->tick_ms = worker->host.now_ms;
 	if (!worker->accepts && atomic_load(&worker->grace_ms) < 0)
 		set_accepting(worker, true);
 	for (struct relay *relay = worker->relays; relay; relay = next) {
 		next = relay_links(relay)->next;
-		if (relay_is_overdue(relay, &worker->host, worker->now_ms))
+		if (relay_is_overdue(relay))
 			bury(worker, relay);
 	}
+	give_memory_back(worker);
 }
 
 static int wait_ms(struct worker *worker, int longest)
 {
 	int due = worker->settings->backend.timeout_ms(worker->backend);
 
-	if (worker->ready)
+	if (worker->ready || worker->has_news)
 		return 0;
 	return due >= 0 && due < longest ? due : longest;
 }
 
-/* One turn: wait, pump, let the backend work, send what it wrote. */
+static void note_event(struct worker *worker, const struct epoll_event *event)
+{
+	void *tag = event->data.ptr;
+
+	if (tag == &listener_tag) {
+		for (size_t i = 0; worker->accepts && i < worker->listener_count; i++)
+			accept_from(worker, worker->listeners[i]);
+	} else if (tag == &backend_tag) {
+		worker->has_news = true;
+	} else if (tag != &stop_tag) {
+		relay_note(tag, event->events);
+		make_ready(worker, tag);
+	}
+}
+
+/* One turn: wait, pump, let the backend work, pump what it has done with. */
 static void turn(struct worker *worker, int longest_ms)
 {
+	const struct tls_backend *backend = &worker->settings->backend;
 	struct epoll_event events[EVENTS];
-	int timeout = wait_ms(worker, longest_ms);
-	int count = epoll_wait(worker->epoll, events, EVENTS, timeout);
-	bool run = count <= 0 && timeout < longest_ms;
-	struct relay *touched[EVENTS]; /* what may have an answer at once */
-	size_t touched_count = 0;
-	struct relay *list;
+	int count = epoll_wait(worker->epoll, events, EVENTS, wait_ms(worker, longest_ms));
 
-	worker->now_ms = clock_now_ms();
-	atomic_store(&worker->turned_ms, worker->now_ms);
-	for (int i = 0; i < count; i++) {
-		void *tag = events[i].data.ptr;
-
-		if (tag == &listener_tag) {
-			for (size_t j = 0; worker->accepts && j < worker->listener_count; j++)
-				accept_from(worker, worker->listeners[j]);
-		} else if (tag == &backend_tag) {
-			run = true;
-		} else if (tag != &stop_tag) {
-			make_ready(worker, tag);
-		}
-	}
-	for (list = worker->ready; list && touched_count < EVENTS;
-	     list = relay_links(list)->next_ready)
-		touched[touched_count++] = list;
-	if (pump_ready(worker, &list) || run ||
-	    worker->settings->backend.timeout_ms(worker->backend) == 0)
-		run_backend(worker);
-	else
-		touched_count = 0;
-	for (size_t i = 0; i < touched_count; i++) {
-		bool fed = false;
-
-		pump(worker, touched[i], &fed);
+	worker->host.now_ms = clock_now_ms();
+	atomic_store(&worker->turned_ms, worker->host.now_ms);
+	for (int i = 0; i < count; i++)
+		note_event(worker, &events[i]);
+	pump_ready(worker);
+	if (worker->has_news || backend->timeout_ms(worker->backend) == 0) {
+		worker->has_news = false;
+		backend->run(worker->backend);
+		pump_ready(worker);
 	}
 	check_deadlines(worker);
 	free_dead(worker);
@@ -336,11 +351,7 @@ static void end_idle(struct worker *worker)
 	struct relay *next;
 
 	for (struct relay *relay = worker->relays; relay; relay = next) {
-		bool fed = false;
-
 		next = relay_links(relay)->next;
-		if (!is_busy)
-			pump(worker, relay, &fed);
 		if (may_end(relay, is_busy)) {
 			relay_say_goodbye(relay);
 			bury(worker, relay);
@@ -368,8 +379,8 @@ static void *work(void *ctx)
 {
 	struct worker *worker = ctx;
 
-	worker->now_ms = clock_now_ms();
-	worker->tick_ms = worker->now_ms;
+	worker->host.now_ms = clock_now_ms();
+	worker->tick_ms = worker->host.now_ms;
 	while (atomic_load(&worker->grace_ms) < 0)
 		turn(worker, TICK_MS);
 	drain(worker);
@@ -387,10 +398,17 @@ static void *work(void *ctx)
 static int open_parts(struct worker *worker, unsigned index, struct err *err)
 {
 	const struct tls_backend *backend = &worker->settings->backend;
+	int fd;
 
+	worker->method = wire_method_new(err);
+	if (!worker->method)
+		return -1;
+	worker->host.method = worker->method;
 	worker->host.block = malloc(RELAY_BLOCK_BYTES);
-	if (!worker->host.block)
+	worker->host.records = malloc(sizeof(*worker->host.records));
+	if (!worker->host.block || !worker->host.records)
 		return err_set_sys(err, ENOMEM, "worker");
+	worker->host.records->size = 0;
 	worker->epoll = epoll_create1(EPOLL_CLOEXEC);
 	worker->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (worker->epoll < 0 || worker->stop_fd < 0)
@@ -401,15 +419,16 @@ static int open_parts(struct worker *worker, unsigned index, struct err *err)
 	for (size_t i = 0; i < worker->listener_count; i++)
 		if (watch(worker, worker->listeners[i], EPOLLIN, &listener_tag))
 			return err_set_sys(err, errno, "epoll");
-	if (watch(worker, backend->fd(worker->backend), EPOLLIN, &backend_tag) ||
-	    watch(worker, worker->stop_fd, EPOLLIN | EPOLLET, &stop_tag))
+	fd = backend->fd(worker->backend);
+	if (watch(worker, worker->stop_fd, EPOLLIN | EPOLLET, &stop_tag) ||
+	    (fd >= 0 && watch(worker, fd, EPOLLIN, &backend_tag)))
 		return err_set_sys(err, errno, "epoll");
 	return 0;
 }
 
 struct worker *worker_new_take(const struct tls_settings *settings, unsigned index,
-                               SSL_CTX *context, struct caps *caps, int *listeners, size_t count,
-                               struct err *err)
+                               struct credentials *credentials, struct caps *caps, int *listeners,
+                               size_t count, struct err *err)
 {
 	struct worker *worker = calloc(1, sizeof(*worker));
 
@@ -421,7 +440,7 @@ struct worker *worker_new_take(const struct tls_settings *settings, unsigned ind
 		return NULL;
 	}
 	worker->settings = settings;
-	worker->context = context;
+	worker->credentials = credentials;
 	worker->caps = caps;
 	worker->listeners = listeners;
 	worker->listener_count = count;
@@ -430,10 +449,12 @@ struct worker *worker_new_take(const struct tls_settings *settings, unsigned ind
 	worker->stop_fd = -1;
 	worker->grace_ms = -1;
 	worker->host = (struct relay_host){ .handshake_ms = settings->handshake_ms,
+		                            .head_ms = settings->head_ms,
 		                            .stall_ms = settings->stall_ms,
 		                            .idle_ms = settings->idle_ms,
 		                            .attach = host_attach,
-		                            .watch = host_watch,
+		                            .ready = host_ready,
+		                            .again = host_again,
 		                            .failed = host_failed,
 		                            .ctx = worker };
 	if (open_parts(worker, index, err)) {
@@ -487,6 +508,8 @@ void worker_free(struct worker *worker)
 		(void)close(worker->listeners[i]);
 	free(worker->listeners);
 	free(worker->host.block);
+	free(worker->host.records);
+	BIO_meth_free(worker->method);
 	cleanup_fd(&worker->epoll);
 	cleanup_fd(&worker->stop_fd);
 	free(worker);

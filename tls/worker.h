@@ -4,22 +4,21 @@
 
 #include <stdint.h>
 
-#include <openssl/ssl.h>
-
 #include "base/err.h"
 #include "caps.h"
 #include "tls.h"
 
 struct worker;
+struct credentials;
 
 /*
  * Make a worker and its backend's instance; takes the `count` listening
- * sockets of the heap array over, also on failure. settings, context and caps
+ * sockets of the heap array over, also on failure. settings, credentials and caps
  * must outlive it. NULL on error.
  */
 MUST_CHECK struct worker *worker_new_take(const struct tls_settings *settings, unsigned index,
-                                          SSL_CTX *context, struct caps *caps, int *listeners,
-                                          size_t count, struct err *err);
+                                          struct credentials *credentials, struct caps *caps,
+                                          int *listeners, size_t count, struct err *err);
 
 /* Start its thread, which has all signals blocked. */
 MUST_CHECK int worker_start(struct worker *worker, struct err *err);

@@ -31,6 +31,7 @@ FILES = {
     "types/notes.txt": "Grüße\n".encode(),
     "types/page.html": b"<p>hello</p>\n",
     "types/unknown.zzz": b"\x00\x01\x02",
+    "types/several-writes.bin": tree.binary("several writes", 200000),
     "types/none": b"no ending\n",
     "site/index.html": b"<h1>the index</h1>\n",
     "odd/with space.txt": b"space\n",
@@ -424,7 +425,7 @@ class Protocol(Served):
 
     def test_pipelining(self):
         paths = ("/roar/nickfury/versions.yaml", "/types/data.json",
-                 "/roar/nickfury/short.yml")
+                 "/types/several-writes.bin", "/roar/nickfury/short.yml")
         sock = self.raw(b"".join(
             b"GET %s HTTP/1.1\r\n%s\r\n" % (path.encode(), self.HOST)
             for path in paths))

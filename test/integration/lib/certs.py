@@ -18,7 +18,8 @@ class Authority:
                   "-subj", f"/CN={name}",
                   "-addext", "keyUsage=critical,keyCertSign,cRLSign"])
 
-    def issue(self, name="server", sans=_SANS, algorithm="ec", days=(0, 30)):
+    def issue(self, name="server", sans=_SANS, algorithm="ec", days=(0, 30),
+              purpose="serverAuth,clientAuth"):
         """Returns the paths of a certificate and its key, good from and to
         these days from now."""
         base = os.path.join(self.folder, name)
@@ -32,7 +33,7 @@ class Authority:
             file.write(f"subjectAltName={sans}\n"
                        "basicConstraints=CA:FALSE\n"
                        "keyUsage=critical,digitalSignature\n"
-                       "extendedKeyUsage=serverAuth,clientAuth\n")
+                       f"extendedKeyUsage={purpose}\n")
         self._sign(request, ext, cert, days)
         return cert, key
 

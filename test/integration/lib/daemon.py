@@ -51,14 +51,16 @@ def parse(line):
 
 
 class Specman:
-    """`log` is the file that takes standard error, appended to."""
+    """`log` is the file that takes standard error, appended to; `wrapper` is
+    a command in front that becomes it."""
 
     def __init__(self, *flags, data, log, env=None, detached=False,
-                 listen="127.0.0.1:0", admin="127.0.0.1:0", workers=2):
+                 listen="127.0.0.1:0", admin="127.0.0.1:0", workers=2,
+                 wrapper=()):
         self.data = data
         self.log_path = log
         self._start = os.path.getsize(log) if os.path.exists(log) else 0
-        self.command = [program(), "--data-dir", data, "--listen", listen,
+        self.command = [*wrapper, program(), "--data-dir", data, "--listen", listen,
                         "--admin-listen", admin, "--workers", str(workers),
                         *flags]
         with open(log, "ab") as stderr:

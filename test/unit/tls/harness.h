@@ -1,7 +1,8 @@
 /*
- * For the server's tests: a backend behind the socket pairs, a server of one
+ * For the server's tests: a backend on the streams, a server of one
  * setup, and a blocking TLS client. The backend echoes; "B<n>\n" at a
- * connection's start asks for n bytes instead, as a large answer.
+ * connection's start asks for n bytes instead, as a large answer. A single
+ * "Q" is a request that is not whole yet: nothing comes back.
  */
 #ifndef SPECMAN_TEST_TLS_HARNESS_H
 #define SPECMAN_TEST_TLS_HARNESS_H
@@ -14,13 +15,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -36,7 +37,7 @@ enum { DEADLINE_MS = 30000, MIB = 1024 * 1024, ENDS = 256 };
 /* ---- backend ---- */
 
 struct end {
-	int fd; /* -1: free */
+	struct tls_stream *stream; /* NULL: free */
 	bool has_started;
 	bool is_done;
 	size_t owed; /* of a large answer */
@@ -45,57 +46,56 @@ struct end {
 };
 
 struct instance {
-	int epoll;
 	struct end ends[ENDS];
 };
 
-static atomic_int added, closed;
+static atomic_int added, closed, heard;
 static char filler[65536];
 
 static void *backend_open(void *ctx, unsigned index, struct err *err)
 {
-	struct instance *instance = calloc(1, sizeof(*instance));
-
 	(void)ctx;
 	(void)index;
 	(void)err;
-	instance->epoll = epoll_create1(EPOLL_CLOEXEC);
-	for (size_t i = 0; i < ENDS; i++)
-		instance->ends[i].fd = -1;
-	return instance;
+	return calloc(1, sizeof(struct instance));
 }
 
 static int backend_fd(void *ctx)
 {
-	return ((struct instance *)ctx)->epoll;
+	(void)ctx;
+	return -1;
 }
 
-static int backend_add(void *ctx, int fd, const struct sockaddr_storage *peer)
+static void *backend_add(void *ctx, struct tls_stream *stream, const struct sockaddr_storage *peer)
 {
 	struct instance *instance = ctx;
 
 	(void)peer;
 	for (size_t i = 0; i < ENDS; i++) {
 		struct end *end = &instance->ends[i];
-		struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLET };
 
-		if (end->fd >= 0)
+		if (end->stream)
 			continue;
-		end->fd = fd;
+		end->stream = stream;
 		end->has_started = end->is_done = false;
 		end->owed = end->held = 0;
 		atomic_fetch_add(&added, 1);
-		return epoll_ctl(instance->epoll, EPOLL_CTL_ADD, fd, &event);
+		return end;
 	}
-	(void)close(fd);
-	return -1;
+	return NULL;
 }
 
 static void end_close(struct end *end)
 {
-	(void)close(end->fd);
-	end->fd = -1;
+	end->stream = NULL;
 	atomic_fetch_add(&closed, 1);
+}
+
+static void backend_ready(void *ctx, void *name, unsigned what)
+{
+	(void)ctx;
+	if (what & TLS_GONE)
+		end_close(name);
 }
 
 /* Write what is due; whether all of it went. */
@@ -103,7 +103,8 @@ static bool end_write(struct end *end)
 {
 	while (end->owed || end->held) {
 		size_t size = end->held ? end->held : end->owed < 65536 ? end->owed : 65536;
-		ssize_t n = send(end->fd, end->held ? end->bytes : filler, size, MSG_NOSIGNAL);
+		struct iovec part = { end->held ? end->bytes : filler, size };
+		ssize_t n = tls_stream_write(end->stream, &part, 1);
 
 		if (n < 0 && errno == EAGAIN)
 			return false;
@@ -123,22 +124,25 @@ static bool end_write(struct end *end)
 
 static void end_run(struct end *end)
 {
-	while (end->fd >= 0) {
+	while (end->stream) {
 		ssize_t n;
 
 		if (!end_write(end))
 			return;
-		n = end->is_done ? 0 : recv(end->fd, end->bytes, sizeof(end->bytes) - 1, 0);
+		n = end->is_done ? 0
+		                 : tls_stream_read(end->stream, end->bytes, sizeof(end->bytes) - 1);
 		if (n < 0 && errno == EAGAIN)
 			return;
 		if (n <= 0) {
+			tls_stream_close(end->stream);
 			end_close(end);
 			return;
 		}
 		end->bytes[n] = '\0';
+		atomic_fetch_add(&heard, 1);
 		if (!end->has_started && end->bytes[0] == 'B')
 			end->owed = strtoul(end->bytes + 1, NULL, 10);
-		else
+		else if (n != 1 || end->bytes[0] != 'Q')
 			end->held = (size_t)n;
 		end->has_started = true;
 	}
@@ -147,10 +151,7 @@ static void end_run(struct end *end)
 static void backend_run(void *ctx)
 {
 	struct instance *instance = ctx;
-	struct epoll_event events[64];
 
-	while (epoll_wait(instance->epoll, events, 64, 0) == 64)
-		;
 	for (size_t i = 0; i < ENDS; i++)
 		end_run(&instance->ends[i]);
 }
@@ -167,19 +168,14 @@ static unsigned backend_busy(void *ctx)
 	unsigned busy = 0;
 
 	for (size_t i = 0; i < ENDS; i++)
-		busy += instance->ends[i].fd >= 0 && instance->ends[i].owed > 0;
+		busy += instance->ends[i].stream &&
+		        (instance->ends[i].owed > 0 || instance->ends[i].held > 0);
 	return busy;
 }
 
 static void backend_close(void *ctx)
 {
-	struct instance *instance = ctx;
-
-	for (size_t i = 0; i < ENDS; i++)
-		if (instance->ends[i].fd >= 0)
-			end_close(&instance->ends[i]);
-	(void)close(instance->epoll);
-	free(instance);
+	free(ctx);
 }
 
 /* ---- observer ---- */
@@ -233,10 +229,11 @@ static struct tls_settings defaults(void)
 		.max_connections = 200,
 		.max_per_address = 200,
 		.handshake_ms = DEADLINE_MS,
+		.head_ms = DEADLINE_MS,
 		.stall_ms = DEADLINE_MS,
 		.idle_ms = DEADLINE_MS,
-		.backend = { backend_open, backend_fd, backend_add, backend_run, backend_timeout,
-		             backend_busy, backend_close, NULL },
+		.backend = { backend_open, backend_fd, backend_add, backend_ready, backend_run,
+		             backend_timeout, backend_busy, backend_close, NULL },
 		.observer = { on_failed, on_refused, NULL },
 	};
 }
@@ -270,17 +267,18 @@ static int make_dir(void **state)
 	return mkdtemp(dir) ? 0 : -1;
 }
 
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+{
+	(void)st;
+	(void)kind;
+	(void)ftw;
+	return remove(path);
+}
+
 static int drop_dir(void **state)
 {
-	static const char *const names[] = { "ca.crt", "ca.key", "tls.crt", "tls.key", "lock" };
-	char path[64];
-
 	(void)state;
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		(void)snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
-		(void)unlink(path);
-	}
-	return rmdir(dir);
+	return nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 static int before(void **state)
@@ -288,6 +286,7 @@ static int before(void **state)
 	(void)state;
 	atomic_store(&added, 0);
 	atomic_store(&closed, 0);
+	atomic_store(&heard, 0);
 	atomic_store(&failures, 0);
 	atomic_store(&refusals, 0);
 	told[0] = '\0';
@@ -302,7 +301,7 @@ static int after(void **state)
 		stop(0);
 	if (count_fds() == fds_before && atomic_load(&added) == atomic_load(&closed))
 		return 0;
-	(void)fprintf(stderr, "descriptors: %d before, %d after; pairs: %d made, %d closed\n",
+	(void)fprintf(stderr, "descriptors: %d before, %d after; streams: %d made, %d closed\n",
 	              fds_before, count_fds(), atomic_load(&added), atomic_load(&closed));
 	return -1;
 }
@@ -373,30 +372,6 @@ static void expect(struct client *client, const char *text)
 		size += (size_t)n;
 	}
 	assert_string_equal(got, text);
-}
-
-/* Read to the end: how much came, and whether close_notify did. */
-static size_t drain_client(struct client *client, bool *out_clean)
-{
-	static char bytes[65536];
-	size_t total = 0;
-	int n;
-
-	ERR_clear_error();
-	while ((n = SSL_read(client->ssl, bytes, sizeof(bytes))) > 0)
-		total += (size_t)n;
-	*out_clean = SSL_get_error(client->ssl, n) == SSL_ERROR_ZERO_RETURN;
-	return total;
-}
-
-/* Wait for the peer's end of a plain socket, or for nothing at all: milliseconds that passed. */
-static int64_t wait_readable(int fd, int limit_ms)
-{
-	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
-	int64_t from = clock_now_ms();
-
-	(void)poll(&poll_fd, 1, limit_ms);
-	return clock_now_ms() - from;
 }
 
 static void wait_for(atomic_int *count, int value)

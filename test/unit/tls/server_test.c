@@ -4,6 +4,32 @@
  */
 #include "harness.h"
 
+#include <linux/filter.h>
+
+/* Read to the end: how much came, and whether close_notify did. */
+static size_t drain_client(struct client *client, bool *out_clean)
+{
+	static char bytes[65536];
+	size_t total = 0;
+	int n;
+
+	ERR_clear_error();
+	while ((n = SSL_read(client->ssl, bytes, sizeof(bytes))) > 0)
+		total += (size_t)n;
+	*out_clean = SSL_get_error(client->ssl, n) == SSL_ERROR_ZERO_RETURN;
+	return total;
+}
+
+/* Wait for the peer's end of a plain socket, or for nothing at all: milliseconds that passed. */
+static int64_t wait_readable(int fd, int limit_ms)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+	int64_t from = clock_now_ms();
+
+	(void)poll(&poll_fd, 1, limit_ms);
+	return clock_now_ms() - from;
+}
+
 static void a_byte_comes_back(void **state)
 {
 	static const unsigned char offer[] = "\x02h2\x08http/1.1";
@@ -111,6 +137,40 @@ static void deadlines_end_connections(void **state)
 	say(&stalled, "B100000000\n");
 	wait_for(&closed, 2);
 	client_close(&stalled);
+}
+
+/* A byte now and then is no request: it has to be there as a whole after head_ms. */
+static void a_request_has_to_come_in_time(void **state)
+{
+	struct tls_settings settings = defaults();
+	struct client silent, slow, good;
+	bool is_clean;
+	int64_t from;
+
+	(void)state;
+	settings.head_ms = 600;
+	start(settings);
+	from = clock_now_ms();
+	silent = greet(0);
+	slow = greet(0);
+	good = greet(0);
+	say(&slow, "s");
+	expect(&slow, "s");
+	/* Its request is answered: from then on it may be idle. */
+	say(&good, "g");
+	expect(&good, "g");
+	while (SSL_write(slow.ssl, "Q", 1) == 1 && wait_readable(slow.fd, 100) >= 100)
+		assert_true(clock_now_ms() - from < DEADLINE_MS);
+	assert_true(clock_now_ms() - from >= 500);
+	assert_int_equal(drain_client(&silent, &is_clean), 0);
+	wait_for(&closed, 2);
+	say(&good, "h");
+	expect(&good, "h");
+	say(&good, "Q");
+	assert_int_equal(drain_client(&good, &is_clean), 0);
+	client_close(&silent);
+	client_close(&slow);
+	client_close(&good);
 }
 
 /* A client that reads slowly takes what is owed to it: it is no stalled one. */
@@ -295,6 +355,29 @@ static void stopping_keeps_to_its_grace(void **state)
 	client_close(&stalled);
 }
 
+/* A client whose machine is gone confirms nothing: what is on its way to it holds nobody up. */
+static void stopping_waits_for_no_vanished_client(void **state)
+{
+	struct sock_filter drop = BPF_STMT(BPF_RET | BPF_K, 0);
+	struct sock_fprog filter = { .len = 1, .filter = &drop };
+	struct client gone;
+	int64_t from;
+
+	(void)state;
+	start(defaults());
+	gone = greet(0);
+	say(&gone, "a");
+	expect(&gone, "a");
+	assert_int_equal(setsockopt(gone.fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)),
+	                 0);
+	say(&gone, "an answer that nobody takes");
+	wait_for(&heard, 2);
+	from = clock_now_ms();
+	stop(2 * DEADLINE_MS);
+	assert_true(clock_now_ms() - from < DEADLINE_MS);
+	client_close(&gone);
+}
+
 static void workers_share_a_port(void **state)
 {
 	struct tls_settings settings = defaults();
@@ -324,12 +407,14 @@ int main(void)
 		TEST(much_comes_back),
 		TEST(a_half_closed_client_gets_its_answer),
 		TEST(deadlines_end_connections),
+		TEST(a_request_has_to_come_in_time),
 		TEST(a_slow_reader_is_served),
 		TEST(caps_turn_away),
 		TEST(bad_handshakes_are_told),
 		TEST(stalled_clients_cost_nothing),
 		TEST(stopping_finishes_answers),
 		TEST(stopping_keeps_to_its_grace),
+		TEST(stopping_waits_for_no_vanished_client),
 		TEST(workers_share_a_port),
 	};
 

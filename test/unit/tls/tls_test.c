@@ -69,6 +69,13 @@ static void write_file(const char *name, const char *text)
 	assert_int_equal(fclose(file), 0);
 }
 
+static SSL_CTX *load(const char *cert, const char *key, struct err *err)
+{
+	const struct context_settings settings = { .cert_file = cert, .key_file = key };
+
+	return context_new(&settings, err);
+}
+
 static void the_ca_vouches_for_the_names(void **state)
 {
 	static const char *const files[] = { "ca.crt", "ca.key", "tls.crt", "tls.key" };
@@ -102,7 +109,7 @@ static void the_ca_vouches_for_the_names(void **state)
 	EVP_PKEY_free(key);
 	X509_free(server);
 	X509_free(ca);
-	context = context_new(in_dir(1, "tls.crt"), in_dir(2, "tls.key"), &err);
+	context = load(in_dir(1, "tls.crt"), in_dir(2, "tls.key"), &err);
 	assert_non_null(context);
 	SSL_CTX_free(context);
 	second = tls_selfsigned_ca(dir, &err);
@@ -149,18 +156,18 @@ static void bad_certificates_are_named(void **state)
 
 	(void)state;
 	assert_int_equal(selfsigned_ensure(dir, &err), 0);
-	assert_null(context_new("/nonexistent.crt", in_dir(1, "tls.key"), &err));
+	assert_null(load("/nonexistent.crt", in_dir(1, "tls.key"), &err));
 	assert_int_equal(err.kind, ERR_CONFIG);
 	assert_non_null(strstr(err.msg, "/nonexistent.crt"));
-	assert_null(context_new(in_dir(1, "tls.crt"), in_dir(2, "ca.key"), &err));
+	assert_null(load(in_dir(1, "tls.crt"), in_dir(2, "ca.key"), &err));
 	assert_int_equal(err.kind, ERR_CONFIG);
 	assert_int_equal(err.cause, TLS_CAUSE_OTHER_KEY);
 	assert_non_null(strstr(err.msg, "ca.key"));
 	write_file("lock", "rubbish");
-	assert_null(context_new(in_dir(1, "lock"), in_dir(2, "tls.key"), &err));
+	assert_null(load(in_dir(1, "lock"), in_dir(2, "tls.key"), &err));
 	assert_int_equal(err.cause, TLS_CAUSE_CERTIFICATE);
 	assert_non_null(strstr(err.msg, "lock"));
-	assert_null(context_new(in_dir(1, "tls.crt"), in_dir(2, "lock"), &err));
+	assert_null(load(in_dir(1, "tls.crt"), in_dir(2, "lock"), &err));
 	assert_int_equal(err.cause, TLS_CAUSE_KEY);
 }
 

@@ -1,0 +1,184 @@
+/* The server's certificate while it runs; see certificate.h. */
+#include "certificate.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "log.h"
+
+enum { LOOK_SECONDS = 1, DAY = 24 * 60 * 60, EXPIRED = 4 };
+
+struct certificate_watch {
+	struct tls_server *server;
+	struct recurring *troubles;
+	pthread_t thread;
+	pthread_mutex_t mutex;
+	pthread_cond_t wake;
+	bool at_once;
+	bool is_ending;
+	/* The thread's own: */
+	int64_t not_after; /* of the certificate that `told` is about */
+	int told;          /* the last stage that was logged */
+};
+
+int certificate_stage(int64_t seconds_left)
+{
+	static const int days[] = { 30, 7, 1, 0 };
+	int stage = 0;
+
+	while (stage < EXPIRED && seconds_left <= (int64_t)days[stage] * DAY)
+		stage++;
+	return stage;
+}
+
+static const char *format_time(int64_t seconds, char text[static 32])
+{
+	time_t at = seconds;
+	struct tm tm;
+
+	if (!gmtime_r(&at, &tm) || !strftime(text, 32, "%Y-%m-%dT%H:%M:%SZ", &tm))
+		(void)snprintf(text, 32, "%" PRId64, seconds);
+	return text;
+}
+
+/* Once for each stage of each certificate. */
+static void tell_end(struct certificate_watch *watch)
+{
+	int64_t not_after = tls_server_not_after(watch->server);
+	int64_t left = not_after - time(NULL);
+	int stage = certificate_stage(left);
+	char at[32], days[24];
+
+	if (not_after != watch->not_after)
+		watch->told = 0;
+	watch->not_after = not_after;
+	if (stage <= watch->told)
+		return;
+	watch->told = stage;
+	(void)format_time(not_after, at);
+	(void)snprintf(days, sizeof(days), "%" PRId64, left / DAY);
+	if (stage == EXPIRED)
+		log_line(LOG_ERROR, "Certificate has expired",
+		         (struct log_field[]){ { "expires", at }, { NULL, NULL } });
+	else
+		log_line(LOG_WARNING, "Certificate expires soon",
+		         (struct log_field[]){
+				 { "days", days }, { "expires", at }, { NULL, NULL } });
+}
+
+static void look(struct certificate_watch *watch, bool at_once)
+{
+	struct err err;
+	char at[32];
+
+	switch (tls_server_refresh(watch->server, at_once, &err)) {
+	case 0:
+		break;
+	case 1:
+		(void)recurring_over(watch->troubles, "certificate");
+		log_line(
+			LOG_INFO, "Certificate reloaded",
+			(struct log_field[]){
+				{ "expires", format_time(tls_server_not_after(watch->server), at) },
+				{ NULL, NULL } });
+		break;
+	default:
+		if (recurring_happened(watch->troubles, "certificate", err.msg, clock_now_ms()))
+			log_line(LOG_ERROR, "Certificate not reloaded",
+			         (struct log_field[]){ { "error", err.msg }, { NULL, NULL } });
+	}
+	tell_end(watch);
+}
+
+/* Whether the next look is due; false at the end. */
+static bool wait_for_look(struct certificate_watch *watch, bool *at_once)
+{
+	struct timespec until;
+	bool goes_on;
+	int waited = 0;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += LOOK_SECONDS;
+	(void)pthread_mutex_lock(&watch->mutex);
+	while (!watch->is_ending && !watch->at_once && !waited)
+		waited = pthread_cond_timedwait(&watch->wake, &watch->mutex, &until);
+	goes_on = !watch->is_ending;
+	*at_once = watch->at_once;
+	watch->at_once = false;
+	(void)pthread_mutex_unlock(&watch->mutex);
+	return goes_on;
+}
+
+static void *work(void *ctx)
+{
+	struct certificate_watch *watch = ctx;
+	bool at_once = false;
+
+	do
+		look(watch, at_once);
+	while (wait_for_look(watch, &at_once));
+	return NULL;
+}
+
+static void watch_free(struct certificate_watch *watch)
+{
+	(void)pthread_cond_destroy(&watch->wake);
+	(void)pthread_mutex_destroy(&watch->mutex);
+	free(watch);
+}
+
+struct certificate_watch *certificate_watch_start(struct tls_server *server,
+                                                  struct recurring *troubles, struct err *err)
+{
+	struct certificate_watch *watch = calloc(1, sizeof(*watch));
+	pthread_condattr_t monotonic;
+	sigset_t all, before;
+	int failed;
+
+	if (!watch) {
+		(void)err_set_sys(err, ENOMEM, "watch of the certificate");
+		return NULL;
+	}
+	watch->server = server;
+	watch->troubles = troubles;
+	(void)pthread_mutex_init(&watch->mutex, NULL);
+	(void)pthread_condattr_init(&monotonic);
+	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&watch->wake, &monotonic);
+	(void)pthread_condattr_destroy(&monotonic);
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	failed = pthread_create(&watch->thread, NULL, work, watch);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (!failed)
+		return watch;
+	watch_free(watch);
+	(void)err_set_sys(err, failed, "start the thread that watches the certificate");
+	return NULL;
+}
+
+void certificate_watch_trigger(struct certificate_watch *watch)
+{
+	(void)pthread_mutex_lock(&watch->mutex);
+	watch->at_once = true;
+	(void)pthread_cond_signal(&watch->wake);
+	(void)pthread_mutex_unlock(&watch->mutex);
+}
+
+void certificate_watch_stop(struct certificate_watch *watch)
+{
+	if (!watch)
+		return;
+	(void)pthread_mutex_lock(&watch->mutex);
+	watch->is_ending = true;
+	(void)pthread_cond_signal(&watch->wake);
+	(void)pthread_mutex_unlock(&watch->mutex);
+	(void)pthread_join(watch->thread, NULL);
+	watch_free(watch);
+}
