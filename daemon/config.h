@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/listen.h"
 #include "log.h"
+#include "storage/storage.h"
 
 enum { CONFIG_LISTEN_MAX = 8, CONFIG_TEXTS_MAX = 32, CONFIG_FLAGS_MAX = 96 };
 
@@ -51,6 +52,8 @@ struct config {
 	bool prune;
 	const char *data_dir;
 	int64_t disk_reserve; /* bytes */
+	enum store_overlay overlay;
+	bool allow_rollback;
 	struct config_listen listen;
 	struct config_listen admin_listen;
 	int64_t workers;

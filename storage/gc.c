@@ -28,8 +28,8 @@ static DIR *open_dir(int at, const char *name, struct err *err)
 	return dir;
 }
 
-static int sweep_folder(const struct layout *layout, const char *folder,
-                        const struct digest_set *marked, uint64_t *swept, struct err *err)
+static int sweep_folder(const struct layout *layout, const char *folder, struct digest_set *marked,
+                        uint64_t *swept, struct err *err)
 {
 	CLEANUP(cleanup_dir) DIR *dir = open_dir(layout->objects, folder, err);
 	const struct dirent *entry;
@@ -45,16 +45,17 @@ static int sweep_folder(const struct layout *layout, const char *folder,
 			continue;
 		memcpy(hex, folder, 2);
 		memcpy(hex + 2, entry->d_name, 63);
-		if (digest_parse_hex(hex, 64, &digest, &no_object) ||
-		    digest_set_has(marked, &digest))
+		if (digest_parse_hex(hex, 64, &digest, &no_object))
 			continue;
-		if (!unlinkat(dirfd(dir), entry->d_name, 0))
+		if (digest_set_has(marked, &digest))
+			digest_set_remove(marked, &digest);
+		else if (!unlinkat(dirfd(dir), entry->d_name, 0))
 			(*swept)++;
 	}
 	return 0;
 }
 
-int gc_sweep(const struct layout *layout, const struct digest_set *marked, uint64_t *out_swept,
+int gc_sweep(const struct layout *layout, struct digest_set *marked, uint64_t *out_swept,
              struct err *err)
 {
 	CLEANUP(cleanup_dir) DIR *dir = open_dir(layout->objects, ".", err);
