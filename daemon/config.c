@@ -319,6 +319,19 @@ static int read_environment(char *const *environment, struct config *config, str
 	return 0;
 }
 
+static int read_word(const char *arg, struct config *config, struct err *err)
+{
+	if (!config->command) {
+		config->command = arg;
+		return 0;
+	}
+	if (config->operand_count == CONFIG_OPERANDS_MAX)
+		return err_set(err, ERR_CONFIG, "\"%.80s\" is not understood: %s takes no more",
+		               arg, config->command);
+	config->operands[config->operand_count++] = arg;
+	return 0;
+}
+
 static int read_flag(char *const **args, struct config *config, struct err *err)
 {
 	const char *arg = *(*args)++;
@@ -326,15 +339,6 @@ static int read_flag(char *const **args, struct config *config, struct err *err)
 	const char *value = arg[length] ? arg + length + 1 : NULL;
 	size_t i = 0;
 
-	if (strncmp(arg, "--", 2) != 0) {
-		if (config->command)
-			return err_set(
-				err, ERR_CONFIG,
-				"\"%.80s\" is not understood: there is a command, %s, already", arg,
-				config->command);
-		config->command = arg;
-		return 0;
-	}
 	while (i < FLAG_COUNT && (strlen(flags[i].name) + 2 != length ||
 	                          strncmp(flags[i].name, arg + 2, length - 2) != 0))
 		i++;
@@ -418,12 +422,21 @@ int config_read(char *const *args, char *const *environment, struct config *out_
                 struct err *err)
 {
 	struct config config = { .repository = NULL };
+	bool only_words = false;
 
 	if (fill_defaults(&config, err))
 		return -1;
-	while (*args)
-		if (read_flag(&args, &config, err))
+	while (*args) {
+		bool is_flag = !only_words && **args == '-' && (*args)[1];
+
+		if (is_flag && !strcmp(*args, "--")) {
+			only_words = true;
+			args++;
+		} else if (is_flag ? read_flag(&args, &config, err)
+		                   : read_word(*args++, &config, err)) {
 			return -1;
+		}
+	}
 	if (read_environment(environment, &config, err) || check_together(&config, err))
 		return -1;
 	*out_config = config;

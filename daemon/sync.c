@@ -331,6 +331,21 @@ static bool collect(struct sync *sync)
 	return true;
 }
 
+void sync_sweep(struct sync *sync, struct sync_outcome *out_outcome)
+{
+	uint64_t swept;
+	struct err err;
+	int failed = store_collect(sync->store, &swept, &err);
+
+	*out_outcome = (struct sync_outcome){ failed ? SYNC_VERDICT_FAILED : SYNC_VERDICT_DONE,
+		                              "" };
+	if (failed)
+		(void)snprintf(out_outcome->reason, sizeof(out_outcome->reason), "%s", err.msg);
+	else
+		(void)snprintf(out_outcome->reason, sizeof(out_outcome->reason),
+		               "%" PRIu64 " objects swept", swept);
+}
+
 static void tell_kept_all(struct sync *sync, const char *reason)
 {
 	if (!reason)
@@ -338,6 +353,20 @@ static void tell_kept_all(struct sync *sync, const char *reason)
 	else if (recurring_happened(sync->troubles, "what is pruned", reason, clock_now_ms()))
 		log_line(LOG_WARNING, "Nothing pruned",
 		         (struct log_field[]){ { "reason", reason }, { NULL, NULL } });
+}
+
+static void tell_held(struct sync *sync, const char *tag)
+{
+	static const char msg[] = "Release kept although its tag is gone";
+
+	if (recurring_happened(sync->troubles, msg, tag, clock_now_ms()))
+		log_line(LOG_WARNING, msg,
+		         (struct log_field[]){
+				 { "reason", "it is newer than all that stay" },
+				 { "tag", tag },
+				 { "cause", advice_find(ADVICE_ROLLBACK)->name },
+				 { "advice", advice_find(ADVICE_ROLLBACK)->text },
+				 { NULL, NULL } });
 }
 
 /* Let go of what the policy keeps no longer, all in one swap of the view. */
@@ -352,9 +381,12 @@ static int drop(struct round *round, struct err *err)
 	tell_kept_all(sync, kept_all);
 	if (!names)
 		return err_set_sys(err, ENOMEM, "%zu tags", wanted);
-	for (size_t i = round->count; i-- > 0;)
+	for (size_t i = round->count; i-- > 0;) {
 		if (round->tags[i].drop)
 			names[count++] = round->tags[i].tag;
+		if (round->tags[i].is_held)
+			tell_held(sync, round->tags[i].tag);
+	}
 	if (count && store_remove(sync->store, names, count, err))
 		return err_context(err, "drop releases");
 	for (size_t i = round->count; i-- > 0;)

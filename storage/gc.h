@@ -17,4 +17,8 @@
 MUST_CHECK int gc_sweep(const struct layout *layout, struct digest_set *marked, uint64_t *out_swept,
                         struct err *err);
 
+/* Count the objects that are not in marked. */
+MUST_CHECK int gc_count(const struct layout *layout, struct digest_set *marked, uint64_t *out_count,
+                        struct err *err);
+
 #endif

@@ -42,6 +42,18 @@ bool known_forget(struct store *store, const char *tag, struct digest *out_manif
 	return true;
 }
 
+bool known_is_unchanged(struct store *store, const struct store_release *info,
+                        uint64_t *out_fingerprint)
+{
+	const struct known *known = find(store, info->tag);
+
+	if (!known || !digest_equal(&known->info.manifest, &info->manifest) ||
+	    known->fingerprint != release_fingerprint(&store->layout, info->tag))
+		return false;
+	*out_fingerprint = known->fingerprint;
+	return true;
+}
+
 int known_get(struct store *store, const char *tag, struct store_release *out_info, struct err *err)
 {
 	const struct known *known = find(store, tag);

@@ -318,9 +318,9 @@ static void merging_free(struct merging *merging)
 DEFINE_CLEANUP(cleanup_merging, struct merging, merging_free);
 DEFINE_CLEANUP(cleanup_builder, struct view_builder, view_builder_free);
 
-/* Lay the parts from first up to end over what the turns before have made. */
-static struct view_builder *go_turn(const struct layout *layout, struct merge_part *parts,
-                                    size_t first, size_t end, const struct view_builder *below,
+/* Lay the parts from first up to end over what is below. */
+static struct view_builder *go_turn(const struct layout *layout, const struct store_view *below,
+                                    struct merge_part *parts, size_t first, size_t end,
                                     const struct merge_observer *observer, size_t *out_failed,
                                     struct err *err)
 {
@@ -335,31 +335,30 @@ static struct view_builder *go_turn(const struct layout *layout, struct merge_pa
 	merging->observer = observer;
 	merging->parts = parts;
 	merging->builder = view_builder_new(err);
-	if (!merging->builder ||
-	    open_sources(merging, first, end, below ? view_builder_view(below) : NULL, out_failed,
-	                 err) ||
+	if (!merging->builder || open_sources(merging, first, end, below, out_failed, err) ||
 	    run(merging, out_failed, err))
 		return NULL;
 	note_parts(merging);
 	return STEAL(merging->builder);
 }
 
-struct view_builder *merge(const struct layout *layout, struct merge_part *parts, size_t count,
+struct view_builder *merge(const struct layout *layout, const struct store_view *below, size_t laid,
+                           struct merge_part *parts, size_t count,
                            const struct merge_observer *observer, size_t *out_failed,
                            struct err *err)
 {
-	CLEANUP(cleanup_builder) struct view_builder *below = NULL;
-	size_t first = 0;
+	CLEANUP(cleanup_builder) struct view_builder *last = NULL;
 
 	*out_failed = count;
 	do {
-		size_t end = count - first > MERGE_MAX ? first + MERGE_MAX : count;
-		struct view_builder *laid = go_turn(layout, parts, first, end, below, observer,
+		size_t end = count - laid > MERGE_MAX ? laid + MERGE_MAX : count;
+		struct view_builder *next = go_turn(layout, below, parts, laid, end, observer,
 		                                    out_failed, err);
 
-		view_builder_free(below);
-		below = laid;
-		first = end;
-	} while (below && first < count);
-	return STEAL(below);
+		view_builder_free(last);
+		last = next;
+		below = next ? view_builder_view(next) : NULL;
+		laid = end;
+	} while (last && laid < count);
+	return STEAL(last);
 }

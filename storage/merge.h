@@ -35,11 +35,13 @@ struct merge_part {
 
 /*
  * Lay `count` releases over one another, the oldest first; entries get the
- * index of their part. On an error (those of release_reader.h) *out_failed is
- * the part that it is about, or `count`.
+ * index of their part. The first `laid` parts are not read: the view `below`
+ * has them already, in the same order (NULL and 0: there is none). On an error
+ * (those of release_reader.h) *out_failed is the part that it is about, or `count`.
  */
-MUST_CHECK struct view_builder *merge(const struct layout *layout, struct merge_part *parts,
-                                      size_t count, const struct merge_observer *observer,
-                                      size_t *out_failed, struct err *err);
+MUST_CHECK struct view_builder *merge(const struct layout *layout, const struct store_view *below,
+                                      size_t laid, struct merge_part *parts, size_t count,
+                                      const struct merge_observer *observer, size_t *out_failed,
+                                      struct err *err);
 
 #endif

@@ -103,15 +103,41 @@ static int leave_out(struct overlay *overlay, size_t number, const struct err *w
 	return 0;
 }
 
+/*
+ * How many releases of those at the front are the current view's, all of it and
+ * unchanged: a new release that comes on top is laid over the view then, and
+ * nothing else is read.
+ */
+static size_t count_laid(struct overlay *overlay)
+{
+	struct store *store = overlay->store;
+	size_t count = store->current ? store_view_release_count(store->current) : 0;
+
+	if (count > overlay->count || store->overlay == STORE_OVERLAY_SINGLE)
+		return 0;
+	for (size_t i = 0; i < count; i++) {
+		const struct store_release *laid = store_view_release(store->current, i);
+		struct merge_part *part = &overlay->parts[i];
+
+		if (strcmp(laid->tag, part->tag) != 0 ||
+		    !known_is_unchanged(store, laid, &part->fingerprint))
+			return 0;
+		part->info = *laid;
+	}
+	return count;
+}
+
 static struct view_builder *lay(struct overlay *overlay, struct err *err)
 {
 	const struct merge_observer observer = { tell_conflict, tell_reserved, overlay->store };
+	bool is_single = overlay->store->overlay == STORE_OVERLAY_SINGLE;
 
 	for (;;) {
-		bool is_single = overlay->store->overlay == STORE_OVERLAY_SINGLE;
 		size_t first = is_single && overlay->count ? overlay->count - 1 : 0, failed;
-		struct view_builder *laid = merge(&overlay->store->layout, overlay->parts + first,
-		                                  overlay->count - first, &observer, &failed, err);
+		size_t done = count_laid(overlay);
+		struct view_builder *laid = merge(
+			&overlay->store->layout, done ? overlay->store->current : NULL, done,
+			overlay->parts + first, overlay->count - first, &observer, &failed, err);
 
 		if (laid) {
 			overlay->parts += first;
@@ -217,7 +243,7 @@ struct store_view *store_view_of(struct store *store, const char *tag, struct er
 		(void)err_set(err, ERR_NOT_FOUND, "there is no release \"%.128s\"", tag);
 		return NULL;
 	}
-	laid = merge(&store->layout, &part, 1, &nobody, &failed, err);
+	laid = merge(&store->layout, NULL, 0, &part, 1, &nobody, &failed, err);
 	if (!laid)
 		return NULL;
 	view = make_view(store, laid, &part, 1, err);

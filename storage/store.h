@@ -65,6 +65,9 @@ MUST_CHECK int overlay_publish(struct store *store, struct err *err);
 void known_note(struct store *store, const struct store_release *info, uint64_t fingerprint);
 /* Whether there was something to forget. */
 bool known_forget(struct store *store, const char *tag, struct digest *out_manifest);
+/* Whether the release's file is the one that info is from. */
+bool known_is_unchanged(struct store *store, const struct store_release *info,
+                        uint64_t *out_fingerprint);
 /* ERR_NOT_FOUND, or as release_read. */
 MUST_CHECK int known_get(struct store *store, const char *tag, struct store_release *out_info,
                          struct err *err);
