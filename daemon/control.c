@@ -170,19 +170,25 @@ static void take_client(struct control *control)
 	answer(fd, SYNC_VERDICT_FAILED, "the daemon is asked by too many already");
 }
 
-/* A whole line has come. */
+/* What has come is a request, may become one, or is none. */
 static void take_request(struct control *control, struct client *client)
 {
+	bool may_become = false;
+
 	for (unsigned i = 0; i < REQUESTS; i++) {
-		if (strlen(requests[i]) != client->size ||
-		    memcmp(client->line, requests[i], client->size) != 0)
+		size_t length = strlen(requests[i]);
+
+		if (client->size > length || memcmp(client->line, requests[i], client->size) != 0)
+			continue;
+		may_become = true;
+		if (client->size < length)
 			continue;
 		client->request = (enum control_request)i;
 		client->ticket = i == CONTROL_GC ? poller_ask_sweep(control->poller)
 		                                 : poller_ask(control->poller);
-		return;
 	}
-	answer_client(client, SYNC_VERDICT_FAILED, "the request is not understood");
+	if (!may_become)
+		answer_client(client, SYNC_VERDICT_FAILED, "the request is not understood");
 }
 
 /* It sent something, or hung up. */
@@ -199,8 +205,6 @@ static void hear_client(struct control *control, struct client *client)
 		return;
 	}
 	client->size += (size_t)n;
-	if (client->size < sizeof(client->line) && !memchr(client->line, '\n', client->size))
-		return;
 	if (cancel_is_raised(control->cancel))
 		answer_stopping(client);
 	else
