@@ -211,16 +211,24 @@ uint64_t poller_ask(struct poller *poller)
 	return round;
 }
 
-bool poller_has_ended(struct poller *poller, uint64_t round, struct sync_outcome *out_outcome)
+/* Whether the last of a kind has this number or a later one; *outcome is its. */
+static bool has_ended(struct poller *poller, const uint64_t *ended,
+                      const struct sync_outcome *outcome, uint64_t number,
+                      struct sync_outcome *out_outcome)
 {
-	bool has_ended;
+	bool has;
 
 	(void)pthread_mutex_lock(&poller->mutex);
-	has_ended = poller->ended >= round;
-	if (has_ended)
-		*out_outcome = poller->outcome;
+	has = *ended >= number;
+	if (has)
+		*out_outcome = *outcome;
 	(void)pthread_mutex_unlock(&poller->mutex);
-	return has_ended;
+	return has;
+}
+
+bool poller_has_ended(struct poller *poller, uint64_t round, struct sync_outcome *out_outcome)
+{
+	return has_ended(poller, &poller->ended, &poller->outcome, round, out_outcome);
 }
 
 uint64_t poller_ask_sweep(struct poller *poller)
@@ -236,14 +244,7 @@ uint64_t poller_ask_sweep(struct poller *poller)
 
 bool poller_has_swept(struct poller *poller, uint64_t number, struct sync_outcome *out_outcome)
 {
-	bool has_ended;
-
-	(void)pthread_mutex_lock(&poller->mutex);
-	has_ended = poller->sweeps_ended >= number;
-	if (has_ended)
-		*out_outcome = poller->swept;
-	(void)pthread_mutex_unlock(&poller->mutex);
-	return has_ended;
+	return has_ended(poller, &poller->sweeps_ended, &poller->swept, number, out_outcome);
 }
 
 int poller_ended_fd(const struct poller *poller)

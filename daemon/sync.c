@@ -361,12 +361,11 @@ static void tell_held(struct sync *sync, const char *tag)
 
 	if (recurring_happened(sync->troubles, msg, tag, clock_now_ms()))
 		log_line(LOG_WARNING, msg,
-		         (struct log_field[]){
-				 { "reason", "it is newer than all that stay" },
-				 { "tag", tag },
-				 { "cause", advice_find(ADVICE_ROLLBACK)->name },
-				 { "advice", advice_find(ADVICE_ROLLBACK)->text },
-				 { NULL, NULL } });
+		         (struct log_field[]){ { "reason", "it is newer than all that stay" },
+		                               { "tag", tag },
+		                               { "cause", advice_find(ADVICE_ROLLBACK)->name },
+		                               { "advice", advice_find(ADVICE_ROLLBACK)->text },
+		                               { NULL, NULL } });
 }
 
 /* Let go of what the policy keeps no longer, all in one swap of the view. */

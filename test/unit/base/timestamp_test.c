@@ -50,7 +50,9 @@ static void moments_are_parsed(void **state)
 
 static void moments_are_written_as_they_are_read(void **state)
 {
-	static const int64_t cases[] = { 0, 1, 1733488994123, -1, 253402300799999, -62167219200000 };
+	static const int64_t cases[] = {
+		0, 1, 1733488994123, -1, 253402300799999, -62167219200000
+	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

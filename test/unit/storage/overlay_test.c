@@ -161,60 +161,63 @@ struct laying {
 	unsigned conflicts;
 };
 
+static const struct laying cases[] = {
+	{ STORE_OVERLAY_SEMVER, { NULL }, "", 0 },
+	/* Equal paths; the base fills in. */
+	{ STORE_OVERLAY_SEMVER,
+	  { "4.5.15 r/v r/15", "0.0.0 r/v r/0 own", "4.5.9 r/v r/9" },
+	  "own=0.0.0 r/ r/0=0.0.0 r/15=4.5.15 r/9=4.5.9 r/v=4.5.15",
+	  0 },
+	/* Tags that are no versions lie below, in byte order. */
+	{ STORE_OVERLAY_SEMVER, { "b x y", "a x y z", "0.0.0 x" }, "x=0.0.0 y=b z=a", 0 },
+	{ STORE_OVERLAY_SEMVER, { "1.0.0-rc.1 x", "1.0.0 x", "v0.9 x" }, "x=1.0.0", 0 },
+	/* Siblings whose names begin alike, around the slash. */
+	{ STORE_OVERLAY_SEMVER,
+	  { "1.0.0 a/x a.b a-c", "2.0.0 a/y a+ a0" },
+	  "a/ a/x=1.0.0 a/y=2.0.0 a+=2.0.0 a-c=1.0.0 a.b=1.0.0 a0=2.0.0",
+	  0 },
+	/* A file over a folder, and the other way round. */
+	{ STORE_OVERLAY_SEMVER, { "1.0.0 x/y x/z k", "2.0.0 x" }, "k=1.0.0 x=2.0.0", 1 },
+	{ STORE_OVERLAY_SEMVER, { "1.0.0 x k", "2.0.0 x/y" }, "k=1.0.0 x/ x/y=2.0.0", 1 },
+	{ STORE_OVERLAY_SEMVER, { "1.0.0 x k", "2.0.0 x/" }, "k=1.0.0 x/", 1 },
+	/* What a file in between has hidden stays hidden. */
+	{ STORE_OVERLAY_SEMVER,
+	  { "1.0.0 x/old x/d/e", "2.0.0 x", "3.0.0 x/new" },
+	  "x/ x/new=3.0.0",
+	  1 },
+	{ STORE_OVERLAY_SEMVER,
+	  { "1.0.0 x/a/1", "2.0.0 x/a", "3.0.0 x/a/3", "4.0.0 x/b" },
+	  "x/ x/a/ x/a/3=3.0.0 x/b=4.0.0",
+	  1 },
+	{ STORE_OVERLAY_SEMVER,
+	  { "1.0.0 x", "2.0.0 x/a/b", "3.0.0 x/a", "4.0.0 y" },
+	  "x/ x/a=3.0.0 y=4.0.0",
+	  2 },
+	{ STORE_OVERLAY_SEMVER,
+	  { "1.0.0 x/a/b", "2.0.0 x/a", "3.0.0 x", "4.0.0 x/a/c" },
+	  "x/ x/a/ x/a/c=4.0.0",
+	  1 },
+	/* The server's own names. */
+	{ STORE_OVERLAY_SEMVER, { "1.0.0 .specman/x a .specmanx" }, ".specmanx=1.0.0 a=1.0.0", 0 },
+	{ STORE_OVERLAY_SEMVER, { "1.0.0 .specman a/.specman" }, "a/ a/.specman=1.0.0", 0 },
+	/* By when they were seen, whatever their versions are. */
+	{ STORE_OVERLAY_PUSHED,
+	  { "4.5.15 v 15", "0.0.0 v 0", "4.5.9 v 9" },
+	  "0=0.0.0 15=4.5.15 9=4.5.9 v=4.5.9",
+	  0 },
+	{ STORE_OVERLAY_PUSHED, { "9.0.0 x", "1.0.0 x/y" }, "x/ x/y=1.0.0", 1 },
+	/* The newest version alone. */
+	{ STORE_OVERLAY_SINGLE,
+	  { "4.5.15 v 15", "0.0.0 v 0", "4.5.9 v 9" },
+	  "15=4.5.15 v=4.5.15",
+	  0 },
+	{ STORE_OVERLAY_SINGLE, { "latest v", "0.0.0 own" }, "own=0.0.0", 0 },
+	{ STORE_OVERLAY_SINGLE, { "a v", "b w" }, "w=b", 0 },
+	{ STORE_OVERLAY_SINGLE, { NULL }, "", 0 },
+};
+
 static void the_newest_wins(void **state)
 {
-	static const struct laying cases[] = {
-		{ STORE_OVERLAY_SEMVER, { NULL }, "", 0 },
-		/* Equal paths; the base fills in. */
-		{ STORE_OVERLAY_SEMVER,
-		  { "4.5.15 r/v r/15", "0.0.0 r/v r/0 own", "4.5.9 r/v r/9" },
-		  "own=0.0.0 r/ r/0=0.0.0 r/15=4.5.15 r/9=4.5.9 r/v=4.5.15",
-		  0 },
-		/* Tags that are no versions lie below, in byte order. */
-		{ STORE_OVERLAY_SEMVER, { "b x y", "a x y z", "0.0.0 x" }, "x=0.0.0 y=b z=a", 0 },
-		{ STORE_OVERLAY_SEMVER, { "1.0.0-rc.1 x", "1.0.0 x", "v0.9 x" }, "x=1.0.0", 0 },
-		/* Siblings whose names begin alike, around the slash. */
-		{ STORE_OVERLAY_SEMVER,
-		  { "1.0.0 a/x a.b a-c", "2.0.0 a/y a+ a0" },
-		  "a/ a/x=1.0.0 a/y=2.0.0 a+=2.0.0 a-c=1.0.0 a.b=1.0.0 a0=2.0.0",
-		  0 },
-		/* A file over a folder, and the other way round. */
-		{ STORE_OVERLAY_SEMVER, { "1.0.0 x/y x/z k", "2.0.0 x" }, "k=1.0.0 x=2.0.0", 1 },
-		{ STORE_OVERLAY_SEMVER, { "1.0.0 x k", "2.0.0 x/y" }, "k=1.0.0 x/ x/y=2.0.0", 1 },
-		{ STORE_OVERLAY_SEMVER, { "1.0.0 x k", "2.0.0 x/" }, "k=1.0.0 x/", 1 },
-		/* What a file in between has hidden stays hidden. */
-		{ STORE_OVERLAY_SEMVER,
-		  { "1.0.0 x/old x/d/e", "2.0.0 x", "3.0.0 x/new" },
-		  "x/ x/new=3.0.0",
-		  1 },
-		{ STORE_OVERLAY_SEMVER,
-		  { "1.0.0 x/a/1", "2.0.0 x/a", "3.0.0 x/a/3", "4.0.0 x/b" },
-		  "x/ x/a/ x/a/3=3.0.0 x/b=4.0.0",
-		  1 },
-		{ STORE_OVERLAY_SEMVER,
-		  { "1.0.0 x", "2.0.0 x/a/b", "3.0.0 x/a", "4.0.0 y" },
-		  "x/ x/a=3.0.0 y=4.0.0",
-		  2 },
-		{ STORE_OVERLAY_SEMVER,
-		  { "1.0.0 x/a/b", "2.0.0 x/a", "3.0.0 x", "4.0.0 x/a/c" },
-		  "x/ x/a/ x/a/c=4.0.0",
-		  1 },
-		/* The server's own names. */
-		{ STORE_OVERLAY_SEMVER, { "1.0.0 .specman/x a .specmanx" }, ".specmanx=1.0.0 a=1.0.0", 0 },
-		{ STORE_OVERLAY_SEMVER, { "1.0.0 .specman a/.specman" }, "a/ a/.specman=1.0.0", 0 },
-		/* By when they were seen, whatever their versions are. */
-		{ STORE_OVERLAY_PUSHED,
-		  { "4.5.15 v 15", "0.0.0 v 0", "4.5.9 v 9" },
-		  "0=0.0.0 15=4.5.15 9=4.5.9 v=4.5.9",
-		  0 },
-		{ STORE_OVERLAY_PUSHED, { "9.0.0 x", "1.0.0 x/y" }, "x/ x/y=1.0.0", 1 },
-		/* The newest version alone. */
-		{ STORE_OVERLAY_SINGLE, { "4.5.15 v 15", "0.0.0 v 0", "4.5.9 v 9" },
-		  "15=4.5.15 v=4.5.15", 0 },
-		{ STORE_OVERLAY_SINGLE, { "latest v", "0.0.0 own" }, "own=0.0.0", 0 },
-		{ STORE_OVERLAY_SINGLE, { "a v", "b w" }, "w=b", 0 },
-		{ STORE_OVERLAY_SINGLE, { NULL }, "", 0 },
-	};
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -294,7 +297,8 @@ static void more_than_are_merged_at_once(void **state)
 		char tag[16], paths[80];
 
 		(void)snprintf(tag, sizeof(tag), "1.0.%d", i);
-		(void)snprintf(paths, sizeof(paths), i == 70 ? "all own/%d x" : "all own/%d x/%d", i, i);
+		(void)snprintf(paths, sizeof(paths), i == 70 ? "all own/%d x" : "all own/%d x/%d",
+		               i, i);
 		write_release(f, tag, i + 1, paths);
 	}
 	store = open_with(f, STORE_OVERLAY_SEMVER);
@@ -341,8 +345,10 @@ static void put(struct model *model, const char *path, int release)
 
 	for (size_t i = model->count; i-- > 0;) {
 		const char *other = model->paths[i];
-		bool is_same = !strncmp(other, path, bare) && (!other[bare] || !strcmp(other + bare, "/"));
-		bool is_below = !strncmp(other, path, bare) && other[bare] == '/' && other[bare + 1];
+		bool is_same = !strncmp(other, path, bare) &&
+		               (!other[bare] || !strcmp(other + bare, "/"));
+		bool is_below = !strncmp(other, path, bare) && other[bare] == '/' &&
+		                other[bare + 1];
 
 		if (is_same || (is_below && !is_folder))
 			forget(model, i);
@@ -378,9 +384,9 @@ static void sort_words(const char *text, char *out, size_t size)
 static void random_release(unsigned *seed, char *paths, size_t size)
 {
 	static const char *const shapes[][3] = {
-		{ "a", "", "" },         { "a/", "a/b", "" },      { "a/", "a/b/", "a/b/c" },
-		{ "a/", "a/b/", "" },    { "b", "", "" },          { "b/", "b/a", "" },
-		{ "a.x", "", "" },       { "b/", "b/a/", "b/a/d" }, { "c/", "", "" },
+		{ "a", "", "" },      { "a/", "a/b", "" },       { "a/", "a/b/", "a/b/c" },
+		{ "a/", "a/b/", "" }, { "b", "", "" },           { "b/", "b/a", "" },
+		{ "a.x", "", "" },    { "b/", "b/a/", "b/a/d" }, { "c/", "", "" },
 		{ "a/", "a/c", "" },
 	};
 	char before[8][32] = { "" };

@@ -77,9 +77,8 @@ static void write_text(struct fixture *f, const char *text)
 	struct err err;
 
 	assert_int_equal(digest_of(DIGEST_SHA256, text, strlen(text), &digest, &err), 0);
-	assert_int_equal(buf_addf(&whole, &err, "%s# end sha256:%s\n", text,
-	                          digest_hex(&digest, hex)),
-	                 0);
+	assert_int_equal(
+		buf_addf(&whole, &err, "%s# end sha256:%s\n", text, digest_hex(&digest, hex)), 0);
 	write_file(f, whole.data, whole.size);
 }
 
@@ -99,8 +98,8 @@ static void strict(void **state)
 		{ "", false },
 		{ HEAD "# seen yesterday\n" ROOT, false },
 		{ HEAD ROOT ROOT, false },
-		{ HEAD ROOT "./a/b" FILE_A, false },                     /* no folder */
-		{ HEAD ROOT "./a" FILE_A "./a/b" FILE_A, false },        /* below a file */
+		{ HEAD ROOT "./a/b" FILE_A, false },                       /* no folder */
+		{ HEAD ROOT "./a" FILE_A "./a/b" FILE_A, false },          /* below a file */
 		{ HEAD ROOT FOLDER "./a.b" FILE_A "./a/b" FILE_A, false }, /* order */
 		{ HEAD ROOT "./b" FILE_A "./a" FILE_A, false },
 		{ HEAD ROOT "./a" FILE_A "./a" FILE_A, false }, /* twice */
@@ -184,7 +183,8 @@ static void every_flipped_bit_and_every_cut_is_noticed(void **state)
 /* Written before there was such a line: the file's own time stands in for it. */
 static void without_the_line_that_says_when_it_was_seen(void **state)
 {
-	const struct timespec times[2] = { { .tv_sec = 1 }, { .tv_sec = 1000, .tv_nsec = 5000000 } };
+	const struct timespec times[2] = { { .tv_sec = 1 },
+		                           { .tv_sec = 1000, .tv_nsec = 5000000 } };
 	struct fixture *f = *state;
 	struct store_release info;
 	struct err err;
