@@ -324,23 +324,62 @@ static int mark_item(void *ctx, const char *path, const struct tree_item *item, 
 	return item->kind == TREE_FILE ? digest_set_add(ctx, &item->content, err) : 0;
 }
 
-static int mark_views(struct store *store, struct digest_set *marked, struct err *err)
+static int mark_view(const struct store_view *view, struct digest_set *marked, struct err *err)
 {
+	size_t count;
+	const struct store_entry *entries = view_entries(view, &count);
 	int failed = 0;
 
-	(void)pthread_mutex_lock(&store->mutex);
-	for (struct store_view *view = store->views; view; view = *view_next(view)) {
-		size_t count;
-		const struct store_entry *entries = view_entries(view, &count);
+	for (size_t i = 0; !failed && i < count; i++) {
+		const struct digest content = store_content_digest(&entries[i]);
 
-		for (size_t i = 0; !failed && i < count; i++)
-			if (!entries[i].is_folder) {
-				const struct digest content = store_content_digest(&entries[i]);
-
-				failed = digest_set_add(marked, &content, err);
-			}
+		if (!entries[i].is_folder)
+			failed = digest_set_add(marked, &content, err);
 	}
+	return failed;
+}
+
+/*
+ * The views that are held now, each with a reference more. Others come to be by
+ * this thread alone, so there are no more of them the second time.
+ */
+static int hold_views(struct store *store, struct store_view ***out_views, size_t *out_count,
+                      struct err *err)
+{
+	struct store_view **views;
+	size_t room = 0, count = 0;
+
+	(void)pthread_mutex_lock(&store->mutex);
+	for (struct store_view *view = store->views; view; view = *view_next(view))
+		room++;
 	(void)pthread_mutex_unlock(&store->mutex);
+	views = calloc(room + 1, sizeof(struct store_view *));
+	if (!views)
+		return err_set_sys(err, ENOMEM, "list of views");
+	(void)pthread_mutex_lock(&store->mutex);
+	for (struct store_view *view = store->views; view; view = *view_next(view))
+		if (view_ref_held(view))
+			views[count++] = view;
+	(void)pthread_mutex_unlock(&store->mutex);
+	*out_views = views;
+	*out_count = count;
+	return 0;
+}
+
+/* Without the mutex, which every request takes: a view may be large. */
+static int mark_views(struct store *store, struct digest_set *marked, struct err *err)
+{
+	CLEANUP(cleanup_free) struct store_view **views = NULL;
+	size_t count;
+	int failed = 0;
+
+	if (hold_views(store, &views, &count, err))
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		if (!failed)
+			failed = mark_view(views[i], marked, err);
+		store_view_put(views[i]);
+	}
 	return failed;
 }
 

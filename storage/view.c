@@ -223,6 +223,15 @@ void view_ref(struct store_view *view)
 	atomic_fetch_add(&view->references, 1);
 }
 
+bool view_ref_held(struct store_view *view)
+{
+	unsigned count = atomic_load(&view->references);
+
+	while (count && !atomic_compare_exchange_weak(&view->references, &count, count + 1)) {
+	}
+	return count > 0;
+}
+
 void store_view_put(struct store_view *view)
 {
 	if (!view || atomic_fetch_sub(&view->references, 1) != 1)

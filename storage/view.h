@@ -8,6 +8,8 @@
 #ifndef SPECMAN_STORAGE_VIEW_H
 #define SPECMAN_STORAGE_VIEW_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 #include "storage.h"
 #include "tree.h"
@@ -44,6 +46,9 @@ MUST_CHECK struct store_view *view_new_take(struct view_builder *builder,
                                             void *ctx, struct err *err);
 
 void view_ref(struct store_view *view);
+
+/* Take a reference unless the last one is being put right now; whether it was taken. */
+bool view_ref_held(struct store_view *view);
 
 /* All entries, the root first. */
 const struct store_entry *view_entries(const struct store_view *view, size_t *out_count);
