@@ -38,5 +38,6 @@ int gc_command(const struct config *config)
 		failed = err_set(&err, ERR_IO, "%s", outcome.reason);
 	if (failed)
 		return reading_fail("gc", &err);
-	return puts(outcome.reason) < 0 || fflush(stdout) ? EXIT_FAILED : EXIT_DONE;
+	(void)puts(outcome.reason);
+	return reading_done("gc");
 }

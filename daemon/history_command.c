@@ -29,5 +29,5 @@ int history_command(const struct config *config)
 
 	if (!store || store_history(store, print_change, NULL, &err))
 		return reading_fail("history", &err);
-	return fflush(stdout) ? EXIT_FAILED : EXIT_DONE;
+	return reading_done("history");
 }

@@ -2,7 +2,6 @@
  * specman ls: the releases; a folder of one release; a folder of what is
  * served, for a first operand that begins with a slash, as no tag does.
  */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -93,7 +92,5 @@ int ls_command(const struct config *config)
 		failed = list_files(store, NULL, first, &err);
 	else
 		failed = list_files(store, first, second, &err);
-	if (!failed && fflush(stdout))
-		failed = err_set_sys(&err, errno, "standard output");
-	return failed ? reading_fail("ls", &err) : EXIT_DONE;
+	return failed ? reading_fail("ls", &err) : reading_done("ls");
 }

@@ -1,6 +1,7 @@
 /* What the commands share that read the store; see reading.h. */
 #include "reading.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -55,6 +56,16 @@ int reading_fail(const char *command, const struct err *err)
 {
 	(void)fprintf(stderr, "specman: %s: %s\n", command, err->msg);
 	return EXIT_FAILED;
+}
+
+int reading_done(const char *command)
+{
+	struct err err;
+
+	if (!fflush(stdout) && !ferror(stdout))
+		return EXIT_DONE;
+	(void)err_set_sys(&err, errno, "standard output");
+	return reading_fail(command, &err);
 }
 
 void progress_show(void *ctx, uint64_t done, uint64_t all)

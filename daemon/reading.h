@@ -31,6 +31,9 @@ MUST_CHECK const struct store_entry *reading_find(const struct store_view *view,
 /* Say on standard error what failed; returns EXIT_FAILED. */
 int reading_fail(const char *command, const struct err *err);
 
+/* At the end: whether all that was printed has come out; returns an exit code. */
+int reading_done(const char *command);
+
 /* Progress on standard error, where that is a terminal: a line that is written over. */
 struct progress {
 	const char *verb;

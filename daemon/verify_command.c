@@ -30,5 +30,6 @@ int verify_command(const struct config *config)
 	             " damaged, %" PRIu64 " that no release names\n",
 	             verdict.releases, verdict.objects, verdict.bytes, verdict.flaws,
 	             verdict.orphans);
-	return verdict.flaws || fflush(stdout) ? EXIT_FAILED : EXIT_DONE;
+	failed = reading_done("verify");
+	return verdict.flaws ? EXIT_FAILED : failed;
 }

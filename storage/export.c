@@ -27,6 +27,8 @@ struct exporting {
 	const struct store_view *view;
 	int folder;              /* to be filled, or -1 */
 	struct archive *archive; /* to be written, or NULL */
+	int out;                 /* where it goes */
+	bool is_over; /* and nothing more does: it is to have no end that says it is whole */
 	const struct store_export_observer *observer;
 	uint64_t done, all; /* bytes */
 	char path[PATH_ROOM];
@@ -208,26 +210,43 @@ static int export_all(struct exporting *exporting, struct err *err)
 	return 0;
 }
 
+static la_ssize_t write_archive(struct archive *archive, void *ctx, const void *bytes, size_t size)
+{
+	const struct exporting *exporting = ctx;
+	struct err err;
+
+	if (!exporting->is_over && io_write_all(exporting->out, bytes, size, "the output", &err)) {
+		archive_set_error(archive, err.sys, "%s", err.msg);
+		return -1;
+	}
+	return (la_ssize_t)size;
+}
+
 int store_export_tar(struct store *store, const struct store_view *view, int fd,
                      const struct store_export_observer *observer, struct err *err)
 {
-	struct exporting exporting = { store, view, -1, archive_write_new(), observer, 0, 0, "" };
+	struct exporting exporting = { .store = store,
+		                       .view = view,
+		                       .folder = -1,
+		                       .archive = archive_write_new(),
+		                       .out = fd,
+		                       .observer = observer };
+	struct archive *archive = exporting.archive;
 	int failed;
 
-	if (!exporting.archive)
+	if (!archive)
 		return err_set_sys(err, ENOMEM, "archive");
 	/* GNU's format takes names as the bytes that they are, of any length. */
-	if (archive_write_set_format_gnutar(exporting.archive) ||
-	    archive_write_set_bytes_in_last_block(exporting.archive, 1) ||
-	    archive_write_open_fd(exporting.archive, fd))
-		failed = archive_failed(exporting.archive, err);
+	if (archive_write_set_format_gnutar(archive) ||
+	    archive_write_set_bytes_in_last_block(archive, 1) ||
+	    archive_write_open(archive, &exporting, NULL, write_archive, NULL))
+		failed = archive_failed(archive, err);
 	else
 		failed = export_all(&exporting, err);
-	if (failed)
-		(void)archive_write_fail(exporting.archive); /* no end that says it is whole */
-	else if (archive_write_close(exporting.archive))
-		failed = archive_failed(exporting.archive, err);
-	(void)archive_write_free(exporting.archive);
+	exporting.is_over = failed != 0;
+	if (archive_write_close(archive) && !failed)
+		failed = archive_failed(archive, err);
+	(void)archive_write_free(archive);
 	return failed;
 }
 
@@ -275,7 +294,9 @@ static int check_free(const char *path, struct err *err)
 int store_export_folder(struct store *store, const struct store_view *view, const char *path,
                         const struct store_export_observer *observer, struct err *err)
 {
-	struct exporting exporting = { store, view, -1, NULL, observer, 0, 0, "" };
+	struct exporting exporting = {
+		.store = store, .view = view, .folder = -1, .observer = observer
+	};
 	char part[PATH_MAX];
 	size_t length = strlen(path);
 	int failed;

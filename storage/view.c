@@ -10,6 +10,9 @@
 
 enum { CHUNK_BYTES = 256 * 1024 };
 
+_Static_assert(sizeof(struct store_entry) + 2 * sizeof(uint32_t) <= 160,
+               "an entry's memory, but for its name, is bounded");
+
 /* Names, in chunks, since entries point at them while more are added. */
 struct chunk {
 	struct chunk *next;

@@ -10,7 +10,7 @@ import unittest
 
 from lib import artifact, proc, tree
 from lib.case import Case
-from lib.daemon import Specman, call
+from lib.daemon import REPORT, Specman, call
 from lib.faulty import FakeRegistry
 
 BASE = {"roar/v.yaml": b"base\n", "roar/base.yaml": b"only in the base\n",
@@ -284,6 +284,7 @@ class Damaged(Commands):
         self.assertEqual(os.listdir(above), [])
         out, _ = self.command(1, "export", "4.5.15", "-")
         self.assertNotIn(BIG[:1024], out)
+        self.assertNotEqual(out[-1024:], bytes(1024))
         # The commands have changed nothing: the next sync finds the damage.
         self.assertTrue(os.path.exists(objects(self.data, BIG)))
 
@@ -309,10 +310,16 @@ class Damaged(Commands):
     def test_output_that_can_not_be_written(self):
         for command in (["ls"], ["verify"], ["history"],
                         ["cat", "big.bin"], ["export", "4.5.15", "-"]):
-            with open("/dev/full", "wb") as full:
+            log = os.path.join(self.folder(), "stderr.log")
+            with open("/dev/full", "wb") as full, open(log, "wb") as err:
                 done = proc.spawn([os.environ["SPECMAN"], *command,
-                                   "--data-dir", self.data], stdout=full)
+                                   "--data-dir", self.data],
+                                  stdout=full, stderr=err)
                 self.assertEqual(done.wait(60), 1, command)
+            with open(log, encoding="utf-8") as file:
+                said = file.read()
+            self.assertIn("No space left on device", said, command)
+            self.assertNotRegex(said, REPORT)
 
     def test_store_of_a_newer_version(self):
         os.chmod(os.path.join(self.data, "format"), 0o644)
