@@ -330,6 +330,33 @@ class Damaged(Commands):
         self.assertIn("99", err)
 
 
+class Missing(Commands):
+    def test_missing_object_is_found_and_fetched_again(self):
+        """At the start nothing is looked for: what is there is served at
+        once, and the first round finds what is not."""
+        fake = FakeRegistry()
+        self.addCleanup(fake.stop)
+        fake.push("0.0.0", artifact.tgz(BASE))
+        flags = ("--plain-http", "--poll-interval", "1h")
+        first = self.start(*flags, "--repository", fake.repository())
+        first.wait_log('msg="Sync done"')
+        self.data = first.data
+        first.stop()
+        os.unlink(objects(self.data, b"below\n"))
+        away = self.start(*flags, "--repository", "127.0.0.1:1/a/b",
+                          data=self.data)
+        away.wait_log('level=error msg="File damaged on disk.*missing')
+        client = self.client(away)
+        self.assertEqual(client.get("/roar/v.yaml").body, b"base\n")
+        self.assertEqual(client.get("/x/y").status, 503)
+        away.stop()
+        again = self.start(*flags, "--repository", fake.repository(),
+                           data=self.data)
+        again.wait_log('msg="Sync done"')
+        self.check_tree(self.client(again), BASE)
+        self.assertIn(b" 0 damaged", self.command(0, "verify")[0])
+
+
 class UnderTheirFeet(Commands):
     """Releases are replaced, and their objects swept, all the while."""
 
