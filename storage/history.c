@@ -65,15 +65,14 @@ static int append(int root, const char *line, size_t length, struct err *err)
 	return fsync(fd) ? err_set_sys(err, errno, "sync %s", name) : 0;
 }
 
-void history_note(struct store *store, const char *tag, const struct digest *from,
+void history_note(struct store *store, int64_t when_ms, const char *tag, const struct digest *from,
                   const struct digest *to)
 {
 	char line[HISTORY_LINE_SIZE], when[TIMESTAMP_SIZE];
 	char from_text[DIGEST_TEXT_SIZE], to_text[DIGEST_TEXT_SIZE];
 	struct err err;
-	int length = snprintf(line, sizeof(line), "%s %s %s %s\n",
-	                      timestamp_format(timestamp_now_ms(), when), tag,
-	                      format(from, from_text), format(to, to_text));
+	int length = snprintf(line, sizeof(line), "%s %s %s %s\n", timestamp_format(when_ms, when),
+	                      tag, format(from, from_text), format(to, to_text));
 
 	if (append(store->layout.root, line, (size_t)length, &err))
 		store_tell(store, STORE_HISTORY_LOST, tag, err.msg);
@@ -130,4 +129,35 @@ int store_history(struct store *store, store_history_visitor *visit, void *ctx, 
 	                       read_file(store->layout.root, name, visit, ctx, err)
 	               ? -1
 	               : 0;
+}
+
+struct finding {
+	const char *tag;
+	const struct digest *manifest;
+	int64_t when_ms; /* -1: not found */
+};
+
+static int find_change(void *ctx, const struct store_change *change, struct err *err)
+{
+	struct finding *finding = ctx;
+
+	(void)err;
+	if (!strcmp(change->tag, finding->tag))
+		finding->when_ms = change->has_release &&
+		                                   digest_equal(&change->to, finding->manifest)
+		                           ? change->when_ms
+		                           : -1;
+	return 0;
+}
+
+bool history_find(struct store *store, const char *tag, const struct digest *manifest,
+                  int64_t *out_when_ms)
+{
+	struct finding finding = { tag, manifest, -1 };
+	struct err unneeded;
+
+	if (store_history(store, find_change, &finding, &unneeded) || finding.when_ms < 0)
+		return false;
+	*out_when_ms = finding.when_ms;
+	return true;
 }

@@ -168,37 +168,52 @@ static int refuse_rollback(struct store *store, const struct store_source *sourc
 	               source->created, served.created);
 }
 
-/* What the release says of itself. */
-static struct store_release describe(struct store *store, const struct store_source *source)
+/* A release that is to be committed, and what it replaces. */
+struct change {
+	struct store_release info;
+	bool is_change; /* of the tag's manifest, rather than the same anew */
+	bool had_release;
+	struct digest before;
+};
+
+static struct change describe(struct store *store, const struct store_source *source)
 {
-	struct store_release info = { .manifest = *source->manifest, .layer = *source->layer };
+	struct change change = { .info = { .manifest = *source->manifest,
+		                           .layer = *source->layer } };
+	struct store_release *info = &change.info;
 	struct store_release before;
 	struct err unneeded;
 
-	(void)strncpy(info.tag, source->tag, sizeof(info.tag) - 1);
+	(void)strncpy(info->tag, source->tag, sizeof(info->tag) - 1);
 	/* It stands in a line of its own in the release's file. */
-	if (strlen(source->created) < sizeof(info.created) && !strpbrk(source->created, "\r\n"))
-		(void)strcpy(info.created, source->created);
-	if (!known_get(store, source->tag, &before, &unneeded) &&
-	    digest_equal(&before.manifest, &info.manifest)) {
-		info.seen_ms = before.seen_ms;
-		return info;
+	if (strlen(source->created) < sizeof(info->created) && !strpbrk(source->created, "\r\n"))
+		(void)strcpy(info->created, source->created);
+	if (!known_get(store, source->tag, &before, &unneeded)) {
+		change.had_release = true;
+		change.before = before.manifest;
+		change.is_change = !digest_equal(&before.manifest, &info->manifest);
+		info->seen_ms = before.seen_ms;
+	} else {
+		/* A file that was damaged is written anew; else there was none. */
+		change.is_change = !history_find(store, source->tag, &info->manifest,
+		                                 &info->seen_ms);
 	}
+	if (!change.is_change)
+		return change;
 	/* Later than all that were seen before, also when the clock was set back meanwhile. */
-	info.seen_ms = timestamp_now_ms();
+	info->seen_ms = timestamp_now_ms();
 	for (size_t i = 0; i < store->known_count; i++)
-		if (store->known[i].info.seen_ms >= info.seen_ms)
-			info.seen_ms = store->known[i].info.seen_ms + 1;
-	return info;
+		if (store->known[i].info.seen_ms >= info->seen_ms)
+			info->seen_ms = store->known[i].info.seen_ms + 1;
+	return change;
 }
 
-/* The release is written as `info` says: from the tree, or as a copy of another tag's. */
-static int commit(struct store *store, const struct tree *tree, const char *copy_of,
-                  struct store_release *info, struct err *err)
+/* The release is made from the tree, or as a copy of another tag's. */
+static int commit(struct store *store, const struct store_source *source, const struct tree *tree,
+                  const char *copy_of, struct store_release *out_release, struct err *err)
 {
-	struct store_release before;
-	struct err unneeded;
-	bool is_new = known_get(store, info->tag, &before, &unneeded) != 0;
+	struct change change = describe(store, source);
+	struct store_release *info = &change.info;
 
 	if (syncfs(store->layout.root))
 		return err_set_sys(err, errno, "make the objects durable");
@@ -206,9 +221,13 @@ static int commit(struct store *store, const struct tree *tree, const char *copy
 	         : release_copy(&store->layout, copy_of, info, err))
 		return -1;
 	store->is_stale = true;
-	if (is_new || !digest_equal(&before.manifest, &info->manifest))
-		history_note(store, info->tag, is_new ? NULL : &before.manifest, &info->manifest);
-	return overlay_publish(store, err);
+	if (change.is_change)
+		history_note(store, info->seen_ms, info->tag,
+		             change.had_release ? &change.before : NULL, &info->manifest);
+	if (overlay_publish(store, err))
+		return -1;
+	*out_release = *info;
+	return 0;
 }
 
 int store_publish(struct store *store, const struct store_source *source,
@@ -216,7 +235,6 @@ int store_publish(struct store *store, const struct store_source *source,
                   struct store_release *out_release, struct err *err)
 {
 	CLEANUP(cleanup_tree) struct tree *tree = NULL;
-	struct store_release info;
 
 	if (!release_is_name(source->tag))
 		return err_set(err, ERR_FORMAT, "tag \"%.128s\" is no name for a release",
@@ -227,11 +245,7 @@ int store_publish(struct store *store, const struct store_source *source,
 	if (!tree)
 		return -1;
 	forget_damage(store, tree);
-	info = describe(store, source);
-	if (commit(store, tree, NULL, &info, err))
-		return -1;
-	*out_release = info;
-	return 0;
+	return commit(store, source, tree, NULL, out_release, err);
 }
 
 /* The tag of an intact release that was made from this layer, or ERR_NOT_FOUND. */
@@ -261,7 +275,6 @@ static int find_layer(struct store *store, const struct digest *layer,
 int store_republish(struct store *store, const struct store_source *source,
                     struct store_release *out_release, struct err *err)
 {
-	struct store_release info;
 	char tag[STORE_TAG_SIZE];
 
 	if (!release_is_name(source->tag))
@@ -269,11 +282,7 @@ int store_republish(struct store *store, const struct store_source *source,
 		               source->tag);
 	if (refuse_rollback(store, source, err) || find_layer(store, source->layer, tag, err))
 		return -1;
-	info = describe(store, source);
-	if (commit(store, NULL, tag, &info, err))
-		return -1;
-	*out_release = info;
-	return 0;
+	return commit(store, source, NULL, tag, out_release, err);
 }
 
 /* ---- removing ---- */
@@ -296,7 +305,7 @@ static void note_removed(struct store *store, const char *const *tags, size_t co
 
 		if (!release_fingerprint(&store->layout, tags[i]) &&
 		    known_forget(store, tags[i], &manifest))
-			history_note(store, tags[i], &manifest, NULL);
+			history_note(store, timestamp_now_ms(), tags[i], &manifest, NULL);
 	}
 }
 

@@ -73,11 +73,16 @@ MUST_CHECK int known_get(struct store *store, const char *tag, struct store_rele
                          struct err *err);
 
 /*
- * history.c: note that a tag's manifest is another one now; NULL stands for
- * none. The change has happened: the observer is told when it can't be noted.
+ * history.c: note that a tag's manifest is another one since when_ms; NULL
+ * stands for none. The change has happened: the observer is told when it can't
+ * be noted.
  */
-void history_note(struct store *store, const char *tag, const struct digest *from,
+void history_note(struct store *store, int64_t when_ms, const char *tag, const struct digest *from,
                   const struct digest *to);
+
+/* Since when the tag has had this manifest; false when it has another, or nobody remembers. */
+bool history_find(struct store *store, const char *tag, const struct digest *manifest,
+                  int64_t *out_when_ms);
 
 /*
  * damage.c: the objects that were found missing or wrong, since this process

@@ -100,18 +100,24 @@ static void tags_that_move_backwards(void **state)
 	}
 }
 
+static void break_release(struct fixture *f, const char *tag)
+{
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), "%s/releases/%s.mtree", f->dir, tag);
+	assert_int_equal(truncate(path, 200), 0);
+}
+
 /* Another tag's date says nothing, nor does a release that is damaged. */
 static void nobody_moves_backwards_but_the_tag_itself(void **state)
 {
 	struct fixture *f = *state;
-	char path[128];
 	struct err err;
 
 	reopen(f, false);
 	assert_int_equal(move(f, "1.0.0", 1, 1, "2024-12-06T12:43:14Z", &err), 0);
 	assert_int_equal(move(f, "2.0.0", 2, 2, "2023-12-06T12:43:14Z", &err), 0);
-	(void)snprintf(path, sizeof(path), "%s/releases/1.0.0.mtree", f->dir);
-	assert_int_equal(truncate(path, 200), 0);
+	break_release(f, "1.0.0");
 	assert_int_equal(move(f, "1.0.0", 3, 2, "2020-12-06T12:43:14Z", &err), 0);
 }
 
@@ -185,6 +191,43 @@ static void each_change_is_a_line(void **state)
 	assert_non_null(strstr(history(f).text, "3.0.0 -1>5\n"));
 }
 
+static int64_t seen(struct fixture *f, const char *tag)
+{
+	struct store_release release;
+	struct err err;
+
+	assert_int_equal(store_release_find(f->store, tag, &release, &err), 0);
+	return release.seen_ms;
+}
+
+/* The order in which tags were pushed outlives damage, and a clock that is set back. */
+static void when_a_tag_was_first_seen(void **state)
+{
+	struct fixture *f = *state;
+	int64_t first, second;
+	struct err err;
+
+	assert_int_equal(move(f, "1.0.0", 1, 1, "", &err), 0);
+	first = seen(f, "1.0.0");
+	assert_int_equal(move(f, "2.0.0", 2, 2, "", &err), 0);
+	second = seen(f, "2.0.0");
+	assert_true(first < second);
+	assert_int_equal(move(f, "1.0.0", 1, 1, "", &err), 0);
+	assert_int_equal(seen(f, "1.0.0"), first);
+	break_release(f, "1.0.0");
+	assert_int_equal(move(f, "1.0.0", 1, 1, "", &err), 0);
+	assert_int_equal(seen(f, "1.0.0"), first);
+	assert_int_equal(history(f).count, 2);
+	/* Another manifest, or one that it had before the last: it is news. */
+	break_release(f, "1.0.0");
+	assert_int_equal(move(f, "1.0.0", 3, 1, "", &err), 0);
+	assert_true(seen(f, "1.0.0") > second);
+	second = seen(f, "1.0.0");
+	assert_int_equal(move(f, "1.0.0", 1, 1, "", &err), 0);
+	assert_true(seen(f, "1.0.0") > second);
+	assert_string_equal(history(f).text, "1.0.0 -1>1\n2.0.0 -1>2\n1.0.0 -1>3\n1.0.0 3>1\n");
+}
+
 static void the_history_is_bounded(void **state)
 {
 	static char line[1024];
@@ -229,6 +272,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nobody_moves_backwards_but_the_tag_itself, setup,
 		                                teardown),
 		cmocka_unit_test_setup_teardown(each_change_is_a_line, setup, teardown),
+		cmocka_unit_test_setup_teardown(when_a_tag_was_first_seen, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_history_is_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_history_that_can_not_be_written, setup, teardown),
 	};
