@@ -231,16 +231,18 @@ static int take_path(const char **at, char path[static PATH_ROOM], size_t *out_l
 }
 
 /* No component is empty, "." or "..": a file that was tampered with leads nowhere else. */
-static bool is_clean(const char *path)
+static bool is_clean(const char *path, size_t length)
 {
 	for (;;) {
-		size_t size = strcspn(path, "/");
+		const char *slash = memchr(path, '/', length);
+		size_t size = slash ? (size_t)(slash - path) : length;
 
-		if (!size || (*path == '.' && (size == 1 || (size == 2 && path[1] == '.'))))
+		if (!size || (size == 1 && *path == '.') || (size == 2 && !memcmp(path, "..", 2)))
 			return false;
-		if (!path[size])
+		if (!slash)
 			return true;
 		path += size + 1;
+		length -= size + 1;
 	}
 }
 
@@ -281,7 +283,7 @@ static bool take_entry(struct release_reader *reader, const char *line, struct r
 	uint64_t mode;
 	size_t length;
 
-	if (!SKIP(&line, "./") || take_path(&line, path, &length) || !is_clean(path) ||
+	if (!SKIP(&line, "./") || take_path(&line, path, &length) || !is_clean(path, length) ||
 	    !is_in_place(reader, path, length) || !SKIP(&line, " type="))
 		return false;
 	if (SKIP(&line, "file "))
