@@ -33,6 +33,7 @@ struct release_reader {
 	uint64_t fingerprint;
 	struct store_release info;
 	char path[PATH_ROOM]; /* of the last entry */
+	char next[PATH_ROOM]; /* and of the one that is being judged */
 	size_t length;
 	bool was_folder;
 	size_t at, size; /* the part of the block that is still to be read */
@@ -279,7 +280,7 @@ static bool take_file(const char **at, struct tree_item *item)
 static bool take_entry(struct release_reader *reader, const char *line, struct release_entry *entry)
 {
 	struct tree_item item = { .kind = TREE_FOLDER };
-	char path[PATH_ROOM];
+	char *path = reader->next;
 	uint64_t mode;
 	size_t length;
 
