@@ -4,7 +4,9 @@
 #   make demo [KEEP=1]    the whole job against a real registry on loopback
 #   make check            every test; `unit` and `integration` are its halves
 #   make bench            how fast a poll is, how much memory a large release takes (7 GiB of disk)
-#   make bench-store      how fast releases are unpacked, loaded, looked up in and published
+#   make bench-store      how fast releases are unpacked, loaded, looked up in and published (12 GiB of disk)
+#   make soak             the largest samples of tests, in full size
+#   make fuzz             each harness for FUZZ_SECONDS (60)
 #   make analyze          clang-tidy, cppcheck, shellcheck
 #   make format           lay out the source with clang-format
 #   SANITIZE=address,undefined or SANITIZE=thread: a build of its own, for every target
@@ -27,7 +29,7 @@ ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -pthread $(if $(SANITIZE),-fsanitize=$(SA
 
 LIBS_base    := -lcrypto
 LIBS_oci     := -lcurl -ljansson -lssl -lcrypto
-LIBS_storage := -larchive -lcrypto
+LIBS_storage := -larchive -lz -lcrypto
 LIBS_tls     := -lssl -lcrypto
 LIBS_daemon  := -lmicrohttpd $(LIBS_oci) $(LIBS_storage) $(LIBS_tls)
 
@@ -65,8 +67,33 @@ $(eval $(call unit_rule,storage,$(STORAGE) $(BASE)))
 $(eval $(call unit_rule,tls,$(TLS) $(BASE)))
 $(eval $(call unit_rule,daemon,$(MODULES)))
 
+# The layer goes under any program, so it is built without sanitizers.
+FAULT    := $(O)/test/fault/layer.so $(O)/test/fault/served
+
+$(O)/test/fault/layer.so: test/fault/layer.c
+	@mkdir -p $(@D)
+	$(CC) -std=c17 -D_GNU_SOURCE $(WARNINGS) -O2 -g -fPIC -shared -o $@ $<
+
+$(O)/test/fault/served: $(O)/test/fault/served.o $(call objects,$(STORAGE) $(BASE))
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_storage)
+
+# Harnesses for parsers of what comes from outside: `fuzz` runs them under clang's libFuzzer,
+# the tests replay what is in the corpus.
+FUZZ         := $(patsubst test/fuzz/%_fuzz.c,%,$(wildcard test/fuzz/*_fuzz.c))
+FUZZ_SECONDS ?= 60
+FUZZ_FLAGS   := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -O1 -g
+REPLAY       := $(patsubst %,$(O)/test/unit/fuzz/%_replay,$(FUZZ))
+
+$(O)/test/unit/fuzz/%_replay: test/fuzz/replay.c $(O)/test/fuzz/%_fuzz.o $(call objects,$(STORAGE) $(BASE))
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -DCORPUS='"$(CURDIR)/test/fuzz/corpus/$*"' $(ALL_LDFLAGS) -o $@ $^ $(LIBS_storage)
+
+build-fuzz/%_fuzz: test/fuzz/%_fuzz.c $(wildcard test/fuzz/*.h) $(STORAGE) $(BASE)
+	@mkdir -p $(@D)
+	clang -std=c17 -D_GNU_SOURCE -I. -Idaemon $(FUZZ_FLAGS) -pthread -o $@ $(filter %.c,$^) $(LIBS_storage)
+
 .SECONDARY:
--include $(patsubst %.o,%.d,$(call objects,$(MODULES) daemon/main.c $(UNIT) test/bench/store_driver.c))
+-include $(patsubst %.o,%.d,$(call objects,$(MODULES) daemon/main.c test/fault/served.c test/bench/store_driver.c $(UNIT) $(wildcard test/fuzz/*.c)))
 
 deps:
 	@test/deps.sh
@@ -78,13 +105,13 @@ demo: deps
 check: deps
 	@$(MAKE) --no-print-directory check-run
 
-check-run: all $(UNIT_BIN)
+check-run: all $(UNIT_BIN) $(REPLAY) $(FAULT)
 	@python3 test/run.py $(O)
 
-unit: $(UNIT_BIN)
+unit: $(UNIT_BIN) $(REPLAY)
 	@python3 test/run.py $(O) --unit-only
 
-integration: all
+integration: all $(FAULT)
 	@python3 test/run.py $(O) --integration-only
 
 bench: deps
@@ -92,15 +119,23 @@ bench: deps
 	@python3 -B test/bench/poll.py $(O)/specman
 	@python3 -B test/bench/memory.py $(O)/specman
 
-# Whichever halves there are: unpacking, and the view with its commands.
 bench-store: deps
 	@$(MAKE) --no-print-directory all $(O)/test/bench/store_driver
-	@for half in $(wildcard test/bench/unpack.py test/bench/store.py); do \
-		python3 -B $$half $(O)/specman || exit; done
+	@python3 -B test/bench/unpack.py $(O)/specman
+	@python3 -B test/bench/store.py $(O)/specman
 
 $(O)/test/bench/store_driver: $(O)/test/bench/store_driver.o $(call objects,$(STORAGE) $(BASE))
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_storage)
+
+soak: deps
+	@$(MAKE) --no-print-directory all
+	@UNPACK_MANY_FILES=1000000 python3 test/run.py $(O) unpack_test.py:large
+
+fuzz:
+	@test/deps.sh analyze
+	@$(MAKE) --no-print-directory $(patsubst %,build-fuzz/%_fuzz,$(FUZZ))
+	@test/fuzz/run.sh build-fuzz $(FUZZ_SECONDS) $(FUZZ)
 
 analyze:
 	@test/deps.sh analyze
@@ -119,6 +154,6 @@ clean:
 	rm -rf build build-*
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -10
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -12
 
-.PHONY: all deps demo check check-run unit integration bench bench-store analyze format format-check install clean help
+.PHONY: all deps demo check check-run unit integration bench bench-store soak fuzz analyze format format-check install clean help

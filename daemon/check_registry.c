@@ -96,8 +96,10 @@ static void tell_login(struct check *check, const struct oci_settings *settings)
 		report_ok(check, names[LOGIN], "%s knows %s", host, credentials->username);
 	else if (credentials->registry_token || credentials->identity_token)
 		report_ok(check, names[LOGIN], "%s takes the token", host);
-	else if (settings->aws.access_key || settings->aws.is_ecr || strstr(host, ".dkr.ecr"))
-		report_ok(check, names[LOGIN], "%s takes the AWS credentials", host);
+	else if (oci_uses_aws(settings))
+		report_ok(check, names[LOGIN], "%s takes the AWS credentials%s", host,
+		          settings->aws.kind == OCI_AWS_CHAIN ? " found here, if it asks for any"
+		                                              : "");
 	else
 		report_ok(check, names[LOGIN],
 		          "anonymous: no credentials are given for %s, and none are asked for",
@@ -168,7 +170,9 @@ static void check_content(struct check *check, struct source *source,
 {
 	const char *tag = source->newest.tag;
 	struct taste taste = { .bytes = 0 };
-	const struct oci_sink sink = { taste_write, taste_restart, &taste };
+	const struct oci_sink sink = { .write = taste_write,
+		                       .restart = taste_restart,
+		                       .ctx = &taste };
 	uint64_t room = check_disk_room(check->config);
 	struct err err;
 

@@ -21,6 +21,10 @@ static const char *overriding_flag(const struct config *config, enum secret_key 
 	case SECRET_USERNAME:
 	case SECRET_PASSWORD:
 	case SECRET_TOKEN:
+	case SECRET_CREDENTIAL_TYPE:
+	case SECRET_ACCESS_KEY:
+	case SECRET_SECRET_KEY:
+	case SECRET_SESSION_TOKEN:
 		if (config->registry_username)
 			return "--registry-username";
 		return config->registry_config ? "--registry-config" : NULL;

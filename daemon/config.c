@@ -12,7 +12,7 @@
 #include "oci/oci.h"
 #include "unit.h"
 
-enum kind { TEXT, TEXTS, SWITCH, DURATION, PERCENT, COUNT, SIZE, LISTEN, CHOICE };
+enum kind { TEXT, TEXTS, SWITCH, DURATION, INTERVAL, PERCENT, COUNT, SIZE, LISTEN, CHOICE };
 
 struct flag {
 	const char *name;
@@ -69,6 +69,21 @@ static const struct flag flags[] = {
 	{ "data-dir", TEXT, AT(data_dir), "DIR", "/var/lib/specman", "the store" },
 	{ "disk-reserve", SIZE, AT(disk_reserve), "SIZE", "32Mi",
 	  "free space in --data-dir that no release may use" },
+	{ "cache-size", SIZE, AT(cache_size), "SIZE", "128Mi",
+	  "memory for files that are asked for often; 0 for none" },
+	{ "scrub-interval", INTERVAL, AT(scrub_interval_ms), "TIME", "24h",
+	  "how often the whole store is read and checked; off for never" },
+	{ "max-entries", COUNT, AT(max_entries), "N", "1000000",
+	  "files and folders that an archive may have" },
+	{ "max-file-size", SIZE, AT(max_file_size), "SIZE", "4Gi",
+	  "what one file of it may unpack to" },
+	{ "max-unpacked-size", SIZE, AT(max_unpacked_size), "SIZE", "8Gi",
+	  "what all its files may unpack to" },
+	{ "max-ratio", COUNT, AT(max_ratio), "N", "200",
+	  "how many times its own size that may be, past 100Mi" },
+	{ "max-path-length", COUNT, AT(max_path_length), "N", "4096",
+	  "bytes that a path in it may have" },
+	{ "max-depth", COUNT, AT(max_depth), "N", "64", "folders that may lie in one another" },
 	{ "listen", LISTEN, AT(listen), "ADDR:PORT", "[::]:8443",
 	  "where to serve; may be repeated; port 0 takes a free one" },
 	{ "admin-listen", LISTEN, AT(admin_listen), "ADDR:PORT", "[::]:8080",
@@ -89,9 +104,10 @@ static const struct bounds {
 	size_t offset;
 	int least, most;
 } bounds[] = {
-	{ AT(workers), 1, 256 },
-	{ AT(registry_retries), 0, 20 },
-	{ AT(max_releases), 1, 10000 },
+	{ AT(workers), 1, 256 },        { AT(registry_retries), 0, 20 },
+	{ AT(max_releases), 1, 10000 }, { AT(max_entries), 1, 10000000 },
+	{ AT(max_ratio), 1, 1000000 },  { AT(max_path_length), 1, 4096 },
+	{ AT(max_depth), 1, 256 },
 };
 
 /* What each CHOICE may be: the names of an enumeration's values, from 0 on. */
@@ -207,6 +223,16 @@ static int set_value(const struct flag *flag, const char *from, const char *text
 		if (unit_parse_duration(text, (int64_t *)(void *)field))
 			return err_set(err, ERR_CONFIG,
 			               "%s is \"%.80s\", and may be a time such as 30s, 5m or 12h",
+			               from, text);
+		return 0;
+	case INTERVAL:
+		if (!strcmp(text, "off") || !strcmp(text, "0")) {
+			*(int64_t *)(void *)field = 0;
+			return 0;
+		}
+		if (unit_parse_duration(text, (int64_t *)(void *)field))
+			return err_set(err, ERR_CONFIG,
+			               "%s is \"%.80s\", and may be a time such as 12h, or off",
 			               from, text);
 		return 0;
 	case PERCENT:

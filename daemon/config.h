@@ -58,9 +58,18 @@ struct config {
 	int64_t max_releases; /* 0: no limit */
 	bool prune;
 	const char *data_dir;
-	int64_t disk_reserve; /* bytes */
 	enum store_overlay overlay;
 	bool allow_rollback;
+	int64_t disk_reserve;      /* bytes */
+	int64_t cache_size;        /* bytes */
+	int64_t scrub_interval_ms; /* 0: never */
+	/* What an archive may cost, sizes in bytes: */
+	int64_t max_entries;
+	int64_t max_file_size;
+	int64_t max_unpacked_size;
+	int64_t max_ratio;
+	int64_t max_path_length;
+	int64_t max_depth;
 	struct config_listen listen;
 	struct config_listen admin_listen;
 	int64_t workers;

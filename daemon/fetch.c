@@ -19,6 +19,11 @@ static int restart_download(void *ctx, struct err *err)
 	return store_download_restart(ctx, err);
 }
 
+static int read_download(void *ctx, void *bytes, size_t size, uint64_t offset, struct err *err)
+{
+	return store_download_read(ctx, bytes, size, offset, err);
+}
+
 /* Sets *out_refused when the archive's own content is at fault. */
 static int download(const struct fetching *with, const char *tag,
                     const struct oci_artifact *artifact, struct store_release *out_release,
@@ -26,20 +31,26 @@ static int download(const struct fetching *with, const char *tag,
 {
 	const struct store_source source = { tag, artifact->created, &artifact->manifest,
 		                             &artifact->layer.digest };
-	char layer[DIGEST_TEXT_SIZE], bytes[24];
+	char layer[DIGEST_TEXT_SIZE], bytes[24], held[24];
 	CLEANUP(cleanup_download) struct store_download *file = NULL;
-	struct oci_sink sink = { .write = write_download, .restart = restart_download };
+	struct oci_sink sink = { .write = write_download,
+		                 .restart = restart_download,
+		                 .read = read_download };
 
+	file = store_download_open(with->store, &artifact->layer.digest,
+	                           (uint64_t)artifact->layer.size, err);
+	if (!file)
+		return -1;
+	sink.ctx = file;
+	sink.held = store_download_held(file);
 	(void)snprintf(bytes, sizeof(bytes), "%" PRId64, artifact->layer.size);
+	(void)snprintf(held, sizeof(held), "%" PRIu64, sink.held);
 	sync_log_step(
 		"Downloading", tag,
 		(struct log_field[]){ { "bytes", bytes },
 	                              { "layer", digest_format(&artifact->layer.digest, layer) },
+	                              { sink.held ? "held" : NULL, held },
 	                              { NULL, NULL } });
-	file = store_download_new(with->store, (uint64_t)artifact->layer.size, err);
-	if (!file)
-		return -1;
-	sink.ctx = file;
 	if (oci_blob(with->client, &artifact->layer, &sink, err))
 		return -1;
 	sync_log_step("listing dir", with->data_dir, NULL);

@@ -1,5 +1,4 @@
 /* specman gc: sweep what no release names, by the daemon or here. */
-#include <inttypes.h>
 #include <stdio.h>
 
 #include "commands.h"
@@ -16,14 +15,10 @@ static int sweep_here(const struct config *config, struct sync_outcome *out_outc
 	CLEANUP(cleanup_recurring) struct recurring *troubles = recurring_new(err);
 	CLEANUP(cleanup_store)
 	struct store *store = troubles ? storing_open(config, troubles, err) : NULL;
-	uint64_t swept;
 
-	if (!store || store_collect(store, &swept, err))
-		return -1;
 	out_outcome->verdict = SYNC_VERDICT_DONE;
-	(void)snprintf(out_outcome->reason, sizeof(out_outcome->reason),
-	               "%" PRIu64 " objects swept", swept);
-	return 0;
+	return store ? storing_sweep(store, out_outcome->reason, sizeof(out_outcome->reason), err)
+	             : -1;
 }
 
 int gc_command(const struct config *config)

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <microhttpd.h>
 
@@ -16,6 +15,7 @@
 #include "base/cleanup.h"
 #include "conditional.h"
 #include "listing.h"
+#include "log.h"
 #include "media_type.h"
 #include "target.h"
 
@@ -23,7 +23,6 @@ enum {
 	CONNECTION_MEMORY = 32 * 1024, /* libmicrohttpd clears it after each answer */
 	HEAD_SECONDS = 10,  /* without a byte, until a connection's first request is read */
 	IDLE_SECONDS = 120, /* without a byte, from then on */
-	LARGE_BLOCK = 128 * 1024,
 	RETRY_SECONDS = 5,
 };
 
@@ -90,47 +89,65 @@ static enum MHD_Result answer_later(struct MHD_Connection *connection, const cha
 	return answer_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE, text, "Retry-After", seconds);
 }
 
-/* ---- large files: read as the client takes them ---- */
+/* ---- contents ---- */
 
-struct reading {
-	int fd;
+/* What a body is taken from, until its answer is done. */
+struct body {
+	struct store_content content;
 	uint64_t first;
 };
 
+static void end_body(void *ctx)
+{
+	struct body *body = ctx;
+
+	store_content_release(&body->content);
+	free(body);
+}
+
+/* A part of a large file, as the client takes it. */
 static ssize_t read_part(void *ctx, uint64_t at, char *bytes, size_t size)
 {
-	const struct reading *reading = ctx;
-	ssize_t n;
+	const struct body *body = ctx;
+	struct err err;
+	size_t read;
 
-	do
-		n = pread(reading->fd, bytes, size, (off_t)(reading->first + at));
-	while (n < 0 && errno == EINTR);
-	/* The end can't come before libmicrohttpd has all it asks for: the object was cut off. */
-	return n > 0 ? n : MHD_CONTENT_READER_END_WITH_ERROR;
+	if (!store_content_read(&body->content, body->first + at, bytes, size, &read, &err))
+		return (ssize_t)read;
+	/* Its head is out, with the length: that it ends too early is all that can be said. */
+	log_line(LOG_WARNING, "Answer broken off",
+	         (struct log_field[]){ { "error", err.msg }, { NULL, NULL } });
+	return MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
-static void end_reading(void *ctx)
+static ssize_t read_nothing(void *ctx, uint64_t at, char *bytes, size_t size)
 {
-	struct reading *reading = ctx;
-
-	cleanup_fd(&reading->fd);
-	free(reading);
+	(void)ctx;
+	(void)at;
+	(void)bytes;
+	(void)size;
+	return MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
-static struct MHD_Response *response_from_fd(int *fd, const struct part *part)
+static struct MHD_Response *response_with(const struct store_content *content,
+                                          const struct part *part)
 {
-	struct reading *reading = malloc(sizeof(*reading));
+	struct body *body = malloc(sizeof(*body));
 	struct MHD_Response *response;
 
-	if (!reading)
+	if (!body)
 		return NULL;
-	*reading = (struct reading){ .fd = *fd, .first = part->first };
-	response = MHD_create_response_from_callback(part->length, LARGE_BLOCK, read_part, reading,
-	                                             end_reading);
-	if (response)
-		*fd = -1;
+	*body = (struct body){ .content = *content, .first = part->first };
+	if (content->bytes)
+		response = MHD_create_response_from_buffer_with_free_callback_cls(
+			(size_t)part->length,
+			(void *)(uintptr_t)((const char *)content->bytes + part->first), end_body,
+			body);
 	else
-		free(reading);
+		response = MHD_create_response_from_callback(part->length, STORE_BLOCK_BYTES,
+		                                             read_part, body, end_body);
+	if (!response)
+		free(body);
 	return response;
 }
 
@@ -138,26 +155,18 @@ static struct MHD_Response *response_from_fd(int *fd, const struct part *part)
 static struct MHD_Response *response_for(struct request *request, const struct store_entry *file,
                                          const struct part *part, struct err *err)
 {
-	CLEANUP(store_content_release) struct store_content content = { .fd = -1 };
+	struct store_content content;
 	struct MHD_Response *response;
-	int none = -1;
 
 	if (request->is_head) {
-		response = response_from_fd(&none, part);
+		response = MHD_create_response_from_callback(part->length, 1, read_nothing, NULL,
+		                                             NULL);
 	} else {
 		if (store_content_open(request->instance->http->store, file, &content, err))
 			return NULL;
-		if (content.fd >= 0) {
-			response = response_from_fd(&content.fd, part);
-		} else {
-			if (part->first)
-				memmove(content.bytes, (char *)content.bytes + part->first,
-				        (size_t)part->length);
-			response = MHD_create_response_from_buffer(
-				(size_t)part->length, content.bytes, MHD_RESPMEM_MUST_FREE);
-			if (response)
-				content.bytes = NULL;
-		}
+		response = response_with(&content, part);
+		if (!response)
+			store_content_release(&content);
 	}
 	if (!response)
 		(void)err_set_sys(err, ENOMEM, "answer");
@@ -216,8 +225,11 @@ static enum MHD_Result answer_file(struct request *request, const struct store_e
 		response = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
 	else
 		response = response_for(request, file, &part, &err);
-	if (!response)
+	if (!response) {
+		log_line(LOG_DEBUG, "File not served",
+		         (struct log_field[]){ { "error", err.msg }, { NULL, NULL } });
 		return answer_later(c, "the file is being repaired, try again\n");
+	}
 	if (verdict == VERDICT_PART)
 		(void)snprintf(range, sizeof(range), "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64,
 		               part.first, part.first + part.length - 1, file->size);

@@ -15,7 +15,11 @@
 #include "base/clock.h"
 #include "registry.h"
 
-enum { LOOK_MS = 2000, BACK_OFF_MAX = 10 };
+enum {
+	LOOK_MS = 2000,
+	HEAL_MS = 10 * 1000, /* from a round to one for the sake of new damage */
+	BACK_OFF_MAX = 10,
+};
 
 struct poller {
 	const struct config *config;
@@ -88,17 +92,31 @@ static bool is_wanted(struct poller *poller)
 	return wanted;
 }
 
-/* Wait until it is time, a trigger or a stop; look at the secret and sweep meanwhile. */
-static void wait_for_round(struct poller *poller, int64_t until_ms, uint64_t seen)
+/* What a round began with: a change of it is a reason for the next. */
+struct seen {
+	uint64_t fingerprint; /* of the secret */
+	uint64_t damages;
+};
+
+/* Whether there is something new before it is time. */
+static bool is_news(const struct poller *poller, const struct seen *seen, int64_t waited_ms)
+{
+	return registry_fingerprint(poller->config) != seen->fingerprint ||
+	       (waited_ms >= HEAL_MS && sync_damages(poller->sync) != seen->damages);
+}
+
+/* Wait until it is time, a trigger or a stop; look for news and sweep meanwhile. */
+static void wait_for_round(struct poller *poller, int64_t until_ms, const struct seen *seen)
 {
 	struct pollfd fds[] = { { .fd = cancel_fd(poller->cancel), .events = POLLIN },
 		                { .fd = poller->trigger_fd, .events = POLLIN } };
+	const int64_t start_ms = clock_now_ms();
 
 	for (;;) {
 		int64_t left = until_ms - clock_now_ms();
 		uint64_t count;
 
-		if (left <= 0 || registry_fingerprint(poller->config) != seen)
+		if (left <= 0 || is_news(poller, seen, clock_now_ms() - start_ms))
 			return;
 		if (poll(fds, 2, left < LOOK_MS ? (int)left : LOOK_MS) <= 0)
 			continue;
@@ -136,14 +154,15 @@ static void *run(void *ctx)
 	int64_t back_off = 1;
 
 	while (!cancel_is_raised(poller->cancel)) {
-		uint64_t seen = registry_fingerprint(poller->config);
+		const struct seen seen = { registry_fingerprint(poller->config),
+			                   sync_damages(poller->sync) };
 		enum sync_result result = go_round(poller);
 
 		if (result == SYNC_FAILED)
 			back_off = back_off * 2 < BACK_OFF_MAX ? back_off * 2 : BACK_OFF_MAX;
 		else
 			back_off = 1;
-		wait_for_round(poller, clock_now_ms() + pause_ms(poller->config, back_off), seen);
+		wait_for_round(poller, clock_now_ms() + pause_ms(poller->config, back_off), &seen);
 	}
 	return NULL;
 }

@@ -188,7 +188,17 @@ static int aws_kind(const char *text, enum oci_aws_kind *out_kind, struct err *e
 	return 0;
 }
 
-static int find_aws(const struct parts *parts, struct oci_aws *aws, struct err *err)
+/* Whether flags say who asks: they win, whatever the secret says of AWS. */
+static bool is_login_by_flags(const struct config *config,
+                              const struct oci_credentials *credentials)
+{
+	return config->registry_username ||
+	       (config->registry_config && (credentials->username || credentials->identity_token ||
+	                                    credentials->registry_token));
+}
+
+static int find_aws(const struct parts *parts, const struct oci_credentials *credentials,
+                    struct oci_aws *aws, struct err *err)
 {
 	const struct secret *secret = &parts->secret;
 	const char *type = secret_value(secret, SECRET_CREDENTIAL_TYPE);
@@ -196,7 +206,7 @@ static int find_aws(const struct parts *parts, struct oci_aws *aws, struct err *
 	const char *is_private = secret_value(secret, SECRET_IS_PRIVATE);
 
 	aws->kind = secret_value(secret, SECRET_ACCESS_KEY) ? OCI_AWS_SECRET : OCI_AWS_CHAIN;
-	aws->is_ecr = type != NULL;
+	aws->is_ecr = type && !is_login_by_flags(parts->config, credentials);
 	aws->is_public = is_private && !is_true(is_private);
 	if (aws_kind(type, &aws->kind, err) ||
 	    copy(secret_value(secret, SECRET_ACCESS_KEY), &aws->access_key, err) ||
@@ -336,7 +346,8 @@ static int add_repository(struct registry *registry, const struct parts *parts, 
 	if (source->layout)
 		return 0;
 	return find_credentials(parts, &source->reference, &source->credentials, err) ||
-	                       find_aws(parts, &source->aws, err) || find_trust(parts, source, err)
+	                       find_aws(parts, &source->credentials, &source->aws, err) ||
+	                       find_trust(parts, source, err)
 	               ? -1
 	               : 0;
 }
@@ -357,7 +368,8 @@ static int add_mirror(struct registry *registry, const struct parts *parts, cons
 	if (same_host ? find_credentials(parts, &source->reference, &source->credentials, err)
 	              : find_in_config(parts, &source->reference, &source->credentials, err))
 		return -1;
-	if (find_aws(parts, &source->aws, err) || find_trust(parts, source, err))
+	if (find_aws(parts, &source->credentials, &source->aws, err) ||
+	    find_trust(parts, source, err))
 		return -1;
 	source->aws.is_ecr = same_host && source->aws.is_ecr;
 	return 0;
@@ -380,7 +392,7 @@ static int add_mapped_mirror(struct registry *registry, const struct parts *part
 		return err_set(
 			err, ERR_CONFIG,
 			"the secret's mirrorRegistries has \"%.80s\", which is not src::dest",
-			mapping);
+			strchr(mapping, '@') ? "(not shown: it has an @)" : mapping);
 	src = (size_t)(dest - mapping) - 2;
 	while (src && mapping[src - 1] == '/')
 		src--;

@@ -45,6 +45,8 @@ static const struct {
 
 enum { SPELLING_COUNT = sizeof(spellings) / sizeof(spellings[0]) };
 
+enum { READS_MAX = 20 }; /* of a secret that changes while it is read */
+
 void secret_release(struct secret *secret)
 {
 	for (size_t i = 0; i < SECRET_KEY_COUNT; i++) {
@@ -89,23 +91,66 @@ static int read_key(int dir, const char *name, struct secret *secret, struct err
 	return 0;
 }
 
-int secret_read(const char *path, struct secret *secret, struct err *err)
+/* Read all keys that lie in a folder, which is closed then. */
+static int read_keys(DIR *dir, struct secret *secret, struct err *err)
 {
-	DIR *dir = opendir(path);
 	const struct dirent *entry;
 	int failed = 0;
 
 	for (size_t i = 0; i < SECRET_KEY_COUNT; i++)
-		secret->values[i] = (struct buf)BUF_INIT(SECRET_MAX_BYTES);
-	if (!dir && (errno == ENOENT || errno == ENOTDIR))
-		return 0;
-	if (!dir)
-		return err_set_sys(err, errno, "open the secret %s", path);
+		if (secret->values[i].data)
+			OPENSSL_cleanse(secret->values[i].data, secret->values[i].size);
+	for (size_t i = 0; i < SECRET_KEY_COUNT; i++)
+		buf_clear(&secret->values[i]);
 	while (!failed && (entry = readdir(dir)))
 		if (strncmp(entry->d_name, "..", 2) != 0 && strcmp(entry->d_name, ".") != 0)
 			failed = read_key(dirfd(dir), entry->d_name, secret, err);
 	(void)closedir(dir);
 	return failed;
+}
+
+/* The folder that the kubelet's link leads to now; where there is none, the secret's own. */
+static DIR *open_version(const char *path, char version[static PATH_MAX], struct stat *st)
+{
+	DIR *dir;
+
+	(void)snprintf(version, PATH_MAX, "%s/..data", path);
+	dir = opendir(version);
+	if (!dir && (errno == ENOENT || errno == ENOTDIR)) {
+		(void)snprintf(version, PATH_MAX, "%s", path);
+		dir = opendir(version);
+	}
+	if (dir && fstat(dirfd(dir), st)) {
+		(void)closedir(dir);
+		return NULL;
+	}
+	return dir;
+}
+
+int secret_read(const char *path, struct secret *secret, struct err *err)
+{
+	for (size_t i = 0; i < SECRET_KEY_COUNT; i++)
+		secret->values[i] = (struct buf)BUF_INIT(SECRET_MAX_BYTES);
+	for (int tries = 0; tries < READS_MAX; tries++) {
+		char version[PATH_MAX];
+		struct stat before, after;
+		DIR *dir = open_version(path, version, &before);
+		int failed;
+
+		if (!dir && (errno == ENOENT || errno == ENOTDIR))
+			return 0;
+		if (!dir)
+			return err_set_sys(err, errno, "open the secret %s", path);
+		failed = read_keys(dir, secret, err);
+		/* The kubelet swaps the link first, and then removes what it led to. The new
+		 * folder may have got the number of one that is gone, but was made later. */
+		if (!stat(version, &after) && after.st_dev == before.st_dev &&
+		    after.st_ino == before.st_ino &&
+		    after.st_ctim.tv_sec == before.st_ctim.tv_sec &&
+		    after.st_ctim.tv_nsec == before.st_ctim.tv_nsec)
+			return failed;
+	}
+	return err_set(err, ERR_IO, "the secret %s changes too often to be read", path);
 }
 
 const char *secret_value(const struct secret *secret, enum secret_key key)

@@ -44,8 +44,10 @@ struct secret {
 };
 
 /*
- * Read a folder. One that is not there is an empty secret: its mount is
- * optional. ERR_IO, ERR_LIMIT, or ERR_FORMAT for a value with a NUL.
+ * Read a folder: all keys as they were at one moment, also while the kubelet
+ * swaps them, so that no password of before goes to an endpoint of after. One
+ * that is not there is an empty secret: its mount is optional. ERR_IO,
+ * ERR_LIMIT, or ERR_FORMAT for a value with a NUL.
  */
 MUST_CHECK int secret_read(const char *dir, struct secret *secret, struct err *err);
 void secret_release(struct secret *secret);

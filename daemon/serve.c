@@ -21,6 +21,7 @@
 #include "log.h"
 #include "poller.h"
 #include "recurring.h"
+#include "scrubber.h"
 #include "storage/storage.h"
 #include "storing.h"
 #include "sync.h"
@@ -47,6 +48,7 @@ struct service {
 	struct admin *admin;
 	struct sync *sync;
 	struct poller *poller;
+	struct scrubber *scrubber;
 	struct control *control;
 	atomic_bool stopping;
 };
@@ -223,7 +225,9 @@ static int start(struct service *service, struct err *err)
 	if (!service->poller)
 		return -1;
 	start_control(service);
-	return 0;
+	service->scrubber = scrubber_start(service->config, service->store, service->troubles,
+	                                   service->cancel, err);
+	return service->scrubber ? 0 : -1;
 }
 
 static void stop(struct service *service)
@@ -234,6 +238,7 @@ static void stop(struct service *service)
 	tls_server_stop(service->server, GRACE_MS);
 	control_stop(service->control);
 	poller_join(service->poller);
+	scrubber_join(service->scrubber);
 	sync_free(service->sync);
 	admin_stop(service->admin);
 	tls_server_free(service->server);

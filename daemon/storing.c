@@ -1,6 +1,9 @@
 /* The store as it is configured; see storing.h. */
 #include "storing.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "log.h"
 
@@ -17,14 +20,22 @@ static void on_store_event(void *ctx, enum store_event_kind kind, const char *su
 		[STORE_OBJECT_DAMAGED] = { LOG_ERROR,
 		                           "File damaged on disk, not served until it is "
 		                           "fetched again" },
+		[STORE_OBJECT_HEALED] = { LOG_INFO, "File whole again" },
+		[STORE_HASHES_MADE] = { LOG_INFO, "Hashes of a large file made anew" },
 		[STORE_OVERLAY_CONFLICT] = { LOG_WARNING,
 		                             "A file and a folder of two releases have "
 		                             "one path; the newer is served" },
 		[STORE_RESERVED_NAME] = { LOG_WARNING, "The release's own .specman is not served" },
 		[STORE_HISTORY_LOST] = { LOG_WARNING, "A change is not in the history" },
+		[STORE_NOT_LOCKED] = { LOG_WARNING,
+		                       "The data directory's file system has no locks; make "
+		                       "sure that no second specman uses it" },
+		[STORE_NOT_SWEPT] = { LOG_WARNING, "Old objects not swept" },
 	};
 	struct recurring *troubles = ctx;
 
+	if (kind == STORE_OBJECT_HEALED)
+		(void)recurring_over(troubles, subject);
 	if (recurring_happened(troubles, subject, lines[kind].msg, clock_now_ms()))
 		log_line(lines[kind].level, lines[kind].msg,
 		         (struct log_field[]){ { "subject", subject },
@@ -32,17 +43,46 @@ static void on_store_event(void *ctx, enum store_event_kind kind, const char *su
 		                               { NULL, NULL } });
 }
 
+static struct store_limits limits_of(const struct config *config)
+{
+	return (struct store_limits){
+		.entries = (uint64_t)config->max_entries,
+		.file_bytes = (uint64_t)config->max_file_size,
+		.total_bytes = (uint64_t)config->max_unpacked_size,
+		.ratio = (uint64_t)config->max_ratio,
+		.ratio_from = store_default_limits.ratio_from,
+		.path_bytes = (size_t)config->max_path_length,
+		.depth = (unsigned)config->max_depth,
+	};
+}
+
 struct store *storing_open(const struct config *config, struct recurring *troubles, struct err *err)
 {
 	const struct store_settings settings = {
 		.dir = config->data_dir,
-		.limits = store_default_limits,
+		.limits = limits_of(config),
 		.overlay = config->overlay,
 		.allow_rollback = config->allow_rollback,
 		.reserve_bytes = (uint64_t)config->disk_reserve,
+		.cache_bytes = (size_t)config->cache_size,
 		.observer = on_store_event,
 		.observer_ctx = troubles,
 	};
 
 	return store_open(&settings, err);
+}
+
+int storing_sweep(struct store *store, char *out_text, size_t size, struct err *err)
+{
+	uint64_t swept;
+
+	if (store_collect(store, &swept, err))
+		return -1;
+	if (store_collect_was_held(store))
+		(void)snprintf(out_text, size,
+		               "nothing swept: a release's file is damaged, and what it names is "
+		               "not known");
+	else
+		(void)snprintf(out_text, size, "%" PRIu64 " objects swept", swept);
+	return 0;
 }

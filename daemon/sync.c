@@ -23,6 +23,7 @@
 #include "refusals.h"
 #include "registry.h"
 #include "secret.h"
+#include "storing.h"
 #include "sync_log.h"
 
 enum {
@@ -314,6 +315,7 @@ static void tell_nothing_new(struct sync *sync, const struct oci_tags *tags)
 		sync->told_ms = now;
 }
 
+/* Whether the store was swept. */
 static bool collect(struct sync *sync)
 {
 	uint64_t swept;
@@ -328,22 +330,18 @@ static bool collect(struct sync *sync)
 	if (swept)
 		log_line(LOG_DEBUG, "Swept old objects",
 		         (struct log_field[]){ { "objects", count }, { NULL, NULL } });
-	return true;
+	return !store_collect_was_held(sync->store);
 }
 
 void sync_sweep(struct sync *sync, struct sync_outcome *out_outcome)
 {
-	uint64_t swept;
 	struct err err;
-	int failed = store_collect(sync->store, &swept, &err);
 
-	*out_outcome = (struct sync_outcome){ failed ? SYNC_VERDICT_FAILED : SYNC_VERDICT_DONE,
-		                              "" };
-	if (failed)
-		(void)snprintf(out_outcome->reason, sizeof(out_outcome->reason), "%s", err.msg);
-	else
-		(void)snprintf(out_outcome->reason, sizeof(out_outcome->reason),
-		               "%" PRIu64 " objects swept", swept);
+	*out_outcome = (struct sync_outcome){ .verdict = SYNC_VERDICT_DONE };
+	if (!storing_sweep(sync->store, out_outcome->reason, sizeof(out_outcome->reason), &err))
+		return;
+	out_outcome->verdict = SYNC_VERDICT_FAILED;
+	(void)snprintf(out_outcome->reason, sizeof(out_outcome->reason), "%s", err.msg);
 }
 
 static void tell_kept_all(struct sync *sync, const char *reason)
@@ -425,6 +423,8 @@ static enum sync_result follow(struct sync *sync, const struct oci_tags *listed,
 	round_release(&round);
 	if (failed)
 		return result_of(err->kind);
+	if (!round.failed)
+		store_download_sweep(sync->store);
 	if (round.changes || round.dropped)
 		(void)collect(sync);
 	else if (!round.failed)
@@ -458,6 +458,21 @@ static void tell_unknown_keys(struct sync *sync)
 		return;
 	log_line(LOG_INFO, "Keys of the registry secret that are not understood",
 	         (struct log_field[]){ { "keys", names.data }, { NULL, NULL } });
+}
+
+/* The flag is warned of at the start; the secret can say so at any time. */
+static void tell_unchecked(struct sync *sync, const struct oci_settings *source)
+{
+	static const char subject[] = "secret's trust";
+
+	if (sync->config->registry_insecure)
+		return;
+	if (!source->insecure)
+		(void)recurring_over(sync->troubles, subject);
+	else if (recurring_happened(sync->troubles, subject, source->reference.host,
+	                            clock_now_ms()))
+		log_line(LOG_WARNING,
+		         "The registry's certificate is not checked (insecureSkipVerify)", NULL);
 }
 
 static void on_notice(void *ctx, enum oci_notice_kind kind, const char *source, const char *subject,
@@ -504,6 +519,7 @@ static int renew_client(struct sync *sync, struct err *err)
 	if (recurring_over(sync->troubles, "secret"))
 		log_line(LOG_INFO, "The registry secret is there", NULL);
 	tell_unknown_keys(sync);
+	tell_unchecked(sync, &registry.sources[0]);
 	sync->client = oci_client_new(registry.sources, registry.count,
 	                              &(struct oci_observer){ on_notice, sync }, sync->cancel, err);
 	sync->seen = seen;
@@ -538,6 +554,14 @@ static void sum_up(struct sync *sync, enum sync_result result)
 	}
 }
 
+uint64_t sync_damages(const struct sync *sync)
+{
+	struct store_counters counters;
+
+	store_count(sync->store, &counters);
+	return counters.damaged_total;
+}
+
 const struct sync_outcome *sync_outcome(const struct sync *sync)
 {
 	return &sync->outcome;
@@ -549,7 +573,8 @@ enum sync_result sync_round(struct sync *sync)
 	enum sync_result result;
 
 	sync->outcome = (struct sync_outcome){ .verdict = SYNC_VERDICT_DONE };
-	/* What a crash left is swept, and what is missing is found and fetched again below. */
+	/* What a crash left is swept before anything can share it, and what is missing is found and
+	 * fetched again below. */
 	if (!sync->has_collected)
 		sync->has_collected = collect(sync);
 	if (!renew_client(sync, &err)) {

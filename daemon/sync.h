@@ -47,6 +47,9 @@ struct sync_outcome {
 /* Sweep the store now, apart from any round. Of DONE the reason says how much it was. */
 void sync_sweep(struct sync *sync, struct sync_outcome *out_outcome);
 
+/* How often an object was found damaged so far: what a round has to heal. Any thread. */
+uint64_t sync_damages(const struct sync *sync);
+
 /* Of the last round. The thread of sync_round only. */
 const struct sync_outcome *sync_outcome(const struct sync *sync);
 

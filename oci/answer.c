@@ -1,7 +1,6 @@
 /* Unwanted answers; see answer.h. */
 #include "oci/answer.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #include "oci/aws_error.h"
@@ -16,6 +15,11 @@ static bool is_denial(long status)
 	return status == 401 || status == 403;
 }
 
+bool answer_may_pass(long status)
+{
+	return status == 408 || status == 425 || status == 429 || status >= 500;
+}
+
 static enum err_kind kind_of(const struct exchange *exchange)
 {
 	long status = exchange->status;
@@ -26,9 +30,7 @@ static enum err_kind kind_of(const struct exchange *exchange)
 		return ERR_AUTH;
 	if (status == 404)
 		return ERR_NOT_FOUND;
-	if (status == 408 || status == 425 || status == 429 || status >= 500)
-		return ERR_NETWORK;
-	return ERR_FORMAT;
+	return answer_may_pass(status) ? ERR_NETWORK : ERR_FORMAT;
 }
 
 /* Whether what an error says begins with this code, or, for NULL, with any of the specification. */

@@ -2,8 +2,13 @@
 #ifndef SPECMAN_OCI_ANSWER_H
 #define SPECMAN_OCI_ANSWER_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 #include "oci/exchange.h"
+
+/* Whether another try may bring another answer: 408, 425, 429, 5xx. */
+bool answer_may_pass(long status);
 
 /* Who asked: what to check when that is not enough, and the cause of a 401. */
 struct answer_hint {

@@ -29,7 +29,7 @@ struct auth {
 	bool is_token;              /* header is a Bearer that a token server gave, or ECR's */
 	bool powerless;             /* the last token was refused at once */
 	int64_t renew_ms;           /* of a token: when to get another */
-	int64_t end_ms;             /* of ECR's: when it is worth nothing any more */
+	int64_t end_ms;             /* of a token: when it is worth nothing any more */
 	struct challenge challenge; /* that the token answers */
 };
 
@@ -100,7 +100,7 @@ struct auth *auth_new(const struct oci_settings *settings, const char *registry_
 	    copy_credentials(&settings->credentials, &auth->credentials, err) ||
 	    use_registry_token(auth, err))
 		return NULL;
-	if (ecr_applies(settings)) {
+	if (oci_uses_aws(settings)) {
 		auth->ecr = ecr_new(settings, transport, err);
 		if (!auth->ecr)
 			return NULL;
@@ -185,24 +185,6 @@ static int log_in_to_ecr(struct auth *auth, struct err *err)
 	return 0;
 }
 
-static int renew_ecr(struct auth *auth, struct err *err)
-{
-	int64_t now_ms = clock_now_ms();
-	struct err why;
-
-	if (auth->header && now_ms < auth->renew_ms)
-		return 0;
-	if (!log_in_to_ecr(auth, &why))
-		return 0;
-	if (!auth->header || why.kind != ERR_NETWORK || now_ms >= auth->end_ms) {
-		*err = why;
-		return -1;
-	}
-	/* AWS is out of reach, and the old token good for a while. */
-	auth->renew_ms = now_ms + 1000 * (int64_t)AWS_RETRY_S;
-	return 0;
-}
-
 static int read_token(struct auth *auth, const struct exchange *exchange, const char *server,
                       struct err *err)
 {
@@ -217,6 +199,7 @@ static int read_token(struct auth *auth, const struct exchange *exchange, const 
 	auth->is_token = true;
 	/* A tenth of its life is for questions that are under way when it ends. */
 	auth->renew_ms = now_ms + 900 * seconds;
+	auth->end_ms = now_ms + 1000 * seconds;
 	return 0;
 }
 
@@ -304,16 +287,31 @@ static int login_with_token(struct auth *auth, struct err *err)
 	return ask_token(auth, &exchange, err);
 }
 
+/* Get another token in time. Who gives them may be out of reach while the old one lives. */
+static int renew(struct auth *auth, struct err *err)
+{
+	int64_t now_ms = clock_now_ms();
+	struct err why;
+
+	if (auth->header && now_ms < auth->renew_ms)
+		return 0;
+	if (!(is_private_ecr(auth) ? log_in_to_ecr(auth, &why) : login_with_token(auth, &why)))
+		return 0;
+	if (!auth->header || why.kind != ERR_NETWORK || now_ms >= auth->end_ms) {
+		wipe_text(&auth->header);
+		*err = why;
+		return -1;
+	}
+	auth->renew_ms = now_ms + 1000 * (int64_t)TOKEN_RETRY_S;
+	if (auth->renew_ms > auth->end_ms)
+		auth->renew_ms = auth->end_ms;
+	return 0;
+}
+
 int auth_header(struct auth *auth, const char **out_value, struct err *err)
 {
-	if (is_private_ecr(auth) && renew_ecr(auth, err))
+	if ((is_private_ecr(auth) || (auth->header && auth->is_token)) && renew(auth, err))
 		return -1;
-	if (!is_private_ecr(auth) && auth->header && auth->is_token &&
-	    clock_now_ms() >= auth->renew_ms) {
-		wipe_text(&auth->header);
-		if (login_with_token(auth, err))
-			return -1;
-	}
 	*out_value = auth->header;
 	return 0;
 }

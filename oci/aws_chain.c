@@ -197,7 +197,7 @@ int aws_chain_keys(struct aws_chain *chain, const struct aws_keys **out_keys, bo
 			*err = why;
 			return -1;
 		} else {
-			chain->renew_ms = now_ms + 1000 * (int64_t)AWS_RETRY_S;
+			chain->renew_ms = now_ms + 1000 * (int64_t)TOKEN_RETRY_S;
 		}
 	}
 	*out_keys = &chain->keys;

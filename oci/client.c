@@ -148,17 +148,6 @@ static void mark(struct line *line, const struct err *err)
 	line->down_until_ms = err && err->kind == ERR_NETWORK ? clock_now_ms() + RETRY_DOWN_MS : 0;
 }
 
-/* What the network is said to have failed at, but an operator has to mend. */
-static bool is_lasting(int cause)
-{
-	return cause >= OCI_CAUSE_TLS_UNTRUSTED && cause <= OCI_CAUSE_TLS_HANDSHAKE;
-}
-
-static bool may_pass(const struct err *err)
-{
-	return err->kind == ERR_NETWORK && !is_lasting(err->cause);
-}
-
 /* Put one source's failure beside those of the others. One that may pass makes all worth a try. */
 static void add_failure(const struct oci_client *client, struct err *all, const struct line *line,
                         struct err *one)
@@ -174,7 +163,7 @@ static void add_failure(const struct oci_client *client, struct err *all, const 
 	memcpy(msg, all->msg, sizeof(msg));
 	(void)snprintf(all->msg, sizeof(all->msg), "%.*s; %.*s", (int)sizeof(msg) / 2 - 2, msg,
 	               (int)sizeof(msg) / 2 - 2, one->msg);
-	if (may_pass(one)) {
+	if (retry_may_help(one)) {
 		all->kind = one->kind;
 		all->cause = one->cause;
 	}
@@ -188,7 +177,7 @@ static int pause_before_retry(struct oci_client *client, const char *subject, st
 	int64_t least_ms = INT64_MAX;
 	int64_t pause_ms;
 
-	if (!may_pass(failure) || client->pauses >= client->retries)
+	if (!retry_may_help(failure) || client->pauses >= client->retries)
 		return -1;
 	/* The one that is ready first sets the time. */
 	for (size_t i = 0; i < client->count; i++) {
@@ -351,7 +340,7 @@ static bool is_open(const struct err *err)
 
 static bool is_unasked(const struct err *err)
 {
-	return err->kind == ERR_NONE || may_pass(err);
+	return err->kind == ERR_NONE || retry_may_help(err);
 }
 
 /* Ask one line for the tags of a batch and keep what is better than what is known. */
@@ -410,7 +399,7 @@ void oci_resolve(struct oci_client *client, char *const *tags, size_t count,
 		out_resolved[i] = (struct oci_resolved){ .failed = -1, .err = err };
 	while (!failed) {
 		resolve_once(client, tags, count, &batch, out_resolved);
-		batch_fill(&batch, tags, count, out_resolved, may_pass);
+		batch_fill(&batch, tags, count, out_resolved, retry_may_help);
 		if (!batch.count)
 			break;
 		err = out_resolved[batch.places[0]].err;
@@ -541,7 +530,7 @@ int oci_manifest(struct oci_client *client, const char *tag, const struct digest
 struct blob_question {
 	struct oci_client *client;
 	struct pull pull;
-	int64_t begun_at; /* what was there at the last break that counted as progress */
+	int64_t furthest; /* what was there at the last break that counted as progress */
 };
 
 /* The bytes of one line, as far as they go. Wrong ones are taken back. */
@@ -549,19 +538,25 @@ static int ask_bytes(struct line *line, struct blob_question *question, struct e
 {
 	struct pull *pull = &question->pull;
 	struct err other;
+	int failed = 0;
 
-	if (!line->source.ops->blob(line->source.self, pull, err) && !pull_end(pull, err))
+	if (!pull_is_full(pull))
+		failed = line->source.ops->blob(line->source.self, pull, err);
+	/* Broken off behind the last byte: there is nothing left to ask for. */
+	if (failed && err->kind == ERR_NETWORK && pull_is_full(pull))
+		failed = 0;
+	if (!failed && !pull_end(pull, err))
 		return ASK_DONE;
 	if (pull->sink_failed)
 		return ASK_FINAL;
+	/* Bytes that are fetched anew are no progress, or it would go on for ever. */
 	if (err->kind == ERR_NETWORK &&
-	    pull->received - question->begun_at >= LIMIT_PROGRESS_BYTES) {
-		question->begun_at = pull->received;
+	    pull->received - question->furthest >= LIMIT_PROGRESS_BYTES) {
+		question->furthest = pull->received;
 		question->client->pauses = 0;
 	}
 	if (err->kind != ERR_DIGEST && err->kind != ERR_FORMAT)
 		return ASK_FAILED;
-	question->begun_at = 0;
 	if (pull_restart(pull, &other)) {
 		*err = other;
 		return ASK_FINAL;

@@ -29,7 +29,7 @@ static bool has_credentials(const struct oci_credentials *credentials)
 	return credentials->username || credentials->identity_token || credentials->registry_token;
 }
 
-bool ecr_applies(const struct oci_settings *settings)
+bool oci_uses_aws(const struct oci_settings *settings)
 {
 	struct ecr_host host;
 

@@ -3,7 +3,7 @@
  * registry whose password is asked for at an API of its own, signed with AWS
  * credentials, and lives twelve hours.
  *
- *	if (ecr_applies(&settings))
+ *	if (oci_uses_aws(&settings))
  *		ecr = ecr_new(&settings, transport, &err);
  *	ecr_login(ecr, &login, &err);
  *	… "Authorization: Basic <login.token>" …
@@ -22,12 +22,6 @@
 #include "oci/transport.h"
 
 struct ecr;
-
-/*
- * Whether the settings' registry is logged in to by AWS credentials: said so, or
- * its host is one of ECR's and no other credentials are given for it.
- */
-bool ecr_applies(const struct oci_settings *settings);
 
 /*
  * The transport is borrowed for good, the settings during the call alone.

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cleanup.h"
+#include "oci/aws_xml.h"
 #include "oci/json.h"
 
 enum { CODE_SIZE = 48, MESSAGE_SIZE = ERROR_BODY_SIZE - CODE_SIZE - 2 };
@@ -21,6 +23,23 @@ static void copy_plain(const char *body, size_t size, char out[static ERROR_BODY
 		return;
 	memcpy(out, body, size);
 	out[size] = '\0';
+}
+
+/* A storage behind a redirect, such as S3: <Error><Code>…</Code><Message>…</Message>…. */
+static void copy_xml(const char *body, size_t size, char out[static ERROR_BODY_SIZE])
+{
+	struct err unused;
+	CLEANUP(cleanup_free) char *code = aws_xml_text(body, size, "Code", &unused);
+	CLEANUP(cleanup_free)
+	char *message = code ? aws_xml_text(body, size, "Message", &unused) : NULL;
+	char short_code[CODE_SIZE], short_message[MESSAGE_SIZE];
+
+	if (!code)
+		return;
+	json_copy_text(short_code, sizeof(short_code), code);
+	json_copy_text(short_message, sizeof(short_message), message ? message : "");
+	(void)snprintf(out, ERROR_BODY_SIZE, "%s%s%s", short_code, message ? ": " : "",
+	               short_message);
 }
 
 char *error_body_format(const char *body, size_t size, char out[static ERROR_BODY_SIZE])
@@ -45,7 +64,9 @@ char *error_body_format(const char *body, size_t size, char out[static ERROR_BOD
 		json_copy_text(short_message, sizeof(short_message), message);
 	(void)snprintf(out, ERROR_BODY_SIZE, "%s%s%s", short_code,
 	               short_code[0] && short_message[0] ? ": " : "", short_message);
-	if (!root)
+	if (!root) {
 		copy_plain(body, size, out);
+		copy_xml(body, size, out);
+	}
 	return out;
 }

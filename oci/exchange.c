@@ -110,6 +110,15 @@ static int64_t begin_of(const struct exchange *exchange, long status)
 	return status == 206 ? exchange->offset : 0;
 }
 
+/* What follows "/" in a Content-Range: the size of the whole, or "*". */
+static bool is_size(const char *text, int64_t size)
+{
+	char wanted[24];
+
+	(void)snprintf(wanted, sizeof(wanted), "%" PRId64, size);
+	return !strcmp(text, "*") || !strcmp(text, wanted);
+}
+
 /* RFC 9110, section 14.4: "bytes FIRST-LAST/SIZE" of a 206 is what was asked for. */
 static int check_range(struct exchange *exchange, long status)
 {
@@ -121,7 +130,8 @@ static int check_range(struct exchange *exchange, long status)
 		return 0;
 	(void)snprintf(wanted, sizeof(wanted), "bytes %" PRId64 "-%" PRId64 "/", exchange->offset,
 	               exchange->size - 1);
-	if (range && !strncasecmp(range, wanted, strlen(wanted)))
+	if (range && !strncasecmp(range, wanted, strlen(wanted)) &&
+	    is_size(range + strlen(wanted), exchange->size))
 		return 0;
 	(void)err_set(&err, ERR_FORMAT, "asked for %s it sent another part: %.60s", wanted,
 	              range ? range : "without Content-Range");
@@ -130,17 +140,15 @@ static int check_range(struct exchange *exchange, long status)
 
 static int check_length(struct exchange *exchange, long status, int64_t length)
 {
+	int64_t expected = exchange->size - begin_of(exchange, status);
 	struct err err;
 
-	if (exchange->size < 0 || length < 0)
-		return 0;
-	length += begin_of(exchange, status);
-	if (length == exchange->size)
+	if (exchange->size < 0 || length < 0 || length == expected)
 		return 0;
 	(void)err_set(&err, ERR_DIGEST,
 	              "it has %" PRId64 " bytes (Content-Length) instead of the %" PRId64
-	              " of its descriptor",
-	              length, exchange->size);
+	              "%s of its descriptor",
+	              length, expected, expected == exchange->size ? "" : " left");
 	return exchange_fail(exchange, &err);
 }
 
@@ -202,12 +210,45 @@ int exchange_take_body(struct exchange *exchange, long status, int64_t length, c
 	return 0;
 }
 
+/* How many bytes of text say the secret, or 0. JSON may have a backslash before a slash. */
+static size_t repeats(const char *text, size_t size, const char *secret)
+{
+	size_t used = 0;
+
+	for (; *secret; secret++) {
+		if (*secret == '/' && used < size && text[used] == '\\')
+			used++;
+		if (used == size || text[used++] != *secret)
+			return 0;
+	}
+	return used;
+}
+
+/* Some servers show what they were asked. That goes into a log, and who asked must not. */
+static void hide_authorization(struct exchange *exchange)
+{
+	const char *space = exchange->authorization ? strchr(exchange->authorization, ' ') : NULL;
+	const char *secret = space ? space + 1 : exchange->authorization;
+	struct buf *body = &exchange->body;
+
+	if (!secret || !*secret)
+		return;
+	for (size_t i = 0; i < body->size; i++) {
+		size_t used = repeats(body->data + i, body->size - i, secret);
+
+		memset(body->data + i, '*', used);
+		i += used ? used - 1 : 0;
+	}
+}
+
 void exchange_end(struct exchange *exchange, long status, int64_t length)
 {
 	int64_t end = exchange->received + begin_of(exchange, status);
 	struct err err;
 
 	exchange->status = status;
+	if (!is_wanted(exchange, status))
+		hide_authorization(exchange);
 	if (!is_wanted(exchange, status) || exchange->method == EXCHANGE_HEAD || exchange->size < 0)
 		return;
 	if (check_length(exchange, status, length) || end == exchange->size)

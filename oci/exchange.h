@@ -98,7 +98,10 @@ MUST_CHECK int exchange_take_line(struct exchange *exchange, const char *line, s
 MUST_CHECK int exchange_take_body(struct exchange *exchange, long status, int64_t length,
                                   const void *bytes, size_t size);
 
-/* All bytes are there: check that they are as many as announced. Failures go to exchange. */
+/*
+ * All bytes are there: check that they are as many as announced. Failures go to
+ * exchange. In the body of an error, what Authorization said becomes asterisks.
+ */
 void exchange_end(struct exchange *exchange, long status, int64_t length);
 
 #endif

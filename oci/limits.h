@@ -67,7 +67,7 @@ enum {
 	LIMIT_AWS_LIFE_S = 12 * 60 * 60, /* of ECR's tokens; roles' sessions end no later */
 	AWS_TOKEN_MARGIN_S = 60 * 60,    /* ECR's tokens are renewed that long before their end */
 	AWS_KEYS_MARGIN_S = 5 * 60,      /* and temporary keys that long */
-	AWS_RETRY_S = 60,                /* after a renewal that failed while the old one lives */
+	TOKEN_RETRY_S = 60,              /* after a renewal that failed while the old one lives */
 };
 
 #endif

@@ -2,7 +2,6 @@
  * All pages of a repository's tags (distribution-spec, "Listing tags"), and how
  * registries depart from it.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +39,16 @@ static char *next_page(const struct exchange *exchange, bool *out_failed, struct
 	return url;
 }
 
+/* The URL of the first page, or NULL. */
+static char *first_page(const struct remote *remote, struct err *err)
+{
+	char name[sizeof("list?n=") + 11] = "list";
+
+	if (!remote->refuses_n)
+		(void)snprintf(name, sizeof(name), "list?n=%d", LIMIT_TAGS_ASKED);
+	return remote_url(remote, "tags", name, err);
+}
+
 /* Read the page at *url; *url becomes that of the next one. */
 static enum page read_page(struct remote *remote, struct nameset *tags, char **url, size_t page,
                            struct err *err)
@@ -60,11 +69,12 @@ static enum page read_page(struct remote *remote, struct nameset *tags, char **u
 		return PAGE_FAILED;
 	/* Quay and others refuse a large n. */
 	if (page == 0 && strchr(*url, '?') && (exchange.status == 400 || exchange.status == 413)) {
+		remote->refuses_n = true;
 		*strchr(*url, '?') = '\0';
 		return PAGE_MORE;
 	}
 	/* zot, when the tag that the page starts behind has been deleted meanwhile. */
-	if (page > 0 && exchange.status == 404)
+	if (strchr(*url, '?') && page > 0 && exchange.status == 404)
 		return PAGE_RESTART;
 	if (exchange.status != 200)
 		return page_failed(remote_refuse(remote, &exchange, err));
@@ -81,12 +91,10 @@ static enum page read_page(struct remote *remote, struct nameset *tags, char **u
 static enum page read_list(struct remote *remote, struct nameset *tags, struct err *err)
 {
 	CLEANUP(nameset_release) struct nameset seen = NAMESET_INIT;
-	CLEANUP(cleanup_free) char *url = NULL;
+	CLEANUP(cleanup_free) char *url = first_page(remote, err);
 
-	if (asprintf(&url, "%s/tags/list?n=%d", remote->base, LIMIT_TAGS_ASKED) < 0) {
-		url = NULL;
-		return page_failed(err_set_sys(err, ENOMEM, "request"));
-	}
+	if (!url)
+		return PAGE_FAILED;
 	for (size_t page = 0; page < LIMIT_TAG_PAGES; page++) {
 		enum page result;
 

@@ -171,6 +171,12 @@ struct oci_settings {
 	const char *user_agent;
 };
 
+/*
+ * Whether the settings' registry is logged in to by AWS credentials: said so, or
+ * its host is one of ECR's and no other credentials are given for it.
+ */
+bool oci_uses_aws(const struct oci_settings *settings);
+
 /* What an operator should know although nothing has failed yet. */
 enum oci_notice_kind {
 	OCI_NOTICE_RETRY,          /* all sources failed; they are asked again after a pause */
@@ -235,9 +241,10 @@ struct oci_resolved {
 
 /*
  * Ask which manifest each tag names now: one HEAD a tag, up to 16 side by side
- * (GET where HEAD gives no Docker-Content-Digest or fails with anything but 401
- * and 404; the digest is computed then). out_resolved has `count` places, all
- * of which are filled. One tag's failure does not stop the others. The source
+ * (GET where HEAD gives no Docker-Content-Digest, is hung up on, or fails with
+ * anything but 401 and 404; the digest is computed then). out_resolved has
+ * `count` places, all of which are filled. One tag's failure does not stop the
+ * others; when the source can't be reached at all, they aren't asked for. The source
  * that gave the list is asked first, and its word that a tag is gone stands.
  */
 void oci_resolve(struct oci_client *client, char *const *tags, size_t count,
@@ -276,14 +283,21 @@ struct oci_sink {
 	int (*write)(void *ctx, const void *bytes, size_t size, struct err *err);
 	int (*restart)(void *ctx, struct err *err);
 	void *ctx;
+	/*
+	 * What an earlier transfer of this blob has left in the sink, or 0. It is
+	 * read back and hashed, so it may be anything; read is needed only then.
+	 */
+	uint64_t held;
+	int (*read)(void *ctx, void *bytes, size_t size, uint64_t offset, struct err *err);
 };
 
 /*
  * Stream a blob into sink, hashing on the way (distribution-spec, "Pulling
  * blobs"). Only a return of 0 says that the bytes are those of the descriptor;
  * until then nothing of them may be used. What breaks off goes on where it
- * stopped, there or at another source (RFC 9110, section 14.2). Errors: as oci_tags, ERR_DIGEST
- * when size or digest differ, and what the sink reports.
+ * stopped, there or at another source (RFC 9110, section 14.2), and what the sink
+ * holds from before is not asked for again unless it turns out wrong. Errors: as oci_tags,
+ * ERR_DIGEST when size or digest differ, and what the sink reports.
  */
 MUST_CHECK int oci_blob(struct oci_client *client, const struct oci_descriptor *blob,
                         const struct oci_sink *sink, struct err *err);

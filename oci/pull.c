@@ -3,18 +3,15 @@
 
 #include <inttypes.h>
 
-int pull_init(struct pull *pull, const struct oci_descriptor *blob, const struct oci_sink *sink,
-              struct err *err)
-{
-	*pull = (struct pull){ .blob = blob, .sink = sink };
-	pull->hasher = hasher_new(blob->digest.algorithm, err);
-	return pull->hasher ? 0 : -1;
-}
-
 void pull_release(struct pull *pull)
 {
 	hasher_free(pull->hasher);
 	pull->hasher = NULL;
+}
+
+bool pull_is_full(const struct pull *pull)
+{
+	return pull->received && pull->received == pull->blob->size;
 }
 
 int pull_write(struct pull *pull, const void *bytes, size_t size, struct err *err)
@@ -44,6 +41,36 @@ int pull_restart(struct pull *pull, struct err *err)
 	}
 	pull->received = 0;
 	return 0;
+}
+
+/* Hash what the sink holds from an earlier transfer. */
+static int take_held(struct pull *pull, struct err *err)
+{
+	const uint64_t held = pull->sink->held;
+	char block[16384];
+	uint64_t at = 0;
+
+	pull->received = held <= (uint64_t)pull->blob->size ? (int64_t)held : 0;
+	if (held > (uint64_t)pull->blob->size)
+		return pull->sink->restart(pull->sink->ctx, err);
+	while (at < held) {
+		size_t part = held - at < sizeof(block) ? (size_t)(held - at) : sizeof(block);
+
+		if (pull->sink->read(pull->sink->ctx, block, part, at, err))
+			return pull_restart(pull, err);
+		if (hasher_add(pull->hasher, block, part, err))
+			return -1;
+		at += part;
+	}
+	return 0;
+}
+
+int pull_init(struct pull *pull, const struct oci_descriptor *blob, const struct oci_sink *sink,
+              struct err *err)
+{
+	*pull = (struct pull){ .blob = blob, .sink = sink };
+	pull->hasher = hasher_new(blob->digest.algorithm, err);
+	return pull->hasher ? take_held(pull, err) : -1;
 }
 
 int pull_end(struct pull *pull, struct err *err)

@@ -22,10 +22,17 @@ struct pull {
 	bool sink_failed; /* it was the sink, not the source, that ended it */
 };
 
-/* Both are borrowed until pull_release. */
+/*
+ * Both are borrowed until pull_release, also after an error. What the sink holds
+ * from an earlier transfer is hashed and counts; what can't be read of it, or is
+ * too long, is taken back.
+ */
 MUST_CHECK int pull_init(struct pull *pull, const struct oci_descriptor *blob,
                          const struct oci_sink *sink, struct err *err);
 void pull_release(struct pull *pull);
+
+/* Whether all bytes are there, so that no source need be asked; an empty blob is asked for. */
+bool pull_is_full(const struct pull *pull);
 
 /* Take the next bytes. ERR_DIGEST past the descriptor's size, or what the sink reports. */
 MUST_CHECK int pull_write(struct pull *pull, const void *bytes, size_t size, struct err *err);

@@ -155,12 +155,26 @@ static int check_name(const char *name, struct err *err)
 	return 0;
 }
 
+/* An @ that doesn't begin a digest. */
+static bool has_login(const char *text)
+{
+	const char *at = strrchr(text, '@');
+
+	return at && (strchr(text, '@') != at ||
+	              (strncmp(at, "@sha256:", 8) != 0 && strncmp(at, "@sha512:", 8) != 0));
+}
+
 int oci_reference_parse(const char *text, struct oci_reference *out_reference, struct err *err)
 {
 	struct oci_reference reference = { .host = "" };
 	const char *rest = text;
 	size_t host, name;
 
+	/* Said without the text: what stands before the @ may be a password. */
+	if (has_login(text))
+		return err_set(err, ERR_CONFIG,
+		               "the repository has an @: no user or password can stand before its "
+		               "host; they have keys and flags of their own");
 	if (!strncasecmp(rest, "http://", 7))
 		return err_set(err, ERR_CONFIG,
 		               "repository \"%.200s\": http:// can't stand here; for a registry "

@@ -63,7 +63,7 @@ bool remote_heed(struct remote *remote, const struct exchange *exchange)
 	int64_t until_ms;
 
 	/* What a redirect led to speaks for itself alone. */
-	if (exchange->foreign || (exchange->status != 429 && exchange->status != 503))
+	if (exchange->foreign || !answer_may_pass(exchange->status))
 		return false;
 	if (!value)
 		return exchange->status == 429;

@@ -5,6 +5,7 @@
 #ifndef SPECMAN_OCI_REMOTE_H
 #define SPECMAN_OCI_REMOTE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/cancel.h"
@@ -25,13 +26,17 @@ struct remote {
 	struct transport *transport;
 	struct auth *auth;
 	char *base;            /* "https://host/v2/name" */
+	bool refuses_n;        /* a list is asked for without saying how many tags */
 	int64_t not_before_ms; /* of clock_now_ms(): a Retry-After; no question goes out earlier */
 };
 
 /* ERR_NETWORK while the registry wants no question (RFC 9110, section 10.2.3). */
 MUST_CHECK int remote_may_ask(const struct remote *remote, struct err *err);
 
-/* Take note of a Retry-After. Whether the answer asks for a pause: a 429, or a 503 that has one. */
+/*
+ * Take note of the Retry-After of an answer that may pass. Whether it asks for a
+ * pause: a 429 does without one, too.
+ */
 bool remote_heed(struct remote *remote, const struct exchange *exchange);
 
 /* Ask, and authenticate when that is asked for. 0: there is an answer, of whatever status. */

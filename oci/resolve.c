@@ -1,10 +1,11 @@
 /*
  * Tags to digests, side by side (see oci_resolve in oci.h): one HEAD a tag, and
- * GET where HEAD gives no Docker-Content-Digest or fails with anything but 401
- * and 404. The tags go through
- * in rounds: in each, those that are open are asked for; a round in which the
+ * GET where HEAD gives no Docker-Content-Digest, is hung up on, or fails with
+ * anything but 401 and 404 of the registry itself. The tags go through in
+ * rounds: in each, those that are open are asked for; a round in which the
  * registry wanted credentials ends early, and the next one begins after the
- * login. At most three rounds have a reason to follow another.
+ * login. At most three rounds have a reason to follow another. When there is no
+ * way to the registry any more, or it asks for a pause, the rest isn't asked for.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +37,9 @@ struct resolution {
 	bool last_word; /* a rejection stands now */
 	bool denied;    /* and there was one */
 	bool rejected;
-	bool throttled; /* the registry wants no more questions for now */
+	bool stopped;      /* there is no use in more questions now: */
+	struct err reason; /* what goes for the tags that are open */
+	unsigned in_vain;  /* requests in a row that did not get through to the registry */
 	struct auth_rejection rejection;
 	struct probe probes[LIMIT_PARALLEL];
 };
@@ -114,7 +117,7 @@ static struct exchange *next(void *ctx)
 	struct err err;
 
 	/* Further ones would be rejected like that one was. */
-	if (!probe || r->rejected || r->throttled)
+	if (!probe || r->rejected || r->stopped)
 		return NULL;
 	for (; r->cursor < r->count; r->cursor++) {
 		size_t tag = r->cursor;
@@ -165,6 +168,49 @@ static void ask_by_get(struct resolution *r, size_t tag)
 		r->cursor = tag;
 }
 
+/* Whether the registry was not even reached: that is no matter of one tag. */
+static bool is_no_way(const struct err *err)
+{
+	switch (err->cause) {
+	case OCI_CAUSE_HOST_UNKNOWN:
+	case OCI_CAUSE_REFUSED:
+	case OCI_CAUSE_UNREACHABLE:
+	case OCI_CAUSE_CONNECT_TIMEOUT:
+	case OCI_CAUSE_PROXY_UNREACHABLE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void take_failure(struct resolution *r, const struct probe *probe)
+{
+	const struct exchange *exchange = &probe->exchange;
+
+	if (exchange->method == EXCHANGE_HEAD && exchange->err.cause == OCI_CAUSE_BROKEN_OFF) {
+		ask_by_get(r, probe->tag);
+		return;
+	}
+	settle(r, probe->tag, NULL, &exchange->err);
+	r->in_vain = is_no_way(&exchange->err) && !exchange->foreign ? r->in_vain + 1 : 0;
+	if (r->in_vain < LIMIT_PARALLEL || r->stopped)
+		return;
+	r->stopped = true;
+	r->reason = exchange->err;
+	(void)err_context(&r->reason, "not asked, after %u requests in vain", r->in_vain);
+}
+
+static void take_pause(struct resolution *r, const struct probe *probe)
+{
+	struct err err;
+
+	(void)remote_refuse(r->remote, &probe->exchange, &err);
+	settle(r, probe->tag, NULL, &err);
+	r->stopped = true;
+	(void)err_set(&r->reason, ERR_NETWORK, "not asked: the registry asked for a pause");
+	(void)err_cause(&r->reason, OCI_CAUSE_RATE_LIMITED);
+}
+
 static void take_answer(struct resolution *r, struct probe *probe)
 {
 	const struct exchange *exchange = &probe->exchange;
@@ -173,9 +219,10 @@ static void take_answer(struct resolution *r, struct probe *probe)
 	struct err err;
 
 	if (exchange->failed) {
-		settle(r, probe->tag, NULL, &exchange->err);
+		take_failure(r, probe);
 		return;
 	}
+	r->in_vain = 0;
 	if (auth_rejects(r->remote->auth, exchange, &rejection)) {
 		if (!r->denied)
 			r->rejection = rejection;
@@ -185,14 +232,13 @@ static void take_answer(struct resolution *r, struct probe *probe)
 			return;
 	}
 	if (remote_heed(r->remote, exchange)) {
-		r->throttled = true;
-		(void)remote_refuse(r->remote, exchange, &err);
-		settle(r, probe->tag, NULL, &err);
+		take_pause(r, probe);
 		return;
 	}
 	if (head && take_head(r, probe))
 		return;
-	if (head && exchange->status != 404 && (exchange->status != 401 || exchange->foreign)) {
+	/* A storage that a redirect led to may know its URL for GET alone. */
+	if (head && (exchange->foreign || (exchange->status != 404 && exchange->status != 401))) {
 		ask_by_get(r, probe->tag);
 		return;
 	}
@@ -255,12 +301,9 @@ static void run(struct resolution *r)
 			settle_rest(r, &err);
 			return;
 		}
-	} while (r->rejected && !r->throttled);
-	if (r->throttled) {
-		(void)err_set(&err, ERR_NETWORK, "not asked: the registry asked for a pause");
-		(void)err_cause(&err, OCI_CAUSE_RATE_LIMITED);
-		settle_rest(r, &err);
-	}
+	} while (r->rejected && !r->stopped);
+	if (r->stopped)
+		settle_rest(r, &r->reason);
 }
 
 void remote_resolve(void *self, char *const *tags, size_t count, struct oci_resolved *out_resolved)

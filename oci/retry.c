@@ -12,6 +12,15 @@
 
 #include "base/clock.h"
 #include "oci/limits.h"
+#include "oci/oci.h"
+
+bool retry_may_help(const struct err *err)
+{
+	bool is_lasting = err->cause >= OCI_CAUSE_TLS_UNTRUSTED &&
+	                  err->cause <= OCI_CAUSE_TLS_HANDSHAKE;
+
+	return err->kind == ERR_NETWORK && !is_lasting;
+}
 
 static int64_t bounded_ms(int64_t seconds)
 {

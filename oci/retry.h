@@ -2,10 +2,17 @@
 #ifndef SPECMAN_OCI_RETRY_H
 #define SPECMAN_OCI_RETRY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/cancel.h"
 #include "base/err.h"
+
+/*
+ * Whether what failed may succeed when it is asked again. Not what the network is
+ * said to have failed at, but an operator has to mend.
+ */
+bool retry_may_help(const struct err *err);
 
 /*
  * The milliseconds of a Retry-After (RFC 9110, section 10.2.3), either form;

@@ -395,6 +395,12 @@ static void slot_fail(struct slot *slot, CURLcode code)
 	(void)exchange_fail(exchange, &err);
 }
 
+/* Whether an error is told: what its status says holds although its body broke off. */
+static bool has_refusal(const struct slot *slot, long status)
+{
+	return slot->exchange->headers_ended && status >= 300;
+}
+
 /* A request has ended. Returns whether its exchange has, too: a redirect may go on. */
 static bool slot_end(struct slot *slot, CURLcode code)
 {
@@ -406,7 +412,7 @@ static bool slot_end(struct slot *slot, CURLcode code)
 	slot_stop(slot);
 	if (exchange->failed)
 		return true;
-	if (code && !exchange->enough) {
+	if (code && !exchange->enough && !has_refusal(slot, status)) {
 		slot_fail(slot, code);
 		return true;
 	}

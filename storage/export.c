@@ -20,7 +20,7 @@
 #include "path.h"
 #include "store.h"
 
-enum { BLOCK_BYTES = 128 * 1024, FTW_FOLDERS = 16 };
+enum { FTW_FOLDERS = 16 };
 
 struct exporting {
 	struct store *store;
@@ -38,33 +38,30 @@ typedef int write_bytes(void *ctx, const void *bytes, size_t size, struct err *e
 
 /* ---- contents ---- */
 
-static int copy_large(int from, uint64_t size, write_bytes *write, void *ctx, struct err *err)
+static int copy_large(const struct store_content *content, uint64_t size, write_bytes *write,
+                      void *ctx, struct err *err)
 {
-	CLEANUP(cleanup_free) char *block = malloc(BLOCK_BYTES);
-	uint64_t at = 0;
+	CLEANUP(cleanup_free) char *block = malloc(STORE_BLOCK_BYTES);
+	size_t part;
 
 	if (!block)
 		return err_set_sys(err, ENOMEM, "copy");
-	while (at < size) {
-		size_t part = size - at < BLOCK_BYTES ? (size_t)(size - at) : BLOCK_BYTES;
-
-		if (io_read_at(from, block, part, at, "an object", err) ||
+	for (uint64_t at = 0; at < size; at += part)
+		if (store_content_read(content, at, block, STORE_BLOCK_BYTES, &part, err) ||
 		    write(ctx, block, part, err))
 			return -1;
-		at += part;
-	}
 	return 0;
 }
 
 static int copy(struct store *store, const struct store_entry *file, write_bytes *write, void *ctx,
                 struct err *err)
 {
-	CLEANUP(store_content_release) struct store_content content = { .fd = -1 };
+	CLEANUP(store_content_release) struct store_content content = { .bytes = NULL };
 
 	if (store_content_open(store, file, &content, err))
 		return -1;
-	if (content.fd >= 0)
-		return copy_large(content.fd, file->size, write, ctx, err);
+	if (content.reader)
+		return copy_large(&content, file->size, write, ctx, err);
 	return file->size ? write(ctx, content.bytes, (size_t)file->size, err) : 0;
 }
 

@@ -3,43 +3,44 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "layout.h"
 
-static void cleanup_dir(DIR **dir)
+struct sweeping {
+	int objects;
+	const struct digest_set *marked;
+	bool *met; /* or NULL */
+	bool only_counts;
+	uint64_t count;
+};
+
+/* An object that is not marked. */
+static int sweep_one(struct sweeping *sweeping, int folder_fd, const char *folder, const char *name,
+                     struct err *err)
 {
-	if (*dir)
-		(void)closedir(*dir);
+	if (sweeping->only_counts || !unlinkat(folder_fd, name, 0))
+		sweeping->count++;
+	else if (errno != ENOENT)
+		return err_set_sys(err, errno, "remove objects/%s/%s", folder, name);
+	return 0;
 }
 
-static DIR *open_dir(int at, const char *name, struct err *err)
+static int sweep_folder(struct sweeping *sweeping, const char *folder, struct err *err)
 {
-	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-
-	if (!dir) {
-		(void)err_set_sys(err, errno, "list objects/%s", name);
-		cleanup_fd(&fd);
-	}
-	return dir;
-}
-
-static int sweep_folder(const struct layout *layout, const char *folder, bool only_count,
-                        struct digest_set *marked, uint64_t *swept, struct err *err)
-{
-	CLEANUP(cleanup_dir) DIR *dir = open_dir(layout->objects, folder, err);
+	CLEANUP(cleanup_dir) DIR *dir = layout_list(sweeping->objects, folder, err);
 	const struct dirent *entry;
-	struct err no_object;
+	struct err no_object, later;
+	int failed = 0;
 
 	if (!dir)
 		return -1;
 	while ((entry = readdir(dir))) {
 		struct digest digest;
 		char hex[2 + 62 + 1];
+		size_t place;
 
 		if (strlen(entry->d_name) != 62)
 			continue;
@@ -47,39 +48,45 @@ static int sweep_folder(const struct layout *layout, const char *folder, bool on
 		memcpy(hex + 2, entry->d_name, 63);
 		if (digest_parse_hex(hex, 64, &digest, &no_object))
 			continue;
-		if (digest_set_has(marked, &digest))
-			digest_set_remove(marked, &digest);
-		else if (only_count || !unlinkat(dirfd(dir), entry->d_name, 0))
-			(*swept)++;
+		place = digest_set_find(sweeping->marked, &digest);
+		if (place == SET_NOWHERE)
+			failed |= sweep_one(sweeping, dirfd(dir), folder, entry->d_name,
+			                    failed ? &later : err);
+		else if (sweeping->met)
+			sweeping->met[place] = true;
 	}
-	return 0;
+	return failed;
 }
 
-static int sweep(const struct layout *layout, bool only_count, struct digest_set *marked,
-                 uint64_t *out_swept, struct err *err)
+static int sweep(struct sweeping *sweeping, uint64_t *out_count, struct err *err)
 {
-	CLEANUP(cleanup_dir) DIR *dir = open_dir(layout->objects, ".", err);
+	CLEANUP(cleanup_dir) DIR *dir = layout_list(sweeping->objects, ".", err);
 	const struct dirent *entry;
-	uint64_t swept = 0;
+	struct err later;
+	int failed = 0;
 
+	*out_count = 0;
 	if (!dir)
 		return -1;
 	while ((entry = readdir(dir)))
 		if (strlen(entry->d_name) == 2 && strspn(entry->d_name, "0123456789abcdef") == 2 &&
-		    sweep_folder(layout, entry->d_name, only_count, marked, &swept, err))
-			return -1;
-	*out_swept = swept;
-	return 0;
+		    sweep_folder(sweeping, entry->d_name, failed ? &later : err))
+			failed = -1;
+	*out_count = sweeping->count;
+	return failed;
 }
 
-int gc_sweep(const struct layout *layout, struct digest_set *marked, uint64_t *out_swept,
+int gc_sweep(int objects, const struct digest_set *marked, bool *met, uint64_t *out_swept,
              struct err *err)
 {
-	return sweep(layout, false, marked, out_swept, err);
+	struct sweeping sweeping = { .objects = objects, .marked = marked, .met = met };
+
+	return sweep(&sweeping, out_swept, err);
 }
 
-int gc_count(const struct layout *layout, struct digest_set *marked, uint64_t *out_count,
-             struct err *err)
+int gc_count(int objects, const struct digest_set *marked, uint64_t *out_count, struct err *err)
 {
-	return sweep(layout, true, marked, out_count, err);
+	struct sweeping sweeping = { .objects = objects, .marked = marked, .only_counts = true };
+
+	return sweep(&sweeping, out_count, err);
 }

@@ -41,7 +41,7 @@ static int open_history(int root, size_t room, struct err *err)
 		is_new = true;
 	}
 	fd = openat(root, name, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
-	if (fd < 0 || (is_new && fsync(root))) {
+	if (fd < 0 || (is_new && io_sync_names(root))) {
 		(void)err_set_sys(err, errno, "open %s", name);
 		cleanup_fd(&fd);
 		return -1;

@@ -17,6 +17,29 @@ static struct known *find(struct store *store, const char *tag)
 	return NULL;
 }
 
+void known_doubt(struct store *store)
+{
+	(void)pthread_mutex_lock(&store->mutex);
+	store->doubts_known = true;
+	(void)pthread_mutex_unlock(&store->mutex);
+}
+
+/* What was found to be whole, and has not been doubted since. */
+static const struct known *find_trusted(struct store *store, const char *tag)
+{
+	const struct known *known;
+	bool doubts;
+
+	(void)pthread_mutex_lock(&store->mutex);
+	doubts = store->doubts_known;
+	store->doubts_known = false;
+	(void)pthread_mutex_unlock(&store->mutex);
+	for (size_t i = 0; doubts && i < store->known_count; i++)
+		store->known[i].is_doubtful = true;
+	known = find(store, tag);
+	return known && !known->is_doubtful ? known : NULL;
+}
+
 void known_note(struct store *store, const struct store_release *info, uint64_t fingerprint)
 {
 	struct known *known = find(store, info->tag);
@@ -28,7 +51,7 @@ void known_note(struct store *store, const struct store_release *info, uint64_t 
 		store->known = known;
 		known += store->known_count++;
 	}
-	*known = (struct known){ *info, fingerprint };
+	*known = (struct known){ .info = *info, .fingerprint = fingerprint };
 }
 
 bool known_forget(struct store *store, const char *tag, struct digest *out_manifest)
@@ -45,7 +68,7 @@ bool known_forget(struct store *store, const char *tag, struct digest *out_manif
 bool known_is_unchanged(struct store *store, const struct store_release *info,
                         uint64_t *out_fingerprint)
 {
-	const struct known *known = find(store, info->tag);
+	const struct known *known = find_trusted(store, info->tag);
 
 	if (!known || !digest_equal(&known->info.manifest, &info->manifest) ||
 	    known->fingerprint != release_fingerprint(&store->layout, info->tag))
@@ -56,7 +79,7 @@ bool known_is_unchanged(struct store *store, const struct store_release *info,
 
 int known_get(struct store *store, const char *tag, struct store_release *out_info, struct err *err)
 {
-	const struct known *known = find(store, tag);
+	const struct known *known = find_trusted(store, tag);
 	CLEANUP(cleanup_reader) struct release_reader *reader = NULL;
 	struct release_entry entry;
 	struct digest unneeded;

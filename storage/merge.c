@@ -94,7 +94,9 @@ static int next_of_view(struct source *source)
 		          .size = entry->size,
 		          .mtime = entry->mtime,
 		          .mode = entry->mode,
-		          .content = store_content_digest(entry) },
+		          .content = store_content_digest(entry),
+		          .twin = store_twin_digest(entry),
+		          .twin_size = entry->twin_size },
 	};
 	source->at++;
 	return 1;

@@ -89,11 +89,15 @@ static int add_entry(struct writing *w, uint32_t node, struct err *err)
 		                item->mode, item->mtime);
 	w->info->files++;
 	w->info->bytes += item->size;
-	return buf_addf(w->text, err,
-	                " type=file mode=%04o size=%" PRIu64 " time=%" PRId64
-	                ".0 sha256digest=%s contents=objects/%s\n",
-	                item->mode, item->size, item->mtime, digest_hex(&item->content, hex),
-	                layout_object_name(&item->content, object));
+	if (buf_addf(w->text, err,
+	             " type=file mode=%04o size=%" PRIu64 " time=%" PRId64
+	             ".0 sha256digest=%s contents=objects/%s\n",
+	             item->mode, item->size, item->mtime, digest_hex(&item->content, hex),
+	             layout_object_name(&item->content, object)))
+		return -1;
+	return item->twin_size ? buf_addf(w->text, err, RELEASE_TWIN_MARK "%s size=%" PRIu64 "\n",
+	                                  digest_hex(&item->twin, hex), item->twin_size)
+	                       : 0;
 }
 
 static int add_children(struct writing *w, uint32_t folder, size_t length, struct err *err)
@@ -136,7 +140,7 @@ static int add_head(struct buf *text, const struct store_release *info, struct e
 	                timestamp_format(info->seen_ms, seen));
 }
 
-/* Add the last line, and commit. */
+/* Add the last line, and put the file in its place. */
 static int put(const struct layout *layout, const struct store_release *info, struct buf *text,
                struct err *err)
 {
@@ -146,8 +150,8 @@ static int put(const struct layout *layout, const struct store_release *info, st
 	if (digest_of(DIGEST_SHA256, text->data, text->size, &digest, err) ||
 	    buf_addf(text, err, RELEASE_END_MARK "%s\n", digest_hex(&digest, hash)))
 		return -1;
-	return io_replace_file(layout->releases, release_name(info->tag, name), text->data,
-	                       text->size, 0640, err);
+	return io_put_file(layout->releases, release_name(info->tag, name), text->data, text->size,
+	                   0640, err);
 }
 
 int release_write(const struct layout *layout, const struct tree *tree, struct store_release *info,
@@ -187,6 +191,12 @@ int release_copy(const struct layout *layout, const char *from, struct store_rel
 	return put(layout, info, &text, err);
 }
 
+int release_sync(const struct layout *layout, struct err *err)
+{
+	return io_sync_names(layout->releases) ? err_set_sys(err, errno, "sync folder releases")
+	                                       : 0;
+}
+
 int release_read(const struct layout *layout, const char *tag, struct store_release *out_info,
                  release_visitor *visit, void *ctx, struct err *err)
 {
@@ -219,8 +229,6 @@ int release_remove(const struct layout *layout, const char *const *tags, size_t 
 		else if (errno != ENOENT)
 			failed = err_set_sys(err, errno, "remove releases/%s", name);
 	}
-	if (*out_removed && fsync(layout->releases) && !failed)
-		failed = err_set_sys(err, errno, "sync folder releases");
 	return failed;
 }
 
@@ -250,25 +258,20 @@ static int add_tag(char ***tags, size_t *count, const char *tag, struct err *err
 
 int release_tags(const struct layout *layout, char ***out_tags, size_t *out_count, struct err *err)
 {
-	int fd = openat(layout->releases, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	CLEANUP(cleanup_dir) DIR *dir = layout_list(layout->releases, ".", err);
 	const struct dirent *entry;
 	char tag[STORE_TAG_SIZE];
 	char **tags = NULL;
 	size_t count = 0;
 	int failed = 0;
 
-	if (!dir) {
-		(void)err_set_sys(err, errno, "list releases");
-		cleanup_fd(&fd);
-		return -1;
-	}
+	if (!dir)
+		return err_context(err, "list releases");
 	while (!failed && (entry = readdir(dir))) {
 		release_tag(entry->d_name, tag);
 		if (*tag)
 			failed = add_tag(&tags, &count, tag, err);
 	}
-	(void)closedir(dir);
 	if (failed) {
 		release_tags_free(tags, count);
 		return -1;

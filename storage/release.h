@@ -1,10 +1,11 @@
 /*
  * Release files: releases/<tag>.mtree, one tag's content in mtree(5) format,
  * which libarchive's bsdtar reads: `contents=` names the object, relative to
- * the store's folder, so bsdtar alone can rebuild the archive. Comment lines
- * in front say where the release came from; the last line holds the SHA-256 of
- * all before it, so that a damaged file is known as such. Entries come in the
- * order of path_order.h; each folder has one. release_reader.h reads them.
+ * the store's folder, so bsdtar alone can rebuild the archive. A comment line
+ * after a file's names its compressed twin. Comment lines in front say where
+ * the release came from; the last line holds the SHA-256 of all before it, so
+ * that a damaged file is known as such. Entries come in the order of
+ * path_order.h; each folder has one. release_reader.h reads them.
  */
 #ifndef SPECMAN_STORAGE_RELEASE_H
 #define SPECMAN_STORAGE_RELEASE_H
@@ -17,6 +18,7 @@
 #include "tree.h"
 
 #define RELEASE_ROOT_LINE ". type=dir mode=0755"
+#define RELEASE_TWIN_MARK "# gzip sha256digest="
 #define RELEASE_END_MARK  "# end sha256:"
 
 enum {
@@ -35,8 +37,8 @@ void release_tag(const char *name, char out_tag[static STORE_TAG_SIZE]);
 
 /*
  * Write a tree as the release `info` (all of whose fields but files and bytes
- * are given; those are set). On return it is committed and durable; the
- * objects must be so before.
+ * are given; those are set). The objects must be durable before. On return it
+ * is committed, and durable after release_sync; on an error nothing has changed.
  */
 MUST_CHECK int release_write(const struct layout *layout, const struct tree *tree,
                              struct store_release *info, struct err *err);
@@ -47,6 +49,9 @@ MUST_CHECK int release_write(const struct layout *layout, const struct tree *tre
  */
 MUST_CHECK int release_copy(const struct layout *layout, const char *from,
                             struct store_release *info, struct err *err);
+
+/* Make durable which releases there are. */
+MUST_CHECK int release_sync(const struct layout *layout, struct err *err);
 
 /* Called for each entry, parents first. */
 typedef int release_visitor(void *ctx, const char *path, const struct tree_item *item,
@@ -62,8 +67,8 @@ MUST_CHECK int release_read(const struct layout *layout, const char *tag,
                             struct err *err);
 
 /*
- * Remove the files of these tags and make that durable. Files that are not
- * there are passed over; *out_removed counts the others, also on an error.
+ * Remove the files of these tags, durably after release_sync. Files that are
+ * not there are passed over; *out_removed counts the others, also on an error.
  */
 MUST_CHECK int release_remove(const struct layout *layout, const char *const *tags, size_t count,
                               size_t *out_removed, struct err *err);

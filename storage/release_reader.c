@@ -304,6 +304,35 @@ static bool take_entry(struct release_reader *reader, const char *line, struct r
 	return !*line;
 }
 
+/* The line behind a file's entry: "# gzip sha256digest=… size=…". */
+static bool take_twin(const char *line, struct tree_item *item)
+{
+	struct err no_digest;
+
+	if (!SKIP(&line, RELEASE_TWIN_MARK) || strnlen(line, 64) != 64 ||
+	    digest_parse_hex(line, 64, &item->twin, &no_digest))
+		return false;
+	line += 64;
+	return SKIP(&line, " size=") && take_number(&line, 10, UINT64_MAX, &item->twin_size) &&
+	       !*line && item->twin_size;
+}
+
+/* A file's entry may be followed by its twin. */
+static int next_twin(struct release_reader *reader, struct tree_item *item, struct err *err)
+{
+	const char *line;
+
+	if (item->kind != TREE_FILE || is_at_end(reader))
+		return 0;
+	if (reader->at == reader->size && fill(reader, err))
+		return -1;
+	if (reader->block[reader->at] != '#')
+		return 0;
+	if (next_line(reader, &line, err))
+		return -1;
+	return take_twin(line, item) ? 0 : damaged(err, "a twin's line");
+}
+
 static int check_hash(struct release_reader *reader, struct err *err)
 {
 	struct digest found;
@@ -324,6 +353,8 @@ int release_reader_next(struct release_reader *reader, struct release_entry *out
 		return -1;
 	if (!take_entry(reader, line, out_entry))
 		return damaged(err, "an entry's line");
+	if (next_twin(reader, &out_entry->item, err))
+		return -1;
 	reader->info.files += out_entry->item.kind == TREE_FILE;
 	reader->info.bytes += out_entry->item.size;
 	return 1;

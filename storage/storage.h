@@ -48,10 +48,16 @@ extern const struct store_limits store_default_limits;
 
 enum store_event_kind {
 	STORE_RELEASE_BROKEN, /* a release's file is damaged: left out of the view. subject: tag */
-	STORE_OBJECT_DAMAGED, /* an object is not what its name says. subject: path or object */
+	STORE_OBJECT_DAMAGED, /* an object is missing or wrong. subject: object; detail: path, why
+	                       */
+	STORE_OBJECT_HEALED,  /* it is whole again. subject: object; detail: how */
+	STORE_HASHES_MADE, /* the list of hashes of a large object was missing. subject: object */
 	STORE_OVERLAY_CONFLICT, /* a file lies where an older release has a folder. subject: path */
 	STORE_RESERVED_NAME,    /* an archive's own .specman is not served. subject: tag */
-	STORE_HISTORY_LOST,     /* a change could not be noted. subject: tag */
+	STORE_NOT_LOCKED,   /* the file system has no locks: nothing keeps a second process away.
+	                       subject: the folder */
+	STORE_NOT_SWEPT,    /* it can't be made sure what is to be swept. subject: the folder */
+	STORE_HISTORY_LOST, /* a change could not be noted. subject: tag */
 };
 
 /* Told from any thread; must be quick. detail is a sentence, or "". */
@@ -72,6 +78,7 @@ struct store_settings {
 	enum store_overlay overlay;
 	bool allow_rollback;      /* see store_publish */
 	uint64_t reserve_bytes;   /* free space that no download may use */
+	size_t cache_bytes;       /* memory for contents that are asked for often; 0: none */
 	store_observer *observer; /* or NULL */
 	void *observer_ctx;
 };
@@ -80,10 +87,13 @@ struct store;
 
 /*
  * Take the folder: lock it, check its format, throw away what was under way
- * when the last writer ended, load the releases, publish the view. No network,
- * no content is read, and no object is looked for: store_collect, which is to
- * be called once soon, finds those that are missing. Errors: ERR_CONFIG when another process has
- * the lock (says which) or the format is of a newer specman, else ERR_IO with the path.
+ * when the last writer ended (but downloads of the last seven days), load the
+ * releases, publish the view. No network, no content is read, and no object is
+ * looked for: store_collect, which is to be called once before anything is
+ * published, sweeps what the last writer left in objects/ and finds what is
+ * missing there; until then no object is shared (object.h). Errors: ERR_CONFIG
+ * when another process has the lock (says which) or the format is of a newer
+ * specman, else ERR_IO with the path.
  */
 MUST_CHECK struct store *store_open(const struct store_settings *settings, struct err *err);
 
@@ -144,8 +154,8 @@ struct store_release {
 
 /*
  * The committed release of this tag. ERR_NOT_FOUND without one; also when it
- * is damaged or names an object that is missing or damaged: it is to be
- * fetched again then.
+ * is damaged, names an object that is missing or damaged, or may not outlast a
+ * power loss: it is to be fetched again then.
  */
 MUST_CHECK int store_release_find(struct store *store, const char *tag,
                                   struct store_release *out_release, struct err *err);
@@ -156,20 +166,40 @@ MUST_CHECK int store_release_find(struct store *store, const char *tag,
  */
 bool store_release_is_whole(struct store *store, const char *tag);
 
-/* A download under way: a file in the store's tmp/ that vanishes when it is freed. */
+/*
+ * A download under way: a file in the store's tmp/. When it is freed before it
+ * was published it stays there, over a restart, too, for the next one of the
+ * same layer to go on with; unless it is empty, or writing it failed.
+ */
 struct store_download;
 
 /*
- * Make room for `size` bytes. ERR_NO_SPACE with the numbers (needed, free,
- * reserve) when the disk has not enough.
+ * Open the download of a layer of `size` bytes. Where the room is short, objects
+ * that nothing names and then other downloads are removed first. ERR_NO_SPACE
+ * with the numbers (needed, free, reserve) when the disk has not enough even then.
  */
-MUST_CHECK struct store_download *store_download_new(struct store *store, uint64_t size,
-                                                     struct err *err);
+MUST_CHECK struct store_download *store_download_open(struct store *store,
+                                                      const struct digest *layer, uint64_t size,
+                                                      struct err *err);
+
+/*
+ * How many bytes an earlier one has left. Nothing is known of them but their
+ * number, which is at most `size`: they are to be read and hashed like bytes
+ * that come, and to be taken back when the whole has another digest.
+ */
+uint64_t store_download_held(const struct store_download *download);
+MUST_CHECK int store_download_read(const struct store_download *download, void *bytes, size_t size,
+                                   uint64_t offset, struct err *err);
+
+/* Append. ERR_NO_SPACE with numbers before the reserve is touched. */
 MUST_CHECK int store_download_write(struct store_download *download, const void *bytes, size_t size,
                                     struct err *err);
-/* Take back all that was written: better bytes follow. */
+/* Take back all that is in it: better bytes follow. */
 MUST_CHECK int store_download_restart(struct store_download *download, struct err *err);
 void store_download_free(struct store_download *download);
+
+/* Remove all downloads that are not open: there is nothing left to go on with. */
+void store_download_sweep(struct store *store);
 
 /* Borrowed names and digests of a release to be made. */
 struct store_source {
@@ -182,8 +212,13 @@ struct store_source {
 /*
  * Unpack a verified download into a release, commit it and publish a view with
  * it; the tag's earlier release is replaced. On any error the store and the
- * view are as before. Errors: ERR_FORMAT (names the entry) and ERR_LIMIT for
- * the archive, ERR_NO_SPACE, ERR_IO, ERR_CANCELLED; ERR_ROLLBACK.
+ * view are as before, and what was written is freed; the download stays for
+ * another try where the archive itself is not at fault. (One error comes after
+ * the commit: when releases/ can't be synced, the release is there and served,
+ * and may be the earlier one again after a power loss. It is written once more by
+ * the next sync, and nothing is swept until then.) Errors: ERR_FORMAT (names the
+ * entry) and ERR_LIMIT for the archive, ERR_NO_SPACE (with numbers, before the
+ * reserve is touched), ERR_IO, ERR_CANCELLED; ERR_ROLLBACK.
  *
  * ERR_ROLLBACK: the tag has a release of another layer that was created later,
  * and settings->allow_rollback was not given. Where either date is missing or
@@ -225,9 +260,14 @@ void store_tags_free(char **tags, size_t count);
 /*
  * Sweep objects that neither a release nor a held view names, and find those
  * that are named and missing: they count as damaged then. Does nothing while a
- * release's file is damaged, since what it named is not known.
+ * release's file is damaged, since what it named is not known. An object that
+ * can't be removed does not keep the others: ERR_IO tells of the first, and the
+ * next sweep tries again.
  */
 MUST_CHECK int store_collect(struct store *store, uint64_t *out_swept, struct err *err);
+
+/* Whether the last one did nothing for that reason. The writing thread's. */
+bool store_collect_was_held(const struct store *store);
 
 /* A change of what a tag stands for. */
 struct store_change {
@@ -266,13 +306,15 @@ const char *store_view_id(const struct store_view *view);
 
 /* A file or folder of a view; lives as long as the view is held. */
 struct store_entry {
-	const char *name; /* one component, NUL-terminated bytes, "" for the root */
-	uint64_t size;    /* of a file */
-	int64_t mtime;    /* seconds since 1970 */
+	const char *name;   /* one component, NUL-terminated bytes, "" for the root */
+	uint64_t size;      /* of a file */
+	int64_t mtime;      /* seconds since 1970 */
+	uint64_t twin_size; /* of the twin; 0: it has none, since that would save too little */
 	unsigned char
-		content[STORE_CONTENT_BYTES]; /* SHA-256 of a file; see store_content_digest */
-	uint32_t release;                     /* index of the release that it came from */
-	uint32_t first_child;                 /* of a folder; the view's own */
+		content[STORE_CONTENT_BYTES];    /* SHA-256 of a file; see store_content_digest */
+	unsigned char twin[STORE_CONTENT_BYTES]; /* of its gzip form (RFC 1952, best ratio) */
+	uint32_t release;                        /* index of the release that it came from */
+	uint32_t first_child;                    /* of a folder; the view's own */
 	uint32_t child_count;
 	uint16_t mode; /* permission bits */
 	bool is_folder;
@@ -280,6 +322,9 @@ struct store_entry {
 
 /* The digest of a file. */
 struct digest store_content_digest(const struct store_entry *file);
+
+/* The digest of the gzip form of a file that has one. */
+struct digest store_twin_digest(const struct store_entry *file);
 
 /*
  * Look up a path of `length` bytes: components separated by single slashes,
@@ -293,22 +338,55 @@ const struct store_entry *store_view_find(const struct store_view *view, const c
 const struct store_entry *store_view_child(const struct store_view *view,
                                            const struct store_entry *folder, size_t number);
 
-/* A file's content, ready to be sent: in memory or as a descriptor to read from. */
+/*
+ * A file's content, every byte of it checked after it was read from disk. Up
+ * to STORE_IN_MEMORY_BYTES it is in memory as a whole, shared with all who read
+ * it; what is larger is read in parts by store_content_read.
+ */
 struct store_content {
-	void *bytes; /* heap; NULL for a large file or an empty one */
-	int fd;      /* -1 unless it is a large file */
+	const void *bytes;           /* immutable; NULL for a large file */
+	struct cache_piece *piece;   /* what holds bytes */
+	struct store_reader *reader; /* of a large file */
 };
 
-enum { STORE_IN_MEMORY_BYTES = 1024 * 1024 };
+enum { STORE_IN_MEMORY_BYTES = 1024 * 1024, STORE_BLOCK_BYTES = 128 * 1024 };
 
 /*
- * Open a file of a held view. Up to 1 MiB it is read into memory and hashed
- * each time; a larger one is hashed once by each process before its first
- * byte is given out. A mismatch puts the object aside, tells the observer and
- * returns ERR_DIGEST: the release is fetched again by the next sync.
+ * Open a file of a held view. From the cache it costs a look-up; else a small
+ * file is read and hashed, and of a large one the list of its blocks' hashes
+ * is (32 bytes each). Errors: ERR_DIGEST when the object is missing, damaged or
+ * can't be read: it is put aside, the observer is told, and the release is to
+ * be fetched again (store_release_find says so). ERR_NOT_FOUND when the list is
+ * missing: store_scrub_step makes it anew. ERR_IO for a lack of memory or descriptors.
+ *
+ * In a store of store_open_reader nothing is put aside, a missing object is
+ * ERR_NOT_FOUND, and a large file is hashed as a whole before this returns.
  */
 MUST_CHECK int store_content_open(struct store *store, const struct store_entry *file,
                                   struct store_content *out_content, struct err *err);
+
+/*
+ * The same for the gzip form of a file that has one. On an error the file
+ * itself may be whole, and is to be given out instead; what is damaged is
+ * noted, told and fetched again as any other object.
+ */
+MUST_CHECK int store_twin_open(struct store *store, const struct store_entry *file,
+                               struct store_content *out_content, struct err *err);
+
+/* The same for any object that a release names. `name` is what the observer is told. */
+MUST_CHECK int store_content_open_object(struct store *store, const struct digest *digest,
+                                         uint64_t size, const char *name,
+                                         struct store_content *out_content, struct err *err);
+
+/*
+ * Read from a large file at offset `at` (below its size): at least a byte, at
+ * most to the end of the block of STORE_BLOCK_BYTES that it is in. No byte is
+ * given out of a block that is not as it was. Errors as above.
+ */
+MUST_CHECK int store_content_read(const struct store_content *content, uint64_t at, void *bytes,
+                                  size_t size, size_t *out_read, struct err *err);
+
+/* The store has to be open still. */
 void store_content_release(struct store_content *content);
 
 /*
@@ -362,5 +440,55 @@ struct store_verdict {
  */
 MUST_CHECK int store_verify(struct store *store, const struct store_verify_observer *observer,
                             struct store_verdict *out_verdict, struct err *err);
+
+/*
+ * Scrubbing: reading again, in the background, all that releases name. Damage
+ * is put aside and told as when a request finds it; an object in quarantine/
+ * that is whole after all is put back. One thread beside the writer; where it
+ * got to is kept in the store's file `scrub`.
+ */
+struct store_scrub;
+
+MUST_CHECK struct store_scrub *store_scrub_new(struct store *store, struct err *err);
+void store_scrub_free(struct store_scrub *scrub);
+
+/* What a step came to. */
+struct store_scrub_progress {
+	uint64_t bytes; /* read by this step: 1 MiB at most, but for a release's file */
+	uint32_t ppm;   /* how much of the pass is done, in millionths */
+	bool has_ended; /* the pass, with this step; the next one begins another */
+	bool is_urgent; /* a request waits for what was read: go on at once */
+};
+
+/*
+ * Go a step. only_wanted leaves out all but the lists of hashes that requests
+ * miss. Errors (ERR_IO, when a folder can't be listed) don't stop a pass: the
+ * next step goes on behind.
+ */
+MUST_CHECK int store_scrub_step(struct store_scrub *scrub, bool only_wanted,
+                                struct store_scrub_progress *out_progress, struct err *err);
+
+/* Whether a request misses a list of hashes: a step is wanted now. Any thread. */
+bool store_scrub_is_wanted(struct store *store);
+
+/* Figures since store_open, but for those of "now". Any thread, cheap. */
+struct store_counters {
+	uint64_t objects; /* named by releases and held views, at the last sweep */
+	uint64_t damaged; /* now: found missing or wrong, and not healed yet */
+	uint64_t damaged_total;
+	uint64_t healed_total;
+	uint64_t cache_hits;
+	uint64_t cache_misses;
+	uint64_t cache_evictions;
+	uint64_t cache_pieces; /* now */
+	uint64_t cache_bytes;  /* now, with all that it costs */
+	uint64_t cache_limit;
+	uint64_t scrub_objects; /* looked at */
+	uint64_t scrub_bytes;
+	uint64_t scrub_passes;
+	int64_t scrub_passed_at; /* when a pass last ended, also before store_open; 0: never */
+};
+
+void store_count(struct store *store, struct store_counters *out_counters);
 
 #endif

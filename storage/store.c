@@ -1,8 +1,16 @@
 /*
  * The store: one writer, many readers of its current view. What it keeps true:
- * objects are durable before a release's file names them, a release's file is
- * renamed into place as the last step, and the view is built from committed
- * files alone, so what is served is what a restart would serve.
+ *
+ *	- objects are durable before a release's file names them (one syncfs for all
+ *	  of them), a release's file is durable before it is renamed into place, and
+ *	  that is the last step;
+ *	- the view is built from committed files alone, so what is served is what a
+ *	  restart would serve;
+ *	- nothing is swept on the word of a change in releases/ that a power loss
+ *	  could undo: the folder is synced before, also at start, where the change may
+ *	  be that of a process which was killed;
+ *	- what a sync reported as failed is not trusted after another one: objects are
+ *	  written anew (see object.h), and so are the releases' files.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,7 +19,7 @@
 
 #include "base/cleanup.h"
 #include "base/timestamp.h"
-#include "gc.h"
+#include "object.h"
 #include "release.h"
 #include "release_reader.h"
 #include "store.h"
@@ -51,6 +59,19 @@ struct store_view *store_view_get(struct store *store)
 
 /* ---- open and close ---- */
 
+/* A disk that takes no writes is no reason not to serve what it has. */
+static void tidy(struct store *store, const char *dir)
+{
+	struct err reason;
+
+	if (!store->layout.is_locked)
+		store_tell(store, STORE_NOT_LOCKED, dir, "");
+	download_sweep_stale(store);
+	store->is_unsettled = release_sync(&store->layout, &reason);
+	if (store->is_unsettled)
+		store_tell(store, STORE_NOT_SWEPT, dir, reason.msg);
+}
+
 static struct store *open_as(const struct store_settings *settings, bool is_reader, struct err *err)
 {
 	struct store *store = calloc(1, sizeof(*store));
@@ -63,19 +84,24 @@ static struct store *open_as(const struct store_settings *settings, bool is_read
 	store->limits = settings->limits;
 	store->overlay = settings->overlay;
 	store->allow_rollback = settings->allow_rollback;
-	store->reserve_bytes = settings->reserve_bytes;
 	store->observer = settings->observer;
 	store->observer_ctx = settings->observer_ctx;
-	if (is_reader ? layout_open_reader(settings->dir, &store->layout, err)
-	              : layout_open(settings->dir, &store->layout, err)) {
+	store->cache = cache_new(settings->cache_bytes, err);
+	if (!store->cache || (is_reader ? layout_open_reader(settings->dir, &store->layout, err)
+	                                : layout_open(settings->dir, &store->layout, err))) {
+		cache_free(store->cache);
 		free(store);
 		return NULL;
 	}
+	store->layout.reserve_bytes = settings->reserve_bytes;
 	(void)pthread_mutex_init(&store->mutex, NULL);
+	(void)pthread_mutex_init(&store->sweeping, NULL);
 	if (overlay_publish(store, err)) {
 		store_close(store);
 		return NULL;
 	}
+	if (!is_reader)
+		tidy(store, settings->dir);
 	return store;
 }
 
@@ -95,8 +121,9 @@ void store_close(struct store *store)
 		return;
 	store_view_put(store->current);
 	digest_set_release(&store->damaged);
-	digest_set_release(&store->verified);
 	free(store->known);
+	cache_free(store->cache);
+	(void)pthread_mutex_destroy(&store->sweeping);
 	(void)pthread_mutex_destroy(&store->mutex);
 	layout_close(&store->layout);
 	free(store);
@@ -111,6 +138,8 @@ static int refuse_damaged(void *ctx, const char *path, const struct tree_item *i
 
 	if (item->kind == TREE_FILE && damage_is_known(store, &item->content))
 		return err_set(err, ERR_NOT_FOUND, "the object of %.200s is damaged", path);
+	if (item->twin_size && damage_is_known(store, &item->twin))
+		return err_set(err, ERR_NOT_FOUND, "the gzip form of %.200s is damaged", path);
 	return 0;
 }
 
@@ -122,34 +151,59 @@ bool store_release_is_whole(struct store *store, const char *tag)
 	return !known_get(store, tag, &release, &unneeded);
 }
 
-int store_release_find(struct store *store, const char *tag, struct store_release *out_release,
-                       struct err *err)
+static int find_committed(struct store *store, const char *tag, struct store_release *out_release,
+                          struct err *err)
 {
 	struct store_release found;
 
+	if (!known_get(store, tag, &found, err) &&
+	    (!damage_is_any(store) ||
+	     !release_read(&store->layout, tag, &found, refuse_damaged, store, err))) {
+		*out_release = found;
+		return 0;
+	}
+	if (err->kind == ERR_FORMAT) {
+		store_tell(store, STORE_RELEASE_BROKEN, tag, err->msg);
+		err->kind = ERR_NOT_FOUND;
+	}
+	return -1;
+}
+
+int store_release_find(struct store *store, const char *tag, struct store_release *out_release,
+                       struct err *err)
+{
 	/* What is committed is unchanged for sync: a view that could not be built is owed still. */
 	if (store->is_stale && overlay_publish(store, err))
 		return -1;
-	if (known_get(store, tag, &found, err) ||
-	    (damage_is_any(store) &&
-	     release_read(&store->layout, tag, &found, refuse_damaged, store, err))) {
-		if (err->kind == ERR_FORMAT)
-			err->kind = ERR_NOT_FOUND;
-		return -1;
-	}
-	*out_release = found;
-	return 0;
+	/* All are to be written anew; the first that is durable settles it for the folder. */
+	if (store->is_unsettled)
+		return err_set(err, ERR_NOT_FOUND,
+		               "it is not sure which releases would outlast a power loss");
+	return find_committed(store, tag, out_release, err);
 }
 
 /* ---- publishing ---- */
 
+static void note_if_whole(struct store *store, const struct digest *digest, uint64_t size)
+{
+	if (damage_is_known(store, digest) && object_is_there(&store->layout, digest, size))
+		damage_healed(store, digest, "fetched again");
+}
+
 /* Objects that were written anew are whole again. */
-static void forget_damage(struct store *store, const struct tree *tree)
+static void note_healed(struct store *store, const struct tree *tree)
 {
 	if (!damage_is_any(store))
 		return;
-	for (uint32_t i = 0; i < tree_count(tree); i++)
-		damage_forget(store, &tree_item(tree, i)->content);
+	for (uint32_t i = 0; i < tree_count(tree); i++) {
+		const struct tree_item *item = tree_item(tree, i);
+
+		if (item->kind != TREE_FILE)
+			continue;
+		note_if_whole(store, &item->content, item->size);
+		if (item->twin_size)
+			note_if_whole(store, &item->twin, item->twin_size);
+	}
 }
 
 static int refuse_rollback(struct store *store, const struct store_source *source, struct err *err)
@@ -166,6 +220,13 @@ static int refuse_rollback(struct store *store, const struct store_source *sourc
 	return err_set(err, ERR_ROLLBACK,
 	               "the tag moves backwards: it was created %.39s, and what is served %s",
 	               source->created, served.created);
+}
+
+/* Make the last change of releases/ durable. */
+static int settle(struct store *store, struct err *err)
+{
+	store->is_unsettled = release_sync(&store->layout, err);
+	return store->is_unsettled ? -1 : 0;
 }
 
 /* A release that is to be committed, and what it replaces. */
@@ -214,20 +275,41 @@ static int commit(struct store *store, const struct store_source *source, const 
 {
 	struct change change = describe(store, source);
 	struct store_release *info = &change.info;
+	int failed;
 
-	if (syncfs(store->layout.root))
+	if (syncfs(store->layout.root)) {
+		store->has_lost_sync = true;
+		store->layout.trusts_objects = false;
 		return err_set_sys(err, errno, "make the objects durable");
+	}
 	if (tree ? release_write(&store->layout, tree, info, err)
 	         : release_copy(&store->layout, copy_of, info, err))
 		return -1;
 	store->is_stale = true;
+	failed = settle(store, err);
+	/* It has happened, whether or not it would outlast a power loss. */
 	if (change.is_change)
 		history_note(store, info->seen_ms, info->tag,
 		             change.had_release ? &change.before : NULL, &info->manifest);
-	if (overlay_publish(store, err))
+	if (failed || overlay_publish(store, err))
 		return -1;
 	*out_release = *info;
 	return 0;
+}
+
+/*
+ * Nothing of it is to stay: free what it wrote. A daemon that is to stop does
+ * not wait for that; the next one sweeps it.
+ */
+static void roll_back(struct store *store, const struct err *reason)
+{
+	struct err later;
+	uint64_t swept;
+
+	store->layout.trusts_objects = false;
+	/* What can't be swept now is swept by the next one, and is not trusted until then. */
+	if (reason->kind == ERR_CANCELLED || store_collect(store, &swept, &later))
+		return;
 }
 
 int store_publish(struct store *store, const struct store_source *source,
@@ -239,13 +321,20 @@ int store_publish(struct store *store, const struct store_source *source,
 	if (!release_is_name(source->tag))
 		return err_set(err, ERR_FORMAT, "tag \"%.128s\" is no name for a release",
 		               source->tag);
-	if (refuse_rollback(store, source, err))
+	if (refuse_rollback(store, source, err)) {
+		download->is_done = true;
 		return -1;
+	}
 	tree = unpack(download->fd, &store->layout, &store->limits, cancel, err);
-	if (!tree)
+	if (!tree || commit(store, source, tree, NULL, out_release, err)) {
+		layout_explain(&store->layout, err);
+		roll_back(store, err);
+		download->is_done = err->kind == ERR_FORMAT || err->kind == ERR_LIMIT;
 		return -1;
-	forget_damage(store, tree);
-	return commit(store, source, tree, NULL, out_release, err);
+	}
+	download->is_done = true;
+	note_healed(store, tree);
+	return 0;
 }
 
 /* The tag of an intact release that was made from this layer, or ERR_NOT_FOUND. */
@@ -262,7 +351,7 @@ static int find_layer(struct store *store, const struct digest *layer,
 	for (size_t i = 0; result && i < count; i++) {
 		struct err reason;
 
-		if (!store_release_find(store, tags[i], &found, &reason) &&
+		if (!find_committed(store, tags[i], &found, &reason) &&
 		    digest_equal(&found.layer, layer)) {
 			(void)strcpy(out_tag, found.tag);
 			result = 0;
@@ -311,6 +400,7 @@ static void note_removed(struct store *store, const char *const *tags, size_t co
 
 int store_remove(struct store *store, const char *const *tags, size_t count, struct err *err)
 {
+	struct err later;
 	size_t removed;
 	int failed;
 
@@ -319,130 +409,38 @@ int store_remove(struct store *store, const char *const *tags, size_t count, str
 			return err_set(err, ERR_FORMAT, "tag \"%.128s\" is no name for a release",
 			               tags[i]);
 	failed = release_remove(&store->layout, tags, count, &removed, err);
-	if (removed)
+	if (removed) {
 		store->is_stale = true;
+		if (settle(store, failed ? &later : err))
+			failed = -1;
+	}
 	note_removed(store, tags, count);
 	return failed || !removed ? failed : overlay_publish(store, err);
 }
 
-/* ---- sweeping ---- */
+/* ---- figures ---- */
 
-static int mark_item(void *ctx, const char *path, const struct tree_item *item, struct err *err)
+void store_count(struct store *store, struct store_counters *out_counters)
 {
-	(void)path;
-	return item->kind == TREE_FILE ? digest_set_add(ctx, &item->content, err) : 0;
-}
+	struct cache_counters cache;
 
-static int mark_view(const struct store_view *view, struct digest_set *marked, struct err *err)
-{
-	size_t count;
-	const struct store_entry *entries = view_entries(view, &count);
-	int failed = 0;
-
-	for (size_t i = 0; !failed && i < count; i++) {
-		const struct digest content = store_content_digest(&entries[i]);
-
-		if (!entries[i].is_folder)
-			failed = digest_set_add(marked, &content, err);
-	}
-	return failed;
-}
-
-/*
- * The views that are held now, each with a reference more. Others come to be by
- * this thread alone, so there are no more of them the second time.
- */
-static int hold_views(struct store *store, struct store_view ***out_views, size_t *out_count,
-                      struct err *err)
-{
-	struct store_view **views;
-	size_t room = 0, count = 0;
-
+	cache_count(store->cache, &cache);
 	(void)pthread_mutex_lock(&store->mutex);
-	for (struct store_view *view = store->views; view; view = *view_next(view))
-		room++;
+	*out_counters = (struct store_counters){
+		.objects = store->objects,
+		.damaged = store->damaged.count,
+		.damaged_total = store->damaged_total,
+		.healed_total = store->healed_total,
+		.cache_hits = cache.hits,
+		.cache_misses = cache.misses,
+		.cache_evictions = cache.evictions,
+		.cache_pieces = cache.pieces,
+		.cache_bytes = cache.bytes,
+		.cache_limit = cache.limit,
+		.scrub_objects = store->scrub_objects,
+		.scrub_bytes = store->scrub_bytes,
+		.scrub_passes = store->scrub_passes,
+		.scrub_passed_at = store->scrub_passed_at,
+	};
 	(void)pthread_mutex_unlock(&store->mutex);
-	views = calloc(room + 1, sizeof(struct store_view *));
-	if (!views)
-		return err_set_sys(err, ENOMEM, "list of views");
-	(void)pthread_mutex_lock(&store->mutex);
-	for (struct store_view *view = store->views; view; view = *view_next(view))
-		if (view_ref_held(view))
-			views[count++] = view;
-	(void)pthread_mutex_unlock(&store->mutex);
-	*out_views = views;
-	*out_count = count;
-	return 0;
-}
-
-/* Without the mutex, which every request takes: a view may be large. */
-static int mark_views(struct store *store, struct digest_set *marked, struct err *err)
-{
-	CLEANUP(cleanup_free) struct store_view **views = NULL;
-	size_t count;
-	int failed = 0;
-
-	if (hold_views(store, &views, &count, err))
-		return -1;
-	for (size_t i = 0; i < count; i++) {
-		if (!failed)
-			failed = mark_view(views[i], marked, err);
-		store_view_put(views[i]);
-	}
-	return failed;
-}
-
-/* Whether all releases could be read: their objects are in the set then. */
-static int mark_releases(struct store *store, struct digest_set *marked, bool *out_whole,
-                         struct err *err)
-{
-	char **tags;
-	size_t count;
-	int failed = 0;
-
-	if (release_tags(&store->layout, &tags, &count, err))
-		return -1;
-	for (size_t i = 0; !failed && i < count; i++) {
-		struct store_release info;
-
-		failed = release_read(&store->layout, tags[i], &info, mark_item, marked, err);
-	}
-	release_tags_free(tags, count);
-	*out_whole = !failed;
-	return failed && err->kind != ERR_FORMAT ? -1 : 0;
-}
-
-static void note_missing(struct store *store, const struct digest_set *missing)
-{
-	static const unsigned char free_place[SET_KEY_BYTES];
-
-	for (size_t i = 0; i < missing->places; i++) {
-		struct digest digest = { .algorithm = DIGEST_SHA256 };
-		char hex[DIGEST_TEXT_SIZE];
-
-		if (!memcmp(missing->keys[i], free_place, SET_KEY_BYTES))
-			continue;
-		memcpy(digest.bytes, missing->keys[i], SET_KEY_BYTES);
-		if (!damage_is_known(store, &digest))
-			damage_note(store, &digest, digest_hex(&digest, hex),
-			            "the object is missing");
-	}
-}
-
-int store_collect(struct store *store, uint64_t *out_swept, struct err *err)
-{
-	CLEANUP(digest_set_release) struct digest_set marked = { .keys = NULL };
-	bool is_whole;
-
-	*out_swept = 0;
-	if (store->has_broken_release)
-		return 0;
-	if (mark_views(store, &marked, err) || mark_releases(store, &marked, &is_whole, err))
-		return -1;
-	if (!is_whole)
-		return 0;
-	if (gc_sweep(&store->layout, &marked, out_swept, err))
-		return -1;
-	note_missing(store, &marked);
-	return 0;
 }

@@ -1,7 +1,8 @@
 /*
  * The store's inside, for its own files: store.c (open, publish, collect),
  * overlay.c (the view), known.c (what the releases say of themselves),
- * history.c, damage.c (what was found wrong), download.c, content.c.
+ * history.c, damage.c (what was found wrong), collect.c, download.c, content.c,
+ * scrub.c.
  */
 #ifndef SPECMAN_STORAGE_STORE_H
 #define SPECMAN_STORAGE_STORE_H
@@ -12,6 +13,7 @@
 
 #include "base/digest.h"
 #include "base/err.h"
+#include "cache.h"
 #include "digest_set.h"
 #include "layout.h"
 #include "storage.h"
@@ -20,6 +22,15 @@
 struct known {
 	struct store_release info;
 	uint64_t fingerprint; /* of its file then */
+	bool is_doubtful;     /* it is to be read again, though the fingerprint is the same */
+};
+
+enum { STORE_WANTED_MAX = 16 };
+
+/* A large object whose list of hashes is to be made. */
+struct store_wanted {
+	struct digest object;
+	uint64_t size;
 };
 
 struct store {
@@ -28,27 +39,49 @@ struct store {
 	enum store_overlay overlay;
 	bool is_reader; /* opened by store_open_reader: nothing is changed */
 	bool allow_rollback;
-	uint64_t reserve_bytes;
 	store_observer *observer;
 	void *observer_ctx;
+	struct cache *cache;
+	/* Held while objects are swept, and while scrubbing finds out which are missing. */
+	pthread_mutex_t sweeping;
 	/* The writer's own: */
 	bool has_broken_release;
-	bool is_stale; /* a release was committed that the view does not show yet */
+	bool is_stale;      /* a release was committed that the view does not show yet */
+	bool is_unsettled;  /* a change of releases/ may be undone by a power loss */
+	bool is_sweep_held; /* the last store_collect did nothing: a release's file is damaged */
+	bool has_lost_sync; /* a syncfs failed in this process' life: see object.h */
 	struct known *known;
 	size_t known_count;
 
 	pthread_mutex_t mutex; /* guards all below */
 	struct store_view *current;
-	struct store_view *views;   /* every view that somebody holds */
-	struct digest_set damaged;  /* objects found missing or wrong */
-	struct digest_set verified; /* large objects hashed by this process */
+	struct store_view *views;  /* every view that somebody holds */
+	struct digest_set damaged; /* objects found missing or wrong */
+	bool doubts_known;         /* all that is known is to be read again */
+	struct store_wanted wanted[STORE_WANTED_MAX];
+	size_t wanted_count;
+	uint64_t damaged_total;
+	uint64_t healed_total;
+	uint64_t objects;
+	uint64_t scrub_objects;
+	uint64_t scrub_bytes;
+	uint64_t scrub_passes;
+	int64_t scrub_passed_at;
 };
+
+enum { DOWNLOAD_NAME_SIZE = sizeof(LAYOUT_DOWNLOAD) + DIGEST_TEXT_SIZE };
 
 struct store_download {
 	struct store *store;
 	int fd;
-	char name[LAYOUT_TMP_SIZE];
+	uint64_t size;     /* bytes in it */
+	uint64_t unlooked; /* written since the room was looked at */
+	bool is_done;      /* nothing of it is to be gone on with: it goes when it is freed */
+	char name[DOWNLOAD_NAME_SIZE];
 };
+
+/* download.c: remove those that nobody has gone on with for a week. */
+void download_sweep_stale(const struct store *store);
 
 /* Tell the observer, if there is one. */
 void store_tell(struct store *store, enum store_event_kind kind, const char *subject,
@@ -59,8 +92,8 @@ MUST_CHECK int overlay_publish(struct store *store, struct err *err);
 
 /*
  * known.c: the releases whose files were found to be whole, so that nobody reads
- * them again as long as they are the same files. The writer alone. known_note
- * forgets without memory.
+ * them again as long as they are the same files. The writer alone, but for
+ * known_doubt. known_note forgets without memory.
  */
 void known_note(struct store *store, const struct store_release *info, uint64_t fingerprint);
 /* Whether there was something to forget. */
@@ -71,6 +104,9 @@ bool known_is_unchanged(struct store *store, const struct store_release *info,
 /* ERR_NOT_FOUND, or as release_read. */
 MUST_CHECK int known_get(struct store *store, const char *tag, struct store_release *out_info,
                          struct err *err);
+/* A file was found damaged, which its fingerprint need not show: read them all again. Any thread.
+ */
+void known_doubt(struct store *store);
 
 /*
  * history.c: note that a tag's manifest is another one since when_ms; NULL
@@ -86,13 +122,32 @@ bool history_find(struct store *store, const char *tag, const struct digest *man
 
 /*
  * damage.c: the objects that were found missing or wrong, since this process
- * began. Any thread. note tells the observer; forget is for an object that has
- * been written anew.
+ * began. Any thread. Each is noted, and told to the observer, once until it is
+ * healed.
  */
 void damage_note(struct store *store, const struct digest *digest, const char *path,
                  const char *why);
 bool damage_is_known(struct store *store, const struct digest *digest);
 bool damage_is_any(struct store *store);
-void damage_forget(struct store *store, const struct digest *digest);
+
+/*
+ * An object could not be opened or read for this reason. When that is its own
+ * fault, put it aside, note it, and make it ERR_DIGEST. fd: what was read, or
+ * -1. Always -1.
+ */
+int damage_judge(struct store *store, const struct digest *digest, int fd, const char *path,
+                 struct err *err);
+
+/* Look whether an object is there and has its size; note it when not. */
+void damage_look(struct store *store, const struct digest *digest, uint64_t size, const char *path);
+
+/* An object is in its place and whole. Tells the observer if it was damaged. */
+void damage_healed(struct store *store, const struct digest *digest, const char *how);
+
+/* Forget what is damaged and not in marked, also in quarantine/. */
+MUST_CHECK int damage_sweep(struct store *store, const struct digest_set *marked, struct err *err);
+
+/* scrub.c: have a list of hashes made. Beyond STORE_WANTED_MAX, the next request asks again. */
+void store_want_hashes(struct store *store, const struct digest *object, uint64_t size);
 
 #endif

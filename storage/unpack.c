@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,21 +13,44 @@
 #include <archive_entry.h>
 
 #include "base/cleanup.h"
+#include "ingest.h"
 #include "object.h"
 #include "path.h"
+#include "stream.h"
 
-enum { READ_BLOCK = 128 * 1024 };
+enum { READ_BLOCK = 128 * 1024, GAP_BYTES = 16384 };
+
+/* What is inside a packed archive besides contents: headers, padding, long names. */
+static const uint64_t stream_bytes_an_entry = 4096;
 
 struct unpacking {
-	struct archive *archive;
+	const struct layout *layout;
 	const struct store_limits *limits;
 	const struct cancel *cancel;
-	struct object_writer *writer;
-	struct tree *tree;
-	uint64_t packed; /* bytes of the archive file */
+	struct object_writer *writer; /* for contents that are too large for memory */
+	/* Over both levels: */
+	uint64_t packed; /* bytes of the outer archive file */
 	uint64_t total;  /* bytes unpacked */
 	uint64_t entries;
+	/* Of the level at hand: */
+	struct archive *archive;
+	struct stream *stream; /* NULL when it is not packed */
+	struct err stream_err; /* why that failed */
+	struct ingest *ingest;
+	struct tree *tree;
 	char path[PATH_ROOM]; /* of the entry at hand */
+	bool is_inner;
+	/* Of the outer level: */
+	uint64_t files;       /* all entries but folders */
+	char only[PATH_ROOM]; /* the first of these */
+};
+
+/* A file's content as it comes: in memory, or in the writer once it is too large for that. */
+struct gathering {
+	unsigned char *bytes;
+	size_t room;
+	uint64_t size;
+	bool is_large;
 };
 
 static void cleanup_archive(struct archive **archive)
@@ -34,12 +59,24 @@ static void cleanup_archive(struct archive **archive)
 		(void)archive_read_free(*archive);
 }
 
+static void cleanup_gathering(struct gathering *gathering)
+{
+	free(gathering->bytes);
+}
+
 DEFINE_CLEANUP(cleanup_writer, struct object_writer, object_writer_free);
 DEFINE_CLEANUP(cleanup_tree, struct tree, tree_free);
+DEFINE_CLEANUP(cleanup_ingest, struct ingest, ingest_free);
+DEFINE_CLEANUP(cleanup_stream, struct stream, stream_free);
 
 static int archive_error(struct unpacking *u, struct err *err)
 {
 	const char *text = archive_error_string(u->archive);
+
+	if (u->stream_err.kind) {
+		*err = u->stream_err;
+		return u->path[0] ? err_context(err, "after entry \"%.160s\"", u->path) : -1;
+	}
 
 	return err_set(err, ERR_FORMAT, "the archive is broken%s%.160s: %.200s",
 	               u->path[0] ? " after entry " : "", u->path, text ? text : "unknown reason");
@@ -62,28 +99,80 @@ static int check_size(struct unpacking *u, uint64_t file_bytes, struct err *err)
 	return cancel_check(u->cancel, err);
 }
 
-/* Sparse files come as blocks with gaps: a gap is zeros. */
-static int add_gap(struct unpacking *u, uint64_t *size, uint64_t offset, struct err *err)
+static int spill(struct unpacking *u, struct gathering *g, struct err *err)
 {
-	static const unsigned char zeros[16384];
+	g->is_large = true;
+	if (object_writer_add(u->writer, g->bytes, (size_t)g->size, err))
+		return -1;
+	free(STEAL(g->bytes));
+	g->room = 0;
+	return 0;
+}
 
-	while (*size < offset) {
-		size_t part = offset - *size < sizeof(zeros) ? (size_t)(offset - *size)
-		                                             : sizeof(zeros);
+static int grow(struct gathering *g, size_t room, struct err *err)
+{
+	unsigned char *bytes = realloc(g->bytes, room);
 
-		*size += part;
-		u->total += part;
-		if (check_size(u, *size, err) || object_writer_add(u->writer, zeros, part, err))
+	if (!bytes)
+		return err_set_sys(err, ENOMEM, "content of %zu bytes", room);
+	g->bytes = bytes;
+	g->room = room;
+	return 0;
+}
+
+/* Add bytes to the content, zeros where bytes is NULL. */
+static int gather(struct unpacking *u, struct gathering *g, const void *bytes, size_t size,
+                  struct err *err)
+{
+	static const unsigned char zeros[GAP_BYTES];
+
+	u->total += size;
+	if (check_size(u, g->size + size, err))
+		return -1;
+	if (!g->is_large && g->size + size > INGEST_BYTES_MAX && spill(u, g, err))
+		return -1;
+	if (g->is_large) {
+		g->size += size;
+		return object_writer_add(u->writer, bytes ? bytes : zeros, size, err);
+	}
+	if (g->size + size > g->room && grow(g, (size_t)(g->size + size) * 2, err))
+		return -1;
+	if (bytes)
+		memcpy(g->bytes + g->size, bytes, size);
+	else
+		memset(g->bytes + g->size, 0, size);
+	g->size += size;
+	return 0;
+}
+
+/* Sparse files come as blocks with gaps: a gap is zeros. */
+static int gather_gap(struct unpacking *u, struct gathering *g, uint64_t offset, struct err *err)
+{
+	while (g->size < offset) {
+		uint64_t gap = offset - g->size;
+
+		if (gather(u, g, NULL, gap < GAP_BYTES ? (size_t)gap : GAP_BYTES, err))
 			return -1;
 	}
 	return 0;
 }
 
-static int read_file(struct unpacking *u, struct archive_entry *entry, struct tree_item *item,
-                     struct err *err)
+/* What an entry says of its size is refused before a byte of it is taken. */
+static int check_claim(struct unpacking *u, la_int64_t claim, struct err *err)
 {
-	uint64_t size = 0;
+	uint64_t total = u->total;
+	int failed;
 
+	if (claim < 0)
+		return err_set(err, ERR_FORMAT, "entry \"%.160s\" has a negative size", u->path);
+	u->total += (uint64_t)claim;
+	failed = check_size(u, (uint64_t)claim, err);
+	u->total = total;
+	return failed;
+}
+
+static int read_blocks(struct unpacking *u, struct gathering *g, struct err *err)
+{
 	for (;;) {
 		const void *block;
 		size_t length;
@@ -91,23 +180,53 @@ static int read_file(struct unpacking *u, struct archive_entry *entry, struct tr
 		int result = archive_read_data_block(u->archive, &block, &length, &offset);
 
 		if (result == ARCHIVE_EOF)
-			break;
-		if (result != ARCHIVE_OK && result != ARCHIVE_WARN)
+			return 0;
+		/* Here a warning is about a checksum or a size (of zip). */
+		if (result != ARCHIVE_OK)
 			return archive_error(u, err);
-		if (offset < 0 || (uint64_t)offset < size)
+		if (offset < 0 || (uint64_t)offset < g->size)
 			return err_set(err, ERR_FORMAT, "entry \"%.160s\" overlaps itself",
 			               u->path);
-		if (add_gap(u, &size, (uint64_t)offset, err))
-			return -1;
-		size += length;
-		u->total += length;
-		if (check_size(u, size, err) || object_writer_add(u->writer, block, length, err))
+		if (gather_gap(u, g, (uint64_t)offset, err) ||
+		    (length && gather(u, g, block, length, err)))
 			return -1;
 	}
-	if (archive_entry_size_is_set(entry) &&
-	    add_gap(u, &size, (uint64_t)archive_entry_size(entry), err))
+}
+
+/* Hand the content on; its number stands for it until all are written. */
+static int end_file(struct unpacking *u, struct gathering *g, uint32_t *out_number, struct err *err)
+{
+	struct digest digest;
+	uint64_t size;
+
+	if (!g->is_large)
+		return ingest_take(u->ingest, STEAL(g->bytes), (size_t)g->size, out_number, err);
+	return object_writer_end(u->writer, &digest, &size, err) ||
+	                       ingest_add(u->ingest, &digest, size, out_number, err)
+	               ? -1
+	               : 0;
+}
+
+static int read_file(struct unpacking *u, struct archive_entry *entry, struct tree_item *item,
+                     struct err *err)
+{
+	CLEANUP(cleanup_gathering) struct gathering g = { .bytes = NULL };
+	la_int64_t claim = archive_entry_size_is_set(entry) ? archive_entry_size(entry) : 0;
+
+	if (check_claim(u, claim, err))
 		return -1;
-	return object_writer_end(u->writer, &item->content, &item->size, err);
+	if (claim && claim <= INGEST_BYTES_MAX && grow(&g, (size_t)claim, err))
+		return -1;
+	if (read_blocks(u, &g, err))
+		return -1;
+	/* A sparse file may end in a gap. */
+	if (g.size < (uint64_t)claim &&
+	    (archive_format(u->archive) & ARCHIVE_FORMAT_BASE_MASK) != ARCHIVE_FORMAT_TAR)
+		return err_set(err, ERR_FORMAT, "entry \"%.160s\" is shorter than it says",
+		               u->path);
+	if (gather_gap(u, &g, (uint64_t)claim, err))
+		return -1;
+	return end_file(u, &g, &item->release, err);
 }
 
 /* What a hard link points at stands in the tree already (POSIX pax, linkpath). */
@@ -140,7 +259,7 @@ static const char *type_name(mode_t type)
 	case AE_IFSOCK:
 		return "socket";
 	default:
-		return "entry of unknown type";
+		return "file of unknown type";
 	}
 }
 
@@ -178,7 +297,6 @@ static int read_entry(struct unpacking *u, struct archive_entry *entry, struct e
 {
 	const char *name = archive_entry_pathname(entry);
 	struct tree_item item;
-	bool replaced;
 
 	if (!name)
 		return err_set(err, ERR_FORMAT, "an entry after \"%.160s\" has no name", u->path);
@@ -187,29 +305,63 @@ static int read_entry(struct unpacking *u, struct archive_entry *entry, struct e
 		               u->limits->entries);
 	if (path_normalise(name, u->limits, u->path, err) || read_item(u, entry, &item, err))
 		return -1;
-	return tree_put(u->tree, u->path, &item, TREE_STRICT, &replaced, err);
+	if (!u->is_inner && item.kind != TREE_FOLDER && u->files++ == 0)
+		memcpy(u->only, u->path, sizeof(u->only));
+	return tree_put(u->tree, u->path, &item, err);
+}
+
+/* ---- one level ---- */
+
+static la_ssize_t give_unpacked(struct archive *archive, void *ctx, const void **out_bytes)
+{
+	struct unpacking *u = ctx;
+	size_t size;
+
+	if (stream_read(u->stream, out_bytes, &size, &u->stream_err)) {
+		archive_set_error(archive, EIO, "%s", u->stream_err.msg);
+		return ARCHIVE_FATAL;
+	}
+	return (la_ssize_t)size;
 }
 
 static int open_archive(struct unpacking *u, int fd, struct err *err)
 {
-	struct stat st;
+	const struct store_limits *limits = u->limits;
+	enum stream_format format;
+	int result;
 
-	if (fstat(fd, &st))
-		return err_set_sys(err, errno, "read the archive");
-	u->packed = (uint64_t)st.st_size;
 	if (lseek(fd, 0, SEEK_SET) < 0)
 		return err_set_sys(err, errno, "read the archive");
+	if (stream_format(fd, &format, err))
+		return -1;
 	u->archive = archive_read_new();
 	if (!u->archive)
 		return err_set_sys(err, ENOMEM, "archive reader");
-	if (archive_read_support_filter_gzip(u->archive) != ARCHIVE_OK ||
-	    archive_read_support_filter_xz(u->archive) != ARCHIVE_OK ||
-	    archive_read_support_filter_zstd(u->archive) != ARCHIVE_OK ||
-	    archive_read_support_format_tar(u->archive) != ARCHIVE_OK ||
-	    archive_read_support_format_zip(u->archive) != ARCHIVE_OK ||
-	    archive_read_open_fd(u->archive, fd, READ_BLOCK) != ARCHIVE_OK)
+	if (archive_read_support_format_tar(u->archive) != ARCHIVE_OK ||
+	    archive_read_support_format_zip(u->archive) != ARCHIVE_OK)
 		return archive_error(u, err);
-	return 0;
+	if (format == STREAM_GZIP || format == STREAM_XZ || format == STREAM_ZSTD) {
+		u->stream = stream_new(
+			fd, format, limits->total_bytes + limits->entries * stream_bytes_an_entry,
+			err);
+		if (!u->stream)
+			return -1;
+		result = archive_read_open(u->archive, u, NULL, give_unpacked, NULL);
+	} else {
+		result = archive_read_open_fd(u->archive, fd, READ_BLOCK);
+	}
+	return result == ARCHIVE_OK ? 0 : archive_error(u, err);
+}
+
+/*
+ * Warnings about names that don't fit the locale (they stay bytes here) and
+ * about access lists. Others say that a part of the header was passed over.
+ */
+static bool is_harmless(struct archive *archive)
+{
+	const char *text = archive_error_string(archive);
+
+	return text && (strstr(text, "converted") || strstr(text, "ACL") || strstr(text, "acl"));
 }
 
 static int read_entries(struct unpacking *u, struct err *err)
@@ -222,39 +374,124 @@ static int read_entries(struct unpacking *u, struct err *err)
 		if (cancel_check(u->cancel, err))
 			return -1;
 		if (result == ARCHIVE_EOF)
-			return 0;
-		/* A warning is about names that don't fit the locale: they stay bytes here. */
-		if (result != ARCHIVE_OK && result != ARCHIVE_WARN)
+			return u->stream ? stream_drain(u->stream, err) : 0;
+		if (result != ARCHIVE_OK && !(result == ARCHIVE_WARN && is_harmless(u->archive)))
 			return archive_error(u, err);
 		if (read_entry(u, entry, err))
 			return -1;
 	}
 }
 
-struct tree *unpack(int fd, const struct layout *layout, const struct store_limits *limits,
-                    const struct cancel *cancel, struct err *err)
+/* Put what became of a file's content in the place of its number. */
+static void fill_in(void *ctx, struct tree_item *item)
 {
-	CLEANUP(cleanup_archive) struct archive *archive = NULL;
-	CLEANUP(cleanup_writer) struct object_writer *writer = object_writer_new(layout, err);
-	CLEANUP(cleanup_tree) struct tree *tree = NULL;
-	struct unpacking u = { .limits = limits, .cancel = cancel, .writer = writer };
-	int failed;
+	struct ingested done;
 
-	if (!writer)
-		return NULL;
+	ingest_result(ctx, item->release, &done);
+	item->release = 0;
+	item->content = done.content;
+	item->size = done.size;
+	item->twin = done.twin;
+	item->twin_size = done.twin_size;
+}
+
+/* The tree of the archive in fd; see unpack. */
+static struct tree *unpack_level(struct unpacking *u, int fd, struct err *err)
+{
 	/* Folders that no entry names, and what links copy, count too: each path has `depth` at
 	 * most. */
-	tree = tree_new(limits->entries * 2, err);
-	if (!tree)
+	CLEANUP(cleanup_tree) struct tree *tree = tree_new(u->limits->entries * 2, err);
+	CLEANUP(cleanup_ingest) struct ingest *ingest = tree ? ingest_new(u->layout, err) : NULL;
+	CLEANUP(cleanup_stream) struct stream *stream = NULL;
+	CLEANUP(cleanup_archive) struct archive *archive = NULL;
+	uint64_t before = u->entries;
+	int failed;
+
+	if (!ingest)
 		return NULL;
-	u.tree = tree;
-	failed = open_archive(&u, fd, err) || read_entries(&u, err);
-	archive = u.archive;
-	if (failed || tree_resolve_links(tree, limits, err))
+	u->tree = tree;
+	u->ingest = ingest;
+	u->archive = NULL;
+	u->stream = NULL;
+	u->path[0] = '\0';
+	failed = open_archive(u, fd, err) || read_entries(u, err);
+	archive = u->archive;
+	stream = u->stream;
+	if (failed || ingest_finish(ingest, err))
 		return NULL;
-	if (u.entries == 0) {
+	tree_fill_files(tree, fill_in, ingest);
+	if (tree_resolve_links(tree, u->limits, err))
+		return NULL;
+	if (u->entries == before) {
 		(void)err_set(err, ERR_FORMAT, "the archive is empty");
 		return NULL;
 	}
 	return STEAL(tree);
+}
+
+/* ---- an archive in an archive ---- */
+
+static bool is_archive_name(const char *name)
+{
+	static const char *const endings[] = { ".tgz",     ".tar.gz", ".tar",  ".tar.xz",
+		                               ".tar.zst", ".txz",    ".tzst", ".zip" };
+	size_t length = strlen(name);
+
+	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+		size_t size = strlen(endings[i]);
+
+		if (length > size && !strcasecmp(name + length - size, endings[i]))
+			return true;
+	}
+	return false;
+}
+
+/* Whether the archive at hand is but the wrapping of another: its file descriptor, or -1. */
+static int open_inner(struct unpacking *u, const struct tree *tree, int *out_fd, struct err *err)
+{
+	CLEANUP(cleanup_fd) int fd = -1;
+	enum stream_format format;
+	const struct tree_item *item;
+
+	*out_fd = -1;
+	if (u->files != 1 || !is_archive_name(u->only))
+		return 0;
+	item = tree_item(tree, tree_find(tree, u->only));
+	fd = object_open(u->layout, &item->content, item->size, err);
+	if (fd < 0 || stream_format(fd, &format, err))
+		return -1;
+	if (format != STREAM_UNKNOWN)
+		*out_fd = steal_fd(&fd);
+	return 0;
+}
+
+struct tree *unpack(int fd, const struct layout *layout, const struct store_limits *limits,
+                    const struct cancel *cancel, struct err *err)
+{
+	CLEANUP(cleanup_writer) struct object_writer *writer = object_writer_new(layout, err);
+	CLEANUP(cleanup_tree) struct tree *outer = NULL;
+	CLEANUP(cleanup_fd) int inner = -1;
+	struct unpacking u = {
+		.layout = layout, .limits = limits, .cancel = cancel, .writer = writer
+	};
+	struct tree *tree;
+	struct stat st;
+
+	if (!writer)
+		return NULL;
+	if (fstat(fd, &st)) {
+		(void)err_set_sys(err, errno, "read the archive");
+		return NULL;
+	}
+	u.packed = (uint64_t)st.st_size;
+	outer = unpack_level(&u, fd, err);
+	if (!outer || open_inner(&u, outer, &inner, err))
+		return NULL;
+	if (inner < 0)
+		return STEAL(outer);
+	u.is_inner = true;
+	tree = unpack_level(&u, inner, err);
+	if (!tree)
+		(void)err_context(err, "%.160s in the archive", u.only);
+	return tree;
 }

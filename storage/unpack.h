@@ -1,8 +1,13 @@
 /*
  * Unpacking: from an archive file to objects and a tree. tar in its dialects
- * and zip, plain or packed with gzip, xz or zstd, by libarchive; what is
- * refused and what is limited is the policy of this module (see storage.h,
- * struct store_limits, and path.h).
+ * and zip, by libarchive, plain or packed once with gzip, xz or zstd
+ * (stream.h); what is refused and what is limited is the policy of this module
+ * (see storage.h, struct store_limits, and path.h).
+ *
+ * An archive whose only file is an archive by its name (.tgz, .tar.gz, .tar,
+ * .tar.xz, .tar.zst, .txz, .tzst, .zip) and by its first bytes stands for that
+ * one: ORAS packs folders so. This goes one level deep: what the inner archive
+ * holds are files, whatever they are. The limits count both levels.
  */
 #ifndef SPECMAN_STORAGE_UNPACK_H
 #define SPECMAN_STORAGE_UNPACK_H
@@ -15,7 +20,8 @@
 
 /*
  * Read the archive from fd (a regular file, read from its start), put each
- * file's content into objects/ and each path into a new tree, links resolved.
+ * file's content and its twin (twin.h) into objects/ and each path into a new
+ * tree, links resolved. Runs threads of its own, which have ended on return.
  * ERR_FORMAT and ERR_LIMIT name the entry at fault; ERR_CANCELLED between two
  * writes. Objects written before an error stay, for the next sweep. NULL on error.
  */

@@ -125,11 +125,13 @@ uint32_t view_builder_add(struct view_builder *builder, uint32_t parent, const c
 		.name = kept,
 		.size = item->size,
 		.mtime = item->mtime,
+		.twin_size = item->twin_size,
 		.release = item->release,
 		.mode = item->mode,
 		.is_folder = item->kind == TREE_FOLDER,
 	};
 	memcpy(view->entries[view->count].content, item->content.bytes, STORE_CONTENT_BYTES);
+	memcpy(view->entries[view->count].twin, item->twin.bytes, STORE_CONTENT_BYTES);
 	view->parents[view->count] = parent;
 	if (view->count)
 		view->entries[parent].child_count++;
@@ -260,12 +262,22 @@ struct store_view **view_next(struct store_view *view)
 	return &view->next;
 }
 
-struct digest store_content_digest(const struct store_entry *file)
+static struct digest digest_from(const unsigned char bytes[static STORE_CONTENT_BYTES])
 {
 	struct digest digest = { .algorithm = DIGEST_SHA256 };
 
-	memcpy(digest.bytes, file->content, STORE_CONTENT_BYTES);
+	memcpy(digest.bytes, bytes, STORE_CONTENT_BYTES);
 	return digest;
+}
+
+struct digest store_content_digest(const struct store_entry *file)
+{
+	return digest_from(file->content);
+}
+
+struct digest store_twin_digest(const struct store_entry *file)
+{
+	return digest_from(file->twin);
 }
 
 size_t store_view_release_count(const struct store_view *view)

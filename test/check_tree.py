@@ -12,7 +12,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LEAVES = ("oci", "storage", "tls")
 PARTS = ("daemon",) + LEAVES
 PACKAGES = ("libmicrohttpd", "libcurl", "jansson", "libarchive", "openssl",
-            "cmocka")
+            "zlib", "cmocka")
 TOP = {"Makefile", "daemon", "oci", "storage", "tls", "deploy", "test",
        "README.md", "LICENSE", "HACKING.md"}
 FILE_LINES = 600

@@ -9,7 +9,7 @@ export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 
 packages="gcc make pkg-config libc6-dev
 	libmicrohttpd-dev libcurl4-openssl-dev libjansson-dev libarchive-dev
-	libssl-dev libcmocka-dev
+	libssl-dev zlib1g-dev libcmocka-dev
 	python3 docker-registry skopeo curl openssl apache2-utils
 	libarchive-tools ca-certificates git nginx-light tinyproxy-bin"
 

@@ -77,7 +77,13 @@ int io_read_file(int dir_fd, const char *path, struct buf *buf, struct err *err)
 	return io_read_rest(fd, path, buf, err);
 }
 
-/* fsync the folder that holds path, so that a rename in it lasts. */
+int io_sync_names(int dir_fd)
+{
+	/* What POSIX allows an fsync of anything but a file to say: there is nothing to do. */
+	return fsync(dir_fd) && errno != EINVAL ? -1 : 0;
+}
+
+/* Sync the folder that holds path, so that a rename in it lasts. */
 static int sync_folder(int dir_fd, const char *path, struct err *err)
 {
 	char folder[PATH_MAX];
@@ -87,13 +93,13 @@ static int sync_folder(int dir_fd, const char *path, struct err *err)
 	(void)snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path) + 1 : 1,
 	               slash ? path : ".");
 	fd = openat(dir_fd, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || fsync(fd))
+	if (fd < 0 || io_sync_names(fd))
 		return err_set_sys(err, errno, "sync folder %s", folder);
 	return 0;
 }
 
-int io_replace_file(int dir_fd, const char *path, const void *bytes, size_t size, unsigned mode,
-                    struct err *err)
+int io_put_file(int dir_fd, const char *path, const void *bytes, size_t size, unsigned mode,
+                struct err *err)
 {
 	char beside[PATH_MAX];
 	CLEANUP(cleanup_fd) int fd = -1;
@@ -115,10 +121,18 @@ int io_replace_file(int dir_fd, const char *path, const void *bytes, size_t size
 		(void)err_set_sys(err, errno, "rename %s", beside);
 		goto fail;
 	}
-	return sync_folder(dir_fd, path, err);
+	return 0;
 fail:
 	(void)unlinkat(dir_fd, beside, 0);
 	return -1;
+}
+
+int io_replace_file(int dir_fd, const char *path, const void *bytes, size_t size, unsigned mode,
+                    struct err *err)
+{
+	return io_put_file(dir_fd, path, bytes, size, mode, err) || sync_folder(dir_fd, path, err)
+	               ? -1
+	               : 0;
 }
 
 uint64_t io_fingerprint(uint64_t hash, const struct stat *st)

@@ -49,14 +49,13 @@ static void fill(struct object_writer *writer, struct tree *tree, unsigned relea
 {
 	struct tree_item item = { .kind = TREE_FILE, .mode = 0644, .mtime = 1733488994 };
 	char path[128], text[160];
-	bool replaced;
 	struct err err;
 
 	path_of(release, file, path);
 	(void)snprintf(text, sizeof(text), "# %s\n", path);
 	if (object_writer_add(writer, text, strlen(text), &err) ||
 	    object_writer_end(writer, &item.content, &item.size, &err) ||
-	    tree_put(tree, path, &item, TREE_STRICT, &replaced, &err))
+	    tree_put(tree, path, &item, &err))
 		fail(path, &err);
 }
 

@@ -6,7 +6,7 @@ import time
 import unittest
 from urllib.parse import unquote
 
-from lib import artifact, tree
+from lib import artifact, hidden, tree
 from lib.case import FakeCase
 from lib.faulty import blob, error
 from lib.registry import PATH
@@ -18,10 +18,13 @@ BASE = {"base.yaml": b"kept: true\n"}
 class FaultCase(FakeCase):
     """A registry with one good release that is served."""
 
+    retries = "5"
+
     def setUp(self):
         super().setUp()
         self.fake.push("0.1.0", artifact.tgz(BASE))
-        self.daemon = self.run_daemon("--log-level", "debug")
+        self.daemon = self.run_daemon("--log-level", "debug",
+                                      "--registry-retries", self.retries)
         self.daemon.wait_log(r"msg=Published\b.* releases=1\b")
         self.served = self.client(self.daemon)
         self.layer = artifact.tgz({"new.bin": tree.binary("new", 400000)})
@@ -107,14 +110,15 @@ class Statuses(FaultCase):
         self.assertEqual(len(self.fake.seen("GET", self.blob)), 6)
 
     def test_retry_after_is_waited_for(self):
-        for form in ("seconds", "date"):
-            with self.subTest(form=form):
+        for status, form in ((429, "seconds"), (429, "date"), (503, "date"),
+                             (502, "seconds"), (408, "date")):
+            with self.subTest(status=status, form=form):
                 self.fake.hooks.clear()
-                self.layer = artifact.tgz({"new.bin": form.encode()})
+                self.layer = artifact.tgz({form: b"%d" % status})
                 self.push()
                 times = []
 
-                def hook(request, form=form, times=times):
+                def hook(request, status=status, form=form, times=times):
                     times.append(time.monotonic())
                     if len(times) > 1:
                         return False
@@ -122,7 +126,7 @@ class Statuses(FaultCase):
                     now = time.time() - 315360000
                     value = "2" if form == "seconds" else \
                         email.utils.formatdate(now + 2, usegmt=True)
-                    request.send_response_only(429)
+                    request.send_response_only(status)
                     for name, text in (
                             ("Date", email.utils.formatdate(now, usegmt=True)),
                             ("Retry-After", value), ("Content-Length", "0")):
@@ -133,6 +137,42 @@ class Statuses(FaultCase):
                 self.published()
                 self.assertEqual(len(times), 2)
                 self.assertGreaterEqual(times[1] - times[0], 1.9)
+
+    def test_whole_message(self):
+        """Registry, repository, tag, status, the registry's code and words, at
+        each stage that can fail."""
+        for stage in ("/tags/list", "/manifests/1.0.0", "/manifests/sha256:",
+                      "/blobs/"):
+            with self.subTest(stage=stage):
+                self.fake.hooks.clear()
+                self.layer = artifact.tgz({"new.bin": stage.encode()})
+                self.push()
+                for method in ("GET", "HEAD"):
+                    self.fake.on(method, stage, lambda request: request.reply(
+                        451, error("LEGAL_" + request.command, "not in here")))
+                record = self.poll(r"level=error")
+                for part in (self.fake.host, PATH, "451", "LEGAL_GET",
+                             "not in here"):
+                    self.assertIn(part, record["error"])
+                if "list" not in stage:
+                    self.assertEqual(record["tag"], "1.0.0")
+                if "1.0.0" in stage:
+                    self.assertIn("tag 1.0.0", record["error"])
+
+    def test_refusal_that_breaks_off(self):
+        """Its status says what there is to say, the rest of its body does
+        not come."""
+        for status in (403, 404):
+            with self.subTest(status=status):
+                self.fake.hooks.clear()
+                self.fake.requests.clear()
+                self.layer = artifact.tgz({"new.bin": b"%d" % status})
+                self.push()
+                self.fake.on("GET", self.blob, lambda request, status=status:
+                             request.reply(status, b"{", length=100)
+                             and request.hang_up())
+                self.assertIn(f"{status} from", self.failed())
+                self.assertEqual(len(self.fake.seen("GET", self.blob)), 1)
 
     def test_long_retry_after_ends_the_round(self):
         self.push()
@@ -168,6 +208,8 @@ class Statuses(FaultCase):
 
 class Downloads(FaultCase):
     """Blobs that come badly."""
+
+    retries = "2"
 
     def cut(self, sizes, ranges=True, reset=False):
         """Breaks off answers for the blob behind so many bytes of its whole;
@@ -247,8 +289,9 @@ class Downloads(FaultCase):
         self.check_new()
         self.assertEqual(asked, [None, f"bytes={size // 2}-", None])
 
-    def test_another_part_than_asked_for(self):
-        self.push()
+    def resumed_badly(self, part, first, whole):
+        """Breaks off in the middle, then sends a part under a Content-Range
+        that is not what was asked for: all is fetched anew."""
         good, size = self.layer, len(self.layer)
         asked = []
 
@@ -259,13 +302,56 @@ class Downloads(FaultCase):
                 request.reply(200, good[:size // 2], length=size)
                 return request.hang_up()
             if wanted:
-                return request.reply(206, good[:size // 2], {
-                    "Content-Range": f"bytes 0-{size // 2 - 1}/{size}"})
+                return request.reply(206, part, {
+                    "Content-Range":
+                    f"bytes {first}-{first + len(part) - 1}/{whole}"})
             return request.reply(200, good)
         self.fake.on("GET", self.blob, hook)
         self.published()
         self.check_new()
         self.assertEqual(asked, [None, f"bytes={size // 2}-", None])
+
+    def test_another_part_than_asked_for(self):
+        self.push()
+        size = len(self.layer)
+        self.resumed_badly(self.layer[:size // 2], 0, size)
+
+    def test_part_of_a_larger_whole(self):
+        """The right bytes, but the descriptor has another size."""
+        self.push()
+        size = len(self.layer)
+        self.resumed_badly(self.layer[size // 2:], size // 2, size + 1)
+
+    def test_broken_off_behind_the_last_byte(self):
+        """The end of the answer does not come, but all of the blob did."""
+        self.push()
+
+        def hook(request):
+            request.send_response(200)
+            request.send_header("Transfer-Encoding", "chunked")
+            request.end_headers()
+            request.chunk(self.layer)
+            return request.hang_up()
+        self.fake.on("GET", self.blob, hook)
+        self.published()
+        self.check_new()
+        self.assertEqual(len(self.fake.seen("GET", self.blob)), 1)
+
+    def test_bytes_that_come_again_are_no_progress(self):
+        """Each connection breaks behind more than a mebibyte, and the server
+        only knows wholes, so that it would go on for ever."""
+        self.layer = artifact.tgz({"new.bin": tree.binary("large", 3 << 20)})
+        self.push()
+
+        def hook(request):
+            if request.headers.get("Range"):
+                return request.reply(416)
+            request.reply(200, self.layer[:3 << 19], length=len(self.layer))
+            return request.hang_up()
+        self.fake.on("GET", self.blob, hook)
+        self.assertIn("broken off", self.failed())
+        # Then two pauses, behind each of which it is asked for twice.
+        self.assertEqual(len(self.fake.seen("GET", self.blob)), 5)
 
     def test_slow_but_steady(self):
         self.push()
@@ -320,6 +406,18 @@ class Downloads(FaultCase):
         self.check_new()
         self.assertNotIn("hush-hush", self.daemon.log())
 
+    def test_words_of_a_storage(self):
+        store = self.registry(host="localhost")
+        self.push()
+        store.on("GET", "^/signed", lambda request: request.reply(
+            404, b"<?xml version='1.0'?><Error><Code>NoSuchKey</Code><Message>"
+                 b"It is not here</Message><Key>k</Key></Error>"))
+        self.fake.on("GET", self.blob, lambda request: request.reply(
+            307, b"", {"Location": store.url + "/signed?token=hush-hush"}))
+        self.assertIn(f"404 from {store.host} (redirected): NoSuchKey: It is "
+                      "not here", self.failed())
+        self.assertNotIn("hush-hush", self.daemon.log())
+
 
 class Documents(FaultCase):
     """Manifests and indexes of each kind."""
@@ -372,6 +470,17 @@ class Documents(FaultCase):
         self.published()
         self.assertEqual(self.served.get("/new.bin").status, 200)
 
+    def test_folder_that_oras_packed(self):
+        """`oras push … roar`: no file with a name, but an archive."""
+        layer = artifact.tgz({"new.bin": b"n"}, prefix="roar/")
+        self.layer = layer
+        self.push(manifest=artifact.oras_manifest(layer, annotations={
+            artifact.TITLE: "roar",
+            "io.deis.oras.content.digest": "sha256:" + "0" * 64,
+            "io.deis.oras.content.unpack": "true"}))
+        self.published()
+        self.assertEqual(self.served.get("/roar/new.bin").body, b"n")
+
     def test_manifest_of_one_byte_too_many(self):
         body = artifact.oras_manifest(self.layer)
         body += b" " * ((4 << 20) + 1 - len(body))
@@ -409,6 +518,7 @@ class Logins(FakeCase):
 
     def give(self, request):
         token = f"token-{len(self.given)}"
+        hidden.hide(token)
         self.given.append((request.path, request.headers.get("Authorization")))
         self.valid.add("Bearer " + token)
         return request.reply(200, {"token": token, **self.answer})
@@ -469,7 +579,6 @@ class Logins(FakeCase):
         daemon.wait_log(r"msg=Published\b.* releases=1\b")
         self.assertEqual(len(self.given), 2)
         self.assertEqual(daemon.log().count("level=error"), 0)
-        self.assertNotIn("token-1", daemon.log())
 
     def test_token_ends_in_the_middle_of_a_round(self):
         self.expire_in_the_middle(['Bearer realm="{realm}",service="s"'], 401)
@@ -509,6 +618,31 @@ class Logins(FakeCase):
         until(lambda: len(self.given) > first or time.sleep(0.3)
               or daemon.poll_now(), "another token", 30, daemon.tail)
         self.assertEqual(daemon.log().count("level=error"), 0)
+
+    def test_token_goes_on_while_its_server_is_out_of_reach(self):
+        """From nine tenths of its life to its end."""
+        self.answer = {"expires_in": 10}
+        self.protect(['Bearer realm="{realm}",service="s"'])
+        daemon = self.run_daemon()
+        daemon.wait_log('msg="Sync done"')
+        failed = []
+
+        def fail(request):
+            if request.path.startswith("/token") and not failed:
+                failed.append(len(self.fake.requests))
+                return request.reply(503)
+            return False
+        self.fake.hooks.insert(0, fail)
+        until(lambda: failed or time.sleep(0.05) or daemon.poll_now(),
+              "a renewal", 30, daemon.tail)
+        daemon.poll_now()
+        until(lambda: self.fake.requests[failed[0]:], "another question", 30)
+        _, path, headers = self.fake.requests[failed[0]]
+        self.assertTrue(path.startswith("/v2/"), path)
+        self.assertEqual(headers["Authorization"], "Bearer token-0")
+        until(lambda: len(self.given) == 2 or time.sleep(0.05)
+              or daemon.poll_now(), "the next token", 30, daemon.tail)
+        self.assertNotRegex(daemon.log(), "level=(warning|error)")
 
     def test_powerless_token(self):
         """Harbor gives a token to whoever asks; it opens nothing."""

@@ -2,17 +2,26 @@
 old TLS, silence."""
 import json
 import os
+import socket
 import ssl
 import unittest
 import urllib.parse
 
-from lib import artifact, tree
+from lib import artifact, hidden, secret, tree
 from lib.case import FakeCase
 from lib.faulty import blob, error
 from lib.registry import PATH
-from lib.wait import until
+from lib.wait import scale, until
 
 TREE = {"a.yaml": b"a: 1\n", "b.bin": tree.binary("oddities", 100000)}
+
+
+def connections(port, state):
+    """Clients' ends of connections to a port, in a state."""
+    with open("/proc/net/tcp", encoding="ascii") as file:
+        lines = [line.split() for line in file][1:]
+    return [line for line in lines
+            if line[2].endswith(f":{port:04X}") and line[3] == state]
 
 
 class OddCase(FakeCase):
@@ -29,7 +38,8 @@ class OddCase(FakeCase):
 
 class Lists(OddCase):
     def test_page_size_that_is_refused(self):
-        """Quay answers 413 to more than 100, others 400: asked without n."""
+        """Quay answers 413 to more than 100, others 400: asked without n,
+        from then on."""
         for status in (400, 413):
             with self.subTest(status=status):
                 self.fake.hooks.clear()
@@ -37,12 +47,14 @@ class Lists(OddCase):
                 self.fake.on("GET", r"/tags/list\?n=", lambda request,
                              status=status: request.reply(status, error(
                                  "PAGINATION_NUMBER_INVALID", "n")))
-                daemon = self.run_daemon()
+                daemon = self.run_daemon("--log-level", "debug")
                 self.check_served(daemon)
+                daemon.poll_now()
+                daemon.wait_log('msg="Nothing new"')
                 daemon.stop()
                 self.assertEqual([r[1].rpartition("/")[2] for r in
                                   self.fake.seen("GET", "/tags/list")],
-                                 ["list?n=1000", "list"])
+                                 ["list?n=1000", "list", "list"])
 
     def test_last_that_has_been_deleted(self):
         """zot answers 404 to a page behind a tag that is gone."""
@@ -60,6 +72,17 @@ class Lists(OddCase):
         self.fake.on("GET", "/tags/list", hook)
         self.check_served(self.run_daemon())
         self.assertEqual(len(starts), 2)
+
+    def test_page_size_that_is_refused_and_then_the_repository(self):
+        """That is no list that changed under our hands."""
+        self.fake.on("GET", r"/tags/list\?n=", lambda request: request.reply(
+            413))
+        self.fake.on("GET", r"/tags/list$", lambda request: request.reply(
+            404, error("NAME_UNKNOWN", "no such repository")))
+        failed = self.run_daemon().wait_log(r'level=error msg="Sync failed"')
+        self.assertIn("404 from the registry: NAME_UNKNOWN: no such",
+                      failed["error"])
+        self.assertEqual(len(self.fake.seen("GET", "/tags/list")), 2)
 
     def test_more_tags_than_anybody_needs(self):
         tags = [f"1.{n}.0" for n in range(10001)]
@@ -101,6 +124,90 @@ class Heads(OddCase):
         self.head(lambda request: request.reply(307, b"", {
             "Location": store.url + "/signed"}))
 
+    def test_redirected_to_what_is_not_there_for_head(self):
+        """The registry knows the tag, whatever the storage says."""
+        store = self.registry(host="localhost")
+        store.on("HEAD", "", lambda request: request.reply(404))
+        self.head(lambda request: request.reply(307, b"", {
+            "Location": store.url + "/signed"}))
+
+    def test_that_is_hung_up_on(self):
+        self.head(lambda request: request.hang_up())
+
+    def test_that_says_the_tag_is_gone(self):
+        """Then nobody else is asked, and by nothing else."""
+        self.fake.on("HEAD", "/manifests/1.0.0",
+                     lambda request: request.reply(404))
+        failed = self.run_daemon().wait_log(r"level=error .*\b1\.0\.0\b")
+        self.assertIn("404", failed["error"])
+        self.assertEqual(len(self.fake.seen("HEAD", "/manifests/")), 1)
+        self.assertEqual(self.fake.seen("GET", "/manifests/"), [])
+
+    def test_registry_that_is_gone_behind_its_list(self):
+        """Forty tags are not asked for one after the other."""
+        for number in range(39):
+            self.fake.push(f"2.0.{number}", self.layer)
+
+        def hook(request):
+            request.close_connection = True
+            request.reply(200, {"tags": sorted(
+                self.fake.repositories[PATH].tags)}, {"Connection": "close"})
+            self.fake.stop()
+            return True
+        self.fake.on("GET", "/tags/list", hook)
+        daemon = self.run_daemon("--registry-retries", "0")
+        until(lambda: daemon.log().count('msg="Tag not resolved"') == 40,
+              "word of each tag", 30, daemon.tail)
+        asked = [r for r in daemon.records() if "not asked" not in
+                 r.get("error", "not asked")]
+        self.assertGreaterEqual(len(asked), 16)
+        self.assertLessEqual(len(asked), 31)  # 15 are under way at the 16th
+
+
+class Redirects(OddCase):
+    def chain(self, length):
+        """A blob behind so many redirects; how many requests it took."""
+        self.fake.hooks.clear()
+        self.fake.requests.clear()
+
+        def hook(request):
+            step = int(request.path.rpartition("/")[2]) \
+                if "/step/" in request.path else 0
+            if step == length:
+                return blob(request, self.layer)
+            return request.reply((301, 302, 303, 307, 308)[step % 5], b"moved",
+                                 {"Location": f"/step/{step + 1}"})
+        self.fake.on("GET", "/blobs/|/step/", hook)
+        daemon = self.run_daemon()
+        record = daemon.wait_log(r"msg=Published\b|level=error")
+        daemon.stop()
+        return record, len(self.fake.seen("GET", "/blobs/|/step/"))
+
+    def test_as_many_as_there_may_be(self):
+        record, asked = self.chain(5)
+        self.assertEqual(record["msg"], "Published")
+        self.assertEqual(asked, 6)
+
+    def test_one_too_many(self):
+        record, asked = self.chain(6)
+        self.assertIn("more than 5 redirects", record["error"])
+        self.assertEqual(asked, 6)
+
+    def test_places_that_lead_nowhere(self):
+        for location in ("ftp://127.0.0.1/x", "file:///etc/passwd", "",
+                         "https://", "https://user:secret@localhost/",
+                         "https://[::1%25lo]/", "//", "/a b", "/" + "x" * 9000,
+                         "https://localhost:99999/"):
+            with self.subTest(location=location):
+                self.fake.hooks.clear()
+                self.fake.on("GET", "/blobs/", lambda request: request.reply(
+                    307, b"", {"Location": location}))
+                daemon = self.run_daemon("--registry-retries", "0")
+                failed = daemon.wait_log(r"level=error .*\b1\.0\.0\b")
+                self.assertIn("redirect", failed["error"])
+                self.assertNotIn("secret", daemon.log())
+                daemon.stop()
+
 
 class Digests(OddCase):
     def test_sha512(self):
@@ -111,6 +218,29 @@ class Digests(OddCase):
         self.fake.on("GET", "/blobs/sha512:",
                      lambda request: blob(request, self.layer))
         self.check_served(self.run_daemon())
+
+    def test_header_that_names_other_bytes(self):
+        """The bytes are those that were asked for, so one of both is wrong:
+        with a digest (after HEAD) and with a tag (without HEAD)."""
+        for head, says in ((200, "manifest sha256:"), (405, "tag 1.0.0 of")):
+            with self.subTest(head=head):
+                self.fake.hooks.clear()
+                if head != 200:
+                    self.fake.on("HEAD", "", lambda request:
+                                 request.reply(405))
+                self.fake.on("GET", "/manifests/", self.lie)
+                daemon = self.run_daemon()
+                failed = daemon.wait_log(r"level=error .*\b1\.0\.0\b")
+                self.assertTrue(failed["error"].startswith(says), failed)
+                self.assertIn("Docker-Content-Digest", failed["error"])
+                self.assertEqual(failed["kind"], "digest")
+                daemon.stop()
+
+    def lie(self, request):
+        body, = self.fake.repositories[PATH].manifests.values()
+        return request.reply(200, body, {
+            "Content-Type": artifact.OCI_MANIFEST,
+            "Docker-Content-Digest": "sha256:" + "1" * 64})
 
     def test_wrong_sha512(self):
         digest = "sha512:" + "0" * 128
@@ -125,6 +255,7 @@ class Digests(OddCase):
 class Logins(OddCase):
     def test_identity_token(self):
         """A refresh token is posted, never put into a URL."""
+        hidden.hide("refresh/+&=token", "refresh%2F", "short-lived")
         asked = []
 
         def give(request):
@@ -149,9 +280,9 @@ class Logins(OddCase):
             "grant_type": ["refresh_token"], "service": ["the,one"],
             "client_id": ["specman"], "refresh_token": ["refresh/+&=token"],
             "scope": [f"repository:{PATH}:pull"]}])
-        self.assertNotIn("refresh/", daemon.log())
 
     def test_registry_token(self):
+        hidden.hide("as-it-is")
         for method in ("GET", "HEAD"):
             self.fake.on(method, "^/v2/", lambda request: request.headers.get(
                 "Authorization") != "Bearer as-it-is" and request.reply(401))
@@ -160,6 +291,20 @@ class Logins(OddCase):
             json.dump({"auths": {f"https://{self.fake.host}/v2/": {
                 "registrytoken": "as-it-is"}}}, file)
         self.check_served(self.run_daemon("--registry-config", config))
+
+    def test_token_of_the_secret(self):
+        """Without a username it is a Bearer token as it is."""
+        for method in ("GET", "HEAD"):
+            self.fake.on(method, "^/v2/", lambda request: request.headers.get(
+                "Authorization") != "Bearer of-the-secret"
+                and request.reply(401))
+        with open(self.authority.ca, encoding="ascii") as file:
+            mounted = secret.Secret(
+                os.path.join(self.folder(), "secret"), endpoint=self.fake.url,
+                baseContentPath=PATH.partition("/")[0], caCert=file.read(),
+                token="of-the-secret\n")
+        self.check_served(self.start("--registry-secret-dir", mounted.folder,
+                                     "--poll-interval", "1h"))
 
     def test_realm_in_the_link_local_network(self):
         """The metadata service of a cloud is no token server."""
@@ -215,6 +360,39 @@ class Connections(OddCase):
         daemon = self.run_daemon()
         daemon.wait_log(r'msg="Asking the registry again after a pause"')
         self.assertLess(daemon.stop(), 5)
+
+    def stops_at_once(self, daemon):
+        self.assertLess(daemon.stop(), 2 * scale())
+
+    def test_stop_while_an_answer_does_not_come(self):
+        for method, pattern in (("GET", "/tags/list"), ("HEAD", "/manifests/"),
+                                ("GET", "/manifests/sha256:"),
+                                ("GET", "/blobs/")):
+            with self.subTest(stage=pattern):
+                self.fake.hooks.clear()
+                self.fake.requests.clear()
+                self.fake.on(method, pattern,
+                             lambda request: request.wait_closed())
+                daemon = self.run_daemon()
+                until(lambda: self.fake.seen(method, pattern), "the question",
+                      30, daemon.tail)
+                self.stops_at_once(daemon)
+
+    def test_stop_while_there_is_no_connection(self):
+        """Neither TLS nor even TCP gets an answer."""
+        for backlog in (10, 0):
+            with self.subTest(backlog=backlog), socket.socket() as silent:
+                silent.bind(("127.0.0.1", 0))
+                silent.listen(backlog)
+                port = silent.getsockname()[1]
+                if not backlog:  # the one place there is, is taken
+                    taken = socket.create_connection(("127.0.0.1", port))
+                    self.addCleanup(taken.close)
+                daemon = self.start("--repository", f"127.0.0.1:{port}/{PATH}")
+                # ESTABLISHED or SYN_SENT, of include/net/tcp_states.h
+                until(lambda: connections(port, "01" if backlog else "02"),
+                      "the attempt", 30, daemon.tail)
+                self.stops_at_once(daemon)
 
     def test_connections_are_kept(self):
         """Some polls of twenty tags: no more connections than requests side

@@ -1,9 +1,12 @@
-"""What a poll asks when nothing is new."""
+"""What a poll asks when nothing is new, and when polls are."""
+import threading
+import time
 import unittest
 
 from lib import artifact
-from lib.case import Case
+from lib.case import Case, FakeCase
 from lib.registry import PATH, Registry
+from lib.wait import scale, until
 
 TAGS = [f"4.{number // 10}.{number % 10}" for number in range(40)]
 
@@ -36,6 +39,67 @@ class NothingNew(Case):
             self.assertRegex(first[1], rf"^/v2/{PATH}/tags/list(\?|$)")
             self.assertEqual(sorted(rest), sorted(
                 ("HEAD", f"/v2/{PATH}/manifests/{tag}", 200) for tag in TAGS))
+
+
+class Manner(FakeCase):
+    """How it asks, of a registry that looks closely."""
+
+    def test_questions_stand_side_by_side(self):
+        """Sixteen tags: each HEAD is answered once all sixteen are there."""
+        for number in range(16):
+            self.fake.push(f"1.0.{number}", artifact.tgz({"a": b"a"}))
+        meeting = threading.Barrier(16)
+
+        def hook(request):
+            meeting.wait(20 * scale())
+            return False
+        self.fake.on("HEAD", "/manifests/", hook)
+        daemon = self.run_daemon()
+        daemon.wait_log(r"msg=Published\b.* releases=16\b", seconds=60)
+        self.assertFalse(meeting.broken)
+
+    def test_header_lines(self):
+        """Each type of manifest is named, and what has a digest is not to be
+        packed on its way."""
+        self.fake.push("1.0.0", artifact.tgz({"a": b"a"}))
+        self.run_daemon().wait_log(r"msg=Published\b")
+        for method, path, headers in self.fake.requests:
+            self.assertEqual(headers["Accept-Encoding"], "identity", path)
+            if "/manifests/" not in path:
+                continue
+            self.assertEqual(sorted(headers["Accept"].split(", ")), [
+                "application/vnd.docker.distribution.manifest.list.v2+json",
+                "application/vnd.docker.distribution.manifest.v2+json",
+                "application/vnd.oci.artifact.manifest.v1+json",
+                "application/vnd.oci.image.index.v1+json",
+                "application/vnd.oci.image.manifest.v1+json"], method)
+        self.assertEqual({method for method, path, _ in self.fake.requests
+                          if "/manifests/" in path}, {"HEAD", "GET"})
+
+    def test_polls_back_off_and_come_back(self):
+        """To ten times the interval; the first success ends that."""
+        self.fake.push("1.0.0", artifact.tgz({"a": b"a"}))
+        times, failing = [], [True]
+
+        def hook(request):
+            times.append(time.monotonic())
+            return failing[0] and request.reply(500)
+        self.fake.on("GET", "/tags/list", hook)
+        daemon = self.start(
+            "--repository", self.fake.repository(), "--poll-interval", "100ms",
+            "--poll-jitter", "0%", "--registry-retries", "0",
+            "--registry-ca", self.authority.ca)
+
+        def pauses(since, count):
+            until(lambda: len(times) > since + count, "polls", 60, daemon.tail)
+            return [later - earlier for earlier, later in
+                    zip(times[since:], times[since + 1:since + 1 + count])]
+        for pause, least in zip(pauses(0, 6), (0.2, 0.4, 0.8, 1, 1, 1)):
+            self.assertGreaterEqual(pause, least - 0.01)
+        self.assertLess(min(pauses(3, 3)), 1.6)
+        failing[0] = False
+        daemon.wait_log(r"msg=Published\b")
+        self.assertLess(min(pauses(len(times), 5)), 0.2 * scale())
 
 
 if __name__ == "__main__":

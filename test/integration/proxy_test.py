@@ -76,7 +76,12 @@ class FrontEnd(FrontCase):
         return ("--registry-cert", pair[0], "--registry-key", pair[1])
 
     def test_sync_behind_nginx(self):
-        self.check_served(self.sync(self.nginx().host))
+        nginx = self.nginx()
+        self.check_served(self.sync(nginx.host))
+        until(lambda: [line for line in nginx.requests()
+                       if "/blobs/" in line], "the last request in the log")
+        self.assertEqual({line.rpartition(" ")[2]
+                          for line in nginx.requests()}, {"HTTP/2.0"})
 
     def test_client_certificate_for_nginx(self):
         clients = Authority(os.path.join(self.folder(), "clients"), "Clients")
@@ -191,6 +196,23 @@ class Proxy(FrontCase):
                 "HTTP_PROXY": self.url, "ALL_PROXY": self.url,
                 "all_proxy": self.url})
             self.assertEqual(self.requests_of(daemon), set())
+
+    def test_names_that_are_no_matter_of_the_proxy(self):
+        """Asked directly, the name is looked up here, and is nowhere."""
+        for exceptions in (".example.test", "example.test", "x,*.example.test",
+                           " Registry.Example.Test:443 "):
+            with self.subTest(exceptions):
+                daemon = self.sync(NAME, env={"HTTPS_PROXY": self.url,
+                                              "NO_PROXY": exceptions})
+                self.check_failed(daemon, f"{NAME}: .*esolve")
+        for exceptions in (".registry.example.test", "ample.test",
+                           "example.test:80"):
+            with self.subTest(exceptions):
+                daemon = self.sync(NAME, env={"HTTPS_PROXY": self.url,
+                                              "NO_PROXY": exceptions})
+                self.check_failed(daemon, "the proxy " + self.proxy.host)
+        self.assertEqual(set(self.proxy.requests()[self.seen:]),
+                         {f"CONNECT {NAME}:443"})
 
     def test_what_is_no_exception(self):
         daemon = self.sync(self.elsewhere, env={

@@ -300,6 +300,13 @@ class Damaged(Commands):
         self.assertEqual(self.command(0, "cat", "roar/v.yaml")[0], b"base\n")
         _, err = self.command(1, "ls", "4.5.15")
         self.assertIn("damaged", err)
+        # What it names is not known, so all stays.
+        stored = sorted(os.walk(os.path.join(self.data, "objects")))
+        self.assertEqual(self.command(0, "gc")[0],
+                         b"nothing swept: a release's file is damaged, and "
+                         b"what it names is not known\n")
+        self.assertEqual(sorted(os.walk(os.path.join(self.data, "objects"))),
+                         stored)
 
     def test_gc_alone(self):
         os.unlink(os.path.join(self.data, "releases", "0.0.0.mtree"))

@@ -12,6 +12,7 @@ import threading
 import time
 import urllib.parse
 
+from . import hidden
 from .faulty import FakeRegistry
 from .sigv4 import Signed
 
@@ -51,6 +52,7 @@ class Aws(FakeRegistry):
         self.tokens = {}
         self.calls = []          # (service, action, access key)
         self.secrets = set()     # that may stand in no log
+        hidden.watch(self.secrets)
         self.region = REGION
         self.token_seconds = 12 * 3600
         self.keys_seconds = 3600

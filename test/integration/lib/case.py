@@ -12,7 +12,9 @@ from .daemon import Specman
 from .faulty import FakeRegistry
 from .wait import until
 
-_OBJECT = re.compile(r"objects/([0-9a-f]{2})/([0-9a-f]{62})")
+_OBJECT = re.compile(r"objects/([0-9a-f]{2})/([0-9a-f]{62})"
+                     r"|^# gzip sha256digest=([0-9a-f]{2})([0-9a-f]{62}) ",
+                     re.M)
 
 
 class Case(unittest.TestCase):

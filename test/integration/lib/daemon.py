@@ -4,7 +4,7 @@ import re
 import signal
 import time
 
-from . import proc
+from . import hidden, proc
 from .wait import scale, until
 
 REPORT = re.compile(r"ERROR: (Address|Leak|Memory)Sanitizer"
@@ -35,6 +35,7 @@ def call(*arguments, env=None, check=True, seconds=30):
     stderr = done.stderr.decode(errors="replace")
     if REPORT.search(stderr):
         raise AssertionError("sanitizer report:\n" + stderr)
+    hidden.check(done.stdout.decode(errors="replace") + stderr)
     return done
 
 
@@ -157,6 +158,7 @@ class Specman:
     def check_reports(self):
         if REPORT.search(self.log()):
             raise AssertionError("sanitizer report:\n" + self.tail(400))
+        hidden.check(self.log())
 
     def finish(self):
         """The clean-up of a test: stop what runs, judge what it said."""

@@ -12,7 +12,7 @@ import socket
 import ssl
 import threading
 
-from . import proc
+from . import hidden, proc
 from .wait import until
 
 ELSEWHERE = "0.0.0.0"
@@ -90,6 +90,12 @@ class Nginx(_Program):
     def command(self, config):
         return ["nginx", "-p", self.folder, "-e", "stderr", "-c", config]
 
+    def requests(self):
+        """The request lines that it answered."""
+        with open(os.path.join(self.folder, "access.log"),
+                  encoding="ascii") as file:
+            return [line.split('"')[1] for line in file]
+
     def config(self):
         client = ""
         if self.client_ca:
@@ -128,6 +134,7 @@ class Tinyproxy(_Program):
 
     def __init__(self, folder, user=None, password=None, only_port=None):
         self.user, self.password = user, password
+        hidden.hide(password)
         self.only_port = only_port
         super().__init__(folder)
 

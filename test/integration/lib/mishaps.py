@@ -2,6 +2,7 @@
 a function that sets the stage and returns how to run `specman check`."""
 import json
 import os
+import socket
 import ssl
 import time
 
@@ -9,14 +10,16 @@ from . import artifact
 from .faulty import error
 from .registry import PATH
 from .stage import (AWS_SECRET, LAYER, PASSWORD, USER, Run, closed_port,
-                    in_mounts, proxy, without_privileges)
+                    in_mounts, on_a_bad_disk, proxy, without_privileges)
 
-CAUSES = []  # (name, cause, verdict, set_up)
+CAUSES = []  # (name, cause, verdict, what the error says, set_up)
+# Only a round that would publish can tell these; overlay_test and policy_test see to it.
+TOLD_BY_ROUNDS = {"rollback"}
 
 
-def cause(name, verdict="FAIL", title=None):
+def cause(name, verdict="FAIL", title=None, says=""):
     def add(set_up):
-        CAUSES.append((title or set_up.__name__, name, verdict, set_up))
+        CAUSES.append((title or set_up.__name__, name, verdict, says, set_up))
         return set_up
     return add
 
@@ -42,6 +45,20 @@ def no_route(stage):
     user = [] if os.geteuid() == 0 else ["--map-root-user"]
     return Run("--repository", "192.0.2.1/" + PATH, *stage.data(),
                wrapper=["unshare", *user, "--net"])
+
+
+@cause("connect-timeout")
+def firewall_that_swallows(stage):
+    """A queue that is full: the kernel drops the next packets to it."""
+    server = socket.create_server(("127.0.0.1", 0), backlog=0)
+    stage.case.addClassCleanup(server.close)
+    for _ in range(4):
+        waiting = socket.socket()
+        waiting.setblocking(False)
+        waiting.connect_ex(server.getsockname())
+        stage.case.addClassCleanup(waiting.close)
+    return Run("--repository", f"127.0.0.1:{server.getsockname()[1]}/{PATH}",
+               *stage.data())
 
 
 @cause("broken-off")
@@ -80,7 +97,7 @@ def untrusted_ca(stage):
     return Run("--repository", stage.registry.repository(), *stage.data())
 
 
-@cause("tls-intercepted")
+@cause("tls-intercepted", says=r"through the proxy 127\.0\.0\.1:\d+: .*issuer")
 def proxy_that_rewrites_the_certificate(stage):
     cert = stage.other_ca.issue("rewritten", "DNS:registry.invalid")
     return stage.through(proxy(stage, b"HTTP/1.1 200 OK", stage.tls(*cert)))
@@ -137,12 +154,12 @@ def no_credentials(stage):
                stage.authority.ca, *stage.data())
 
 
-@cause("login-refused")
+@cause("login-refused", says="401 .*check username and password")
 def wrong_password(stage):
     return stage.real(password="not-the-right-one")
 
 
-@cause("token-powerless")
+@cause("token-powerless", says="401 ")
 def token_without_power(stage):
     fake = stage.fake(user=USER, password=PASSWORD)
 
@@ -157,12 +174,12 @@ def token_without_power(stage):
                "--registry-password-file", stage.file("wrong"), *stage.data())
 
 
-@cause("no-pull-right")
+@cause("no-pull-right", says="403 .*DENIED: requested access")
 def no_pull_right(stage):
     return stage.answers(403, error("DENIED", "requested access is denied"))
 
 
-@cause("policy-forbids")
+@cause("policy-forbids", says="412 .*PROJECTPOLICYVIOLATION")
 def policy_of_harbor(stage):
     return stage.answers(
         412, error("PROJECTPOLICYVIOLATION", "current image without scanning"),
@@ -182,7 +199,7 @@ def redirects_in_a_circle(stage):
         307, b"", {"Location": request.path}))
 
 
-@cause("repository-unknown")
+@cause("repository-unknown", says="404 .*NAME_UNKNOWN")
 def unknown_repository(stage):
     return stage.real(path="no/such/repository")
 
@@ -269,7 +286,7 @@ def plain_http_wished(stage):
 
 # ---- ECR ----
 
-@cause("aws-right-missing")
+@cause("aws-right-missing", says="the right ecr:GetAuthorizationToken is missing")
 def right_missing_in_aws(stage):
     return stage.amazon(400, "AccessDeniedException", (
         "User: arn:aws:iam::123456789012:user/u is not authorized to perform: "
@@ -290,11 +307,21 @@ def wrong_secret_key_for_aws(stage):
         "provided. Check your AWS Secret Access Key and signing method."))
 
 
-@cause("aws-clock")
+@cause("aws-clock", says="clock is 20 minutes behind that of AWS")
 def clock_that_aws_refuses(stage):
     return stage.amazon(400, "InvalidSignatureException", (
         "Signature expired: 20261124T035500Z is now earlier than "
-        "20261124T041500Z (20261124T042000Z - 5 min.)"))
+        "20261124T041500Z (20261124T042000Z - 5 min.)"), ahead_s=20 * 60)
+
+
+@cause("aws-right-missing", title="right_to_pull_missing_in_aws",
+       says="the right ecr:BatchGetImage is missing")
+def right_missing_to_pull(stage):
+    return stage.answers(403, error("DENIED", (
+        "User: arn:aws:iam::123456789012:user/u is not authorized to perform: "
+        "ecr:BatchGetImage on resource: arn:aws:ecr:us-east-1:123456789012:"
+        "repository/a because no identity-based policy allows the "
+        "ecr:BatchGetImage action")), pattern="/manifests/sha256:")
 
 
 @cause("aws-expired")
@@ -303,7 +330,7 @@ def expired_credentials_of_aws(stage):
                         "included in the request is expired")
 
 
-@cause("aws-role-refused")
+@cause("aws-role-refused", says="role arn:aws:iam::123456789012:role/r")
 def role_that_is_refused(stage):
     fake = stage.fake(authority=None)
 
@@ -362,12 +389,26 @@ def secret_with_a_bad_value(stage):
                          caCert="neither this nor that")
 
 
+@cause("secret-value", title="secret_with_a_login_in_its_endpoint",
+       says="no user or password can stand before its host")
+def login_in_the_endpoint(stage):
+    return stage.mounted(endpoint=f"https://{USER}:{PASSWORD}@h",
+                         baseContentPath="a")
+
+
+@cause("secret-value", title="secret_with_a_login_in_a_mirror",
+       says="mirrorRegistries has .* which is not src::dest")
+def login_in_a_mirror(stage):
+    return stage.mounted(*stage.plain(),
+                         mirrorRegistries=f"{USER}:{PASSWORD}@mirror/a")
+
+
 @cause("secret-key-unknown", "warn")
 def secret_with_an_unknown_key(stage):
     return stage.mounted(*stage.plain(), usrname="x")
 
 
-@cause("secret-subpath", "warn")
+@cause("secret-subpath", "warn", says="with a space/password is a mount")
 def secret_mounted_by_subpath(stage):
     whole = stage.secret(username=USER, password=PASSWORD).folder
     folder = os.path.join(stage.folder(), "with a space")
@@ -445,6 +486,11 @@ def data_directory_that_cannot_be_made(stage):
 @cause("data-dir-no-folder")
 def data_directory_that_is_a_file(stage):
     return Run(*stage.plain(), "--data-dir", stage.file(""))
+
+
+@cause("data-dir-io", says="Input/output error")
+def disk_that_fails(stage):
+    return Run(*stage.plain(), *stage.data(), wrapper=on_a_bad_disk())
 
 
 @cause("store-format")

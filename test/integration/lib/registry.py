@@ -12,7 +12,7 @@ import urllib.parse
 import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from . import artifact, proc
+from . import artifact, hidden, proc
 from .wait import until
 
 PATH = "spectro-packs/spectro-manifests/manifest"
@@ -28,6 +28,8 @@ class Registry:
         self.authority = authority
         self.client_ca = client_ca
         self.user, self.password = user, password
+        if user is not None:
+            basic(user, password)  # from now on both are hidden
         self.tokens = tokens
         self.storage = os.path.join(folder, "registry")
         self.port = 0
@@ -230,19 +232,24 @@ class Registry:
 
 
 def basic(user, password):
-    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+    text = base64.b64encode(f"{user}:{password}".encode()).decode()
+    hidden.hide(password, text)
+    return "Basic " + text
 
 
 class TokenServer:
     """Gives out the Bearer tokens that docker-registry 2.8 accepts: RS256,
-    with the signer's certificate in the header (x5c). One user may pull."""
+    with the signer's certificate in the header (x5c). One user may pull, by
+    password (GET) or refresh token (POST)."""
 
+    refresh = "refresh/of+the=user"
     service = "test-registry"
     issuer = "test-issuer"
 
     def __init__(self, folder, authority, user, password):
         self.folder = folder
         self.user, self.password = user, password
+        hidden.hide(self.refresh)
         self.requests = []
         self.bundle, self._key = authority.issue("tokens", algorithm="rsa")
         with open(self.bundle, encoding="ascii") as file:
@@ -254,6 +261,8 @@ class TokenServer:
 
             def do_GET(self):
                 server.answer(self)
+
+            do_POST = do_GET
 
             def log_message(self, *arguments):
                 pass
@@ -276,12 +285,16 @@ class TokenServer:
         return f"https://127.0.0.1:{self.port}/token?tenant=one"
 
     def answer(self, handler):
+        shown = handler.headers.get("Authorization")
         query = urllib.parse.parse_qs(
             urllib.parse.urlsplit(handler.path).query)
-        self.requests.append((handler.path,
-                              handler.headers.get("Authorization")))
-        if handler.headers.get("Authorization") != basic(self.user,
-                                                         self.password):
+        self.requests.append((handler.path, shown))
+        known = shown == basic(self.user, self.password)
+        if handler.command == "POST":
+            query = urllib.parse.parse_qs(handler.rfile.read(
+                int(handler.headers["Content-Length"])).decode())
+            known = query["refresh_token"] == [self.refresh] and not shown
+        if not known:
             status, body = 401, {"details": "no such user"}
         else:
             access = []
@@ -310,7 +323,9 @@ class TokenServer:
             file.flush()
             signature = proc.run(["openssl", "dgst", "-sha256", "-sign",
                                   self._key, file.name]).stdout
-        return signed + "." + _base64url(signature)
+        token = signed + "." + _base64url(signature)
+        hidden.hide(token, token.rsplit(".", 1)[1])
+        return token
 
     def stop(self):
         self._server.shutdown()

@@ -65,6 +65,9 @@ def _interrupt(*_):
 def main():
     path, report, patterns = sys.argv[1], sys.argv[2], sys.argv[3:]
     signal.signal(signal.SIGTERM, _interrupt)
+    # A shell starts what it puts into the background with SIGINT ignored; what is
+    # ignored stays so in all that is started here.
+    signal.signal(signal.SIGINT, _interrupt)
     sys.path.insert(0, os.path.dirname(os.path.abspath(path)))
     result = Result()
     name = os.path.basename(path)[:-3]

@@ -4,7 +4,10 @@ import itertools
 import os
 import shutil
 
+from . import hidden
+
 _numbers = itertools.count(1)
+HIDDEN = {"password", "token", "secretKey", "sessionToken", "clientKey"}
 
 
 class Secret:
@@ -22,6 +25,8 @@ class Secret:
         version = f"..2024_12_06_{next(_numbers):06}"
         os.mkdir(os.path.join(self.folder, version))
         for name, value in wanted.items():
+            if name in HIDDEN and isinstance(value, str):
+                hidden.hide(value)
             mode = "wb" if isinstance(value, bytes) else "w"
             with open(os.path.join(self.folder, version, name), mode) as file:
                 file.write(value)

@@ -1,13 +1,16 @@
 """What is needed to make `specman check` fail in the ways that operators meet:
 registries, proxies, certificates, mounts."""
+import email.utils
 import json
 import os
 import socket
 import socketserver
 import ssl
+import sys
 import threading
+import time
 
-from . import artifact, secret
+from . import artifact, hidden, secret
 from .faulty import FakeRegistry
 from .registry import PATH, Registry
 
@@ -35,6 +38,28 @@ def without_privileges():
     """A wrapper: root that may not do more than others."""
     return ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] \
         if os.geteuid() == 0 else []
+
+
+_EIO = """
+import ctypes, errno, os, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+number = {"x86_64": 74, "aarch64": 82}[os.uname().machine]
+code = b"".join(struct.pack("=HBBI", *line) for line in (
+    (0x20, 0, 0, 0),                        # load the system call's number
+    (0x15, 0, 1, number),                   # is it fsync?
+    (0x06, 0, 0, 0x00050000 | errno.EIO),   # SECCOMP_RET_ERRNO
+    (0x06, 0, 0, 0x7fff0000)))              # SECCOMP_RET_ALLOW
+buffer = ctypes.create_string_buffer(code)
+program = struct.pack("@HP", len(code) // 8, ctypes.addressof(buffer))
+if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, program, 0, 0):
+    sys.exit(os.strerror(ctypes.get_errno()))
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+
+def on_a_bad_disk():
+    """A wrapper: nothing can be made durable, as on a disk that fails."""
+    return [sys.executable, "-c", _EIO]
 
 
 class Stage:
@@ -89,6 +114,7 @@ class Stage:
             status, body, headers))
 
     def real(self, *flags, path=PATH, user=USER, password=PASSWORD):
+        hidden.hide(password)
         return Run("--repository", self.registry.repository(path),
                    "--registry-ca", self.authority.ca,
                    "--registry-username", user,
@@ -128,16 +154,21 @@ class Stage:
                    "--data-dir", self.folder(), *flags, env=env,
                    wrapper=wrapper)
 
-    def amazon(self, status, code, message):
-        """ECR's API answers so."""
+    def amazon(self, status, code, message, ahead_s=0):
+        """ECR's API answers so, by a clock that is ahead of ours."""
         fake = self.fake(authority=None)
 
         def answer(request):
             request.rfile.read(int(request.headers["Content-Length"] or 0))
-            return request.reply(
-                status, json.dumps({"__type": code,
-                                    "message": message}).encode(),
-                {"Content-Type": "application/x-amz-json-1.1"})
+            body = json.dumps({"__type": code, "message": message}).encode()
+            request.send_response_only(status)
+            request.send_header("Date", email.utils.formatdate(
+                time.time() + ahead_s, usegmt=True))
+            request.send_header("Content-Type", "application/x-amz-json-1.1")
+            request.send_header("Content-Length", str(len(body)))
+            request.end_headers()
+            request.wfile.write(body)
+            return True
         fake.on("POST", "^/$", answer)
         return self.ecr(credentialType="secret", accessKey="AKIAEXAMPLE",
                         secretKey=AWS_SECRET, region="us-east-1",

@@ -15,6 +15,7 @@
 #include "daemon/recurring.h"
 #include "daemon/target.h"
 #include "daemon/unit.h"
+#include "storage/storage.h"
 
 static void targets_are_resolved(void **state)
 {
@@ -185,8 +186,8 @@ static void troubles_are_thinned(void **state)
 
 static void configuration_is_read(void **state)
 {
-	char *args[] = { "serve", "--poll-interval=1h30m", "--plain-http", "--listen", "[::1]:0",
-		         NULL };
+	char *args[] = { "serve",   "--poll-interval=1h30m", "--plain-http",      "--listen",
+		         "[::1]:0", "--scrub-interval=off",  "--cache-size=64Mi", NULL };
 	char *environment[] = { "PATH=/bin", "SPECMAN_POLL_INTERVAL=5s", "SPECMAN_WORKERS=3",
 		                "SPECMAN_SERVICE_SERVICE_HOST=10.0.0.1", NULL };
 	char *none[] = { NULL };
@@ -200,6 +201,8 @@ static void configuration_is_read(void **state)
 	assert_int_equal(config.poll_interval_ms, 90 * 60 * 1000);
 	assert_int_equal(config.workers, 3);
 	assert_true(config.plain_http);
+	assert_int_equal(config.scrub_interval_ms, 0);
+	assert_int_equal(config.cache_size, 64 << 20);
 	assert_false(config.registry_insecure);
 	assert_int_equal(config.listen.count, 1);
 	assert_int_equal(config.admin_listen.count, 1);
@@ -207,6 +210,14 @@ static void configuration_is_read(void **state)
 	assert_int_equal(config_read(none, none, &config, &err), 0);
 	assert_int_equal(config.poll_interval_ms, 60000);
 	assert_int_equal(config.poll_jitter_percent, 10);
+	assert_int_equal(config.scrub_interval_ms, 24 * 3600 * 1000);
+	assert_int_equal(config.cache_size, 128 << 20);
+	assert_int_equal(config.max_entries, store_default_limits.entries);
+	assert_int_equal(config.max_file_size, store_default_limits.file_bytes);
+	assert_int_equal(config.max_unpacked_size, store_default_limits.total_bytes);
+	assert_int_equal(config.max_ratio, store_default_limits.ratio);
+	assert_int_equal(config.max_path_length, store_default_limits.path_bytes);
+	assert_int_equal(config.max_depth, store_default_limits.depth);
 }
 
 static void sizes_are_read(void **state)

@@ -44,7 +44,7 @@ static void applies(void **state)
 
 		(void)snprintf(settings.reference.host, sizeof(settings.reference.host), "%s",
 		               rows[i].host);
-		assert_int_equal(ecr_applies(&settings), rows[i].applies);
+		assert_int_equal(oci_uses_aws(&settings), rows[i].applies);
 	}
 }
 

@@ -114,6 +114,12 @@ static void reads_error_bodies(void **state)
 		  "incorrect username or password" },
 		{ "Client sent an HTTP request to an HTTPS server.\n",
 		  "Client sent an HTTP request to an HTTPS server." },
+		{ "<?xml version=\"1.0\"?>\n<Error><Code>AccessDenied</Code><Message>Request has "
+		  "expired &amp; more</Message><RequestId>7</RequestId></Error>",
+		  "AccessDenied: Request has expired & more" },
+		{ "<Error><Code>SlowDown</Code></Error>", "SlowDown" },
+		{ "<Error><Message>alone</Message></Error>", "" },
+		{ "<Error><Code><b>AccessDenied</b></Code></Error>", "" },
 		{ "{\"errors\":[]}", "" },
 		{ "{\"errors\":[7]}", "" },
 		{ "{\"errors\":null}", "" },
@@ -132,6 +138,9 @@ static void reads_error_bodies(void **state)
 		                    rows[i].text);
 	(void)snprintf(longest, sizeof(longest), "{\"errors\":[{\"code\":\"%0500d\"}]}", 0);
 	assert_true(strlen(error_body_format(longest, strlen(longest), out)) < 50);
+	(void)snprintf(longest, sizeof(longest), "<Code>%0500d</Code><Message>%0900d</Message>", 0,
+	               0);
+	assert_true(strlen(error_body_format(longest, strlen(longest), out)) < sizeof(out));
 }
 
 static const struct refusal {
@@ -207,6 +216,40 @@ static void names_errors(void **state)
 	}
 }
 
+/* Some servers show the request in their errors. */
+static void hides_what_authorization_said(void **state)
+{
+	static const struct {
+		long status;
+		const char *authorization, *body, *kept;
+	} rows[] = {
+		{ 400, "Bearer a.b/c", "you sent a.b/c, twice: a.b/ca.b/c",
+		  "you sent *****, twice: **********" },
+		{ 403, "Basic dTpw/w==", "\"Basic dTpw\\/w==\"", "\"Basic *********\"" },
+		{ 401, "raw-token", "raw-toke raw-token", "raw-toke *********" },
+		{ 500, "Bearer abab", "aabab", "a****" },
+		{ 404, NULL, "nothing to hide", "nothing to hide" },
+		{ 404, "Bearer ", "nothing to hide", "nothing to hide" },
+		{ 200, "Bearer a", "a manifest stays as it is", "a manifest stays as it is" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LEN(rows); i++) {
+		CLEANUP(exchange_release)
+		struct exchange exchange = {
+			.authorization = rows[i].authorization,
+			.size = EXCHANGE_ANY_SIZE,
+			.max_bytes = 1000,
+		};
+		size_t size = strlen(rows[i].body);
+
+		assert_int_equal(
+			exchange_take_body(&exchange, rows[i].status, -1, rows[i].body, size), 0);
+		exchange_end(&exchange, rows[i].status, -1);
+		assert_string_equal(buf_text(&exchange.body), rows[i].kept);
+	}
+}
+
 /* What a 404 is worth depends on what was asked, and on who answers. */
 static void tells_absences_apart(void **state)
 {
@@ -271,9 +314,14 @@ static void takes_the_rest_of_a_download(void **state)
 		{ 206, "bytes 0-9/10", 6, "456789", "", ERR_FORMAT },
 		{ 206, "bytes 4-8/10", 6, "456789", "", ERR_FORMAT },
 		{ 206, "bytes 40-9/10", 6, "456789", "", ERR_FORMAT },
+		{ 206, "bytes 4-9/11", 6, "456789", "", ERR_FORMAT },
+		{ 206, "bytes 4-9/", 6, "456789", "", ERR_FORMAT },
+		{ 206, "bytes */10", 6, "456789", "", ERR_FORMAT },
 		{ 206, NULL, 6, "456789", "", ERR_FORMAT },
 		{ 206, "bytes 4-9/10", 7, "456789", "", ERR_DIGEST },
+		{ 206, "bytes 4-9/10", INT64_MAX, "456789", "", ERR_DIGEST },
 		{ 206, "bytes 4-9/10", -1, "456789a", NULL, ERR_DIGEST },
+		{ 200, NULL, INT64_MAX, "0123456789", "", ERR_DIGEST },
 		{ 200, NULL, 11, "0123456789a", "", ERR_DIGEST },
 	};
 
@@ -335,6 +383,7 @@ int main(void)
 		cmocka_unit_test(lets_the_known_part_go_at_once),
 		cmocka_unit_test(reads_error_bodies),
 		cmocka_unit_test(names_errors),
+		cmocka_unit_test(hides_what_authorization_said),
 		cmocka_unit_test(tells_absences_apart),
 	};
 

@@ -83,7 +83,7 @@ static void expect_resolved(struct fixture *f, const char *tag, const struct dig
 static int ask_blob(struct fixture *f, const struct oci_descriptor *blob, struct memory *memory,
                     int64_t behind, struct err *err)
 {
-	const struct oci_sink sink = { remember, take_back, memory };
+	const struct oci_sink sink = { .write = remember, .restart = take_back, .ctx = memory };
 	CLEANUP(pull_release) struct pull pull;
 	int failed;
 

@@ -43,6 +43,13 @@ static void chooses(void **state)
 		  NULL, '1', false, "manifests.tgz" },
 		{ "{" OCI ",\"layers\":[{" D("3") ",\"urls\":[\"http://evil\"]}]}", "text/plain",
 		  '3', false, "" },
+		/* A folder, as ORAS packs it. */
+		{ "{" OCI
+		  ",\"layers\":[{\"mediaType\":\"application/vnd.oci.image.layer.v1.tar+gzip\"," D(
+			  "6") ",\"annotations\":{\"io.deis.oras.content.digest\":\"sha256:" HEX
+		               "7\",\"io.deis.oras.content.unpack\":\"true\","
+		               "\"org.opencontainers.image.title\":\"roar/\"}}]}",
+		  NULL, '6', false, "" },
 		/* The same layer twice is one layer. */
 		{ "{" OCI ",\"layers\":[{" D("1") "},{" D("1") "," TITLED("x") "}]}", NULL, '1',
 		  false, "" },
@@ -84,6 +91,7 @@ static void refuses(void **state)
 		const char *body, *type, *says;
 	} rows[] = {
 		{ "", NULL, "not valid JSON" },
+		{ "{" OCI ",\"layers\":[{" D("1") "}]} {}", NULL, "not valid JSON" },
 		{ "[]", NULL, "no manifest" },
 		{ "{}", NULL, "no layers" },
 		{ "{" OCI ",\"layers\":[]}", NULL, "no layers" },

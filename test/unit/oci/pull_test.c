@@ -38,6 +38,16 @@ static int store_restart(void *ctx, struct err *err)
 	return 0;
 }
 
+static int store_read(void *ctx, void *bytes, size_t size, uint64_t offset, struct err *err)
+{
+	struct store *store = ctx;
+
+	if (store->fails)
+		return err_set(err, ERR_IO, "unreadable");
+	memcpy(bytes, store->bytes + offset, size);
+	return 0;
+}
+
 static const char text[] = "half a blob, and its other half";
 
 struct fixture {
@@ -47,13 +57,22 @@ struct fixture {
 	struct pull pull;
 };
 
-static void begin(struct fixture *f)
+static void prepare(struct fixture *f)
 {
 	struct err err;
 
 	*f = (struct fixture){ .blob = { .size = (int64_t)strlen(text) } };
-	f->sink = (struct oci_sink){ store_write, store_restart, &f->store };
+	f->sink = (struct oci_sink){
+		.write = store_write, .restart = store_restart, .read = store_read, .ctx = &f->store
+	};
 	assert_int_equal(digest_of(DIGEST_SHA512, text, strlen(text), &f->blob.digest, &err), 0);
+}
+
+static void begin(struct fixture *f)
+{
+	struct err err;
+
+	prepare(f);
 	assert_int_equal(pull_init(&f->pull, &f->blob, &f->sink, &err), 0);
 }
 
@@ -66,7 +85,9 @@ static void hashes_parts_as_one(void **state)
 	begin(&f);
 	assert_int_equal(pull_write(&f.pull, text, 10, &err), 0);
 	assert_int_equal(f.pull.received, 10);
+	assert_false(pull_is_full(&f.pull));
 	assert_int_equal(pull_write(&f.pull, text + 10, strlen(text) - 10, &err), 0);
+	assert_true(pull_is_full(&f.pull));
 	assert_int_equal(pull_end(&f.pull, &err), 0);
 	assert_memory_equal(f.store.bytes, text, strlen(text));
 	pull_release(&f.pull);
@@ -123,11 +144,57 @@ static void tells_the_sinks_failure_from_the_sources(void **state)
 
 	(void)state;
 	begin(&f);
+	f.blob.size = 0;
+	assert_false(pull_is_full(&f.pull));
+	f.blob.size = 1;
 	f.store.fails = true;
 	assert_int_equal(pull_write(&f.pull, text, 1, &err), -1);
 	assert_int_equal(err.kind, ERR_NO_SPACE);
 	assert_true(f.pull.sink_failed);
 	pull_release(&f.pull);
+}
+
+/* What an earlier transfer left counts, whatever it is, and is judged with the rest. */
+static void goes_on_with_what_is_held(void **state)
+{
+	static const struct {
+		const char *held;
+		size_t size;
+		bool unreadable;
+		int64_t received; /* before the source is asked */
+		bool is_right;    /* with the rest of the text */
+	} table[] = {
+		{ "", 0, false, 0, true },
+		{ "half a blob", 11, false, 11, true },
+		{ "half a block", 12, false, 12, false },
+		{ "half a blob, and its other half", 31, false, 31, true },
+		{ "half a blob, and another half!!", 31, false, 31, false },
+		{ "half a blob, and its other half and more", 40, false, 0, true },
+		{ "half a blob", 11, true, 0, true },
+	};
+	struct err err;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct fixture f;
+
+		prepare(&f);
+		memcpy(f.store.bytes, table[i].held, table[i].size);
+		f.store.size = f.sink.held = table[i].size;
+		f.store.fails = table[i].unreadable;
+		assert_int_equal(pull_init(&f.pull, &f.blob, &f.sink, &err), 0);
+		f.store.fails = false;
+		assert_int_equal(f.pull.received, table[i].received);
+		assert_int_equal(f.store.size, table[i].received);
+		assert_int_equal(pull_is_full(&f.pull), table[i].received == 31);
+		assert_int_equal(pull_write(&f.pull, text + table[i].received,
+		                            31 - (size_t)table[i].received, &err),
+		                 0);
+		assert_int_equal(pull_end(&f.pull, &err), table[i].is_right ? 0 : -1);
+		if (table[i].is_right)
+			assert_memory_equal(f.store.bytes, text, 31);
+		pull_release(&f.pull);
+	}
 }
 
 int main(void)
@@ -136,6 +203,7 @@ int main(void)
 		cmocka_unit_test(hashes_parts_as_one),
 		cmocka_unit_test(judges_and_begins_anew),
 		cmocka_unit_test(takes_no_byte_too_many),
+		cmocka_unit_test(goes_on_with_what_is_held),
 		cmocka_unit_test(tells_the_sinks_failure_from_the_sources),
 	};
 

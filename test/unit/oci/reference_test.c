@@ -71,7 +71,11 @@ static void refuses_the_rest(void **state)
 		{ "h-.x/a", "host name" },
 		{ "h..x/a", "host name" },
 		{ "h./a", "host name" },
-		{ "u@h/a", "host name" },
+		{ "u@h/a", "has an @" },
+		{ "https://u:hunter2@h/a", "has an @" },
+		{ "http://u:hunter2@h/a", "has an @" },
+		{ "u:hun/hunter2@h/a", "has an @" },
+		{ "u:hunter2@h/a@sha256:0", "has an @" },
 		{ "h\x01/a", "host name" },
 		{ "[::1/a", "host name" },
 		{ "[::1%eth0]/a", "host name" },
@@ -88,6 +92,7 @@ static void refuses_the_rest(void **state)
 		assert_int_equal(err.kind, ERR_CONFIG);
 		if (!strstr(err.msg, rows[i].says))
 			fail_msg("%s: %s", rows[i].text, err.msg);
+		assert_null(strstr(err.msg, "hunter2"));
 	}
 }
 

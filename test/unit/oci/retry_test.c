@@ -9,6 +9,7 @@
 #include "base/cancel.h"
 #include "base/clock.h"
 #include "oci/limits.h"
+#include "oci/oci.h"
 #include "oci/retry.h"
 
 #define LEN(array) (sizeof(array) / sizeof((array)[0]))
@@ -47,6 +48,35 @@ static void reads_retry_after(void **state)
 	for (size_t i = 0; i < LEN(rows); i++)
 		if (retry_after_ms(rows[i].value, rows[i].date) != rows[i].ms)
 			fail_msg("\"%s\"", rows[i].value);
+}
+
+static void knows_what_a_pause_may_mend(void **state)
+{
+	static const struct {
+		enum err_kind kind;
+		enum oci_cause cause;
+		bool may;
+	} rows[] = {
+		{ ERR_NETWORK, OCI_CAUSE_NONE, true },
+		{ ERR_NETWORK, OCI_CAUSE_REFUSED, true },
+		{ ERR_NETWORK, OCI_CAUSE_RATE_LIMITED, true },
+		{ ERR_NETWORK, OCI_CAUSE_SERVER_FAILED, true },
+		{ ERR_NETWORK, OCI_CAUSE_TLS_UNTRUSTED, false },
+		{ ERR_NETWORK, OCI_CAUSE_TLS_EXPIRED, false },
+		{ ERR_NETWORK, OCI_CAUSE_TLS_HANDSHAKE, false },
+		{ ERR_AUTH, OCI_CAUSE_LOGIN_REFUSED, false },
+		{ ERR_NOT_FOUND, OCI_CAUSE_CONTENT_GONE, false },
+		{ ERR_DIGEST, OCI_CAUSE_NONE, false },
+		{ ERR_LIMIT, OCI_CAUSE_REDIRECT_REFUSED, false },
+		{ ERR_CANCELLED, OCI_CAUSE_NONE, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LEN(rows); i++) {
+		const struct err err = { .kind = rows[i].kind, .cause = (int)rows[i].cause };
+
+		assert_int_equal(retry_may_help(&err), rows[i].may);
+	}
 }
 
 static void pauses_grow_and_spread(void **state)
@@ -90,6 +120,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_retry_after),
+		cmocka_unit_test(knows_what_a_pause_may_mend),
 		cmocka_unit_test(pauses_grow_and_spread),
 		cmocka_unit_test(waits_end_with_a_stop),
 	};

@@ -34,7 +34,7 @@ static int move(struct fixture *f, const char *tag, unsigned char manifest, unsi
 	(void)snprintf(path, sizeof(path), "%s/archive", f->dir);
 	build(path, layer % 2 ? base_items : newer_items);
 	assert_int_equal(io_read_file(AT_FDCWD, path, &bytes, err), 0);
-	download = store_download_new(f->store, bytes.size, err);
+	download = store_download_open(f->store, &digests[1], bytes.size, err);
 	assert_non_null(download);
 	assert_int_equal(store_download_write(download, bytes.data, bytes.size, err), 0);
 	failed = store_publish(f->store, &source, download, f->cancel, &release, err);

@@ -74,7 +74,6 @@ static void write_into(const struct layout *layout, const char *tag, int64_t see
 	struct err err;
 	struct tree *tree = tree_new(PATHS, &err);
 	char text[1024], *rest = text;
-	bool replaced;
 
 	(void)snprintf(text, sizeof(text), "%s", paths);
 	(void)snprintf(info.tag, sizeof(info.tag), "%s", tag);
@@ -92,7 +91,7 @@ static void write_into(const struct layout *layout, const char *tag, int64_t see
 		item.size = (uint64_t)seen_ms;
 		item.content.algorithm = DIGEST_SHA256;
 		item.content.bytes[0] = 1;
-		assert_int_equal(tree_put(tree, path, &item, TREE_STRICT, &replaced, &err), 0);
+		assert_int_equal(tree_put(tree, path, &item, &err), 0);
 	}
 	assert_int_equal(release_write(layout, tree, &info, &err), 0);
 	tree_free(tree);

@@ -5,6 +5,7 @@
 #include <cmocka.h>
 
 #include "harness.h"
+#include "rot.h"
 
 static const struct item one[] = { { "a", AE_IFREG, "one's a", false },
 	                           { "b", AE_IFREG, "one's b", false },
@@ -146,6 +147,100 @@ static void a_release_that_is_replaced_while_it_is_exported(void **state)
 	store_close(reading.store);
 }
 
+/* What comes out for a file of the store, in out; the result of exporting it. */
+static int export_file(struct fixture *f, struct reading *reading, const char *name,
+                       struct buf *out, struct err *err)
+{
+	struct store_view *view = store_view_get(reading->store);
+	const struct store_entry *entry = store_view_find(view, name, strlen(name));
+	char path[96];
+	int fd, failed;
+
+	assert_non_null(entry);
+	(void)snprintf(path, sizeof(path), "%s/file", f->dir);
+	fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	assert_true(fd >= 0);
+	failed = store_export_file(reading->store, entry, fd, err);
+	assert_int_equal(close(fd), 0);
+	buf_clear(out);
+	assert_int_equal(io_read_file(AT_FDCWD, path, out, &(struct err){ .msg = "" }), 0);
+	assert_int_equal(unlink(path), 0);
+	store_view_put(view);
+	return failed;
+}
+
+/* Checked as a whole before its first byte goes out, with or without the list of its blocks. */
+static void large_files(void **state)
+{
+	struct fixture *f = *state;
+	CLEANUP(buf_release) struct buf out = BUF_INIT(64 << 20);
+	char *large = letters(LARGE_BYTES);
+	struct reading reading;
+	struct err err;
+
+	publish_rotten(f, "1.0.0", large);
+	for (int i = 0; i < 2; i++) {
+		reading = open_reader(f, false);
+		assert_int_equal(export_file(f, &reading, "large", &out, &err), 0);
+		assert_int_equal(out.size, LARGE_BYTES);
+		assert_memory_equal(out.data, large, LARGE_BYTES);
+		store_close(reading.store);
+		if (!i)
+			assert_int_equal(unlink(object_path(f, "blocks", "large")), 0);
+		assert_int_equal(count_in(f, "blocks"), 0);
+	}
+	/* Its last byte is wrong: the first does not go out, and the writer finds out by itself. */
+	flip(object_path(f, "objects", "large"), LARGE_BYTES - 1);
+	reading = open_reader(f, false);
+	assert_int_equal(export_file(f, &reading, "large", &out, &err), -1);
+	assert_int_equal(err.kind, ERR_DIGEST);
+	assert_int_equal(out.size, 0);
+	assert_int_equal(count_in(f, "objects"), 4);
+	assert_int_equal(count_in(f, "quarantine"), 0);
+	store_close(reading.store);
+	assert_int_equal(unlink(object_path(f, "objects", "large")), 0);
+	reading = open_reader(f, false);
+	assert_int_equal(export_file(f, &reading, "large", &out, &err), -1);
+	assert_int_equal(err.kind, ERR_NOT_FOUND);
+	store_close(reading.store);
+	free(large);
+}
+
+/* A twin is read like all objects, and its file is given out all the same. */
+static void a_damaged_twin_is_one(void **state)
+{
+	struct fixture *f = *state;
+	CLEANUP(buf_release) struct buf out = BUF_INIT(1 << 20);
+	char text[4001];
+	const struct item items[] = { { "a", AE_IFREG, text, false }, { NULL, 0, NULL, false } };
+	struct reading reading;
+	struct store_verdict verdict;
+	struct store_view *view;
+	struct digest twin;
+	char hex[DIGEST_TEXT_SIZE], name[256];
+	struct err err;
+
+	memset(text, 'a', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	assert_int_equal(publish(f, "1.0.0", items, &err), 0);
+	view = store_view_get(f->store);
+	twin = store_twin_digest(store_view_find(view, "a", 1));
+	store_view_put(view);
+	reading = open_reader(f, false);
+	verdict = verify(&reading);
+	assert_int_equal(verdict.objects, 2);
+	assert_int_equal(verdict.flaws + verdict.orphans, 0);
+	(void)digest_hex(&twin, hex);
+	(void)snprintf(name, sizeof(name), "%s/objects/%.2s/%s", f->dir, hex, hex + 2);
+	flip(name, 12);
+	assert_int_equal(verify(&reading).flaws, 1);
+	assert_memory_equal(reading.flaw, "1.0.0/a: its gzip form: ", 24);
+	assert_int_equal(export_file(f, &reading, "a", &out, &err), 0);
+	assert_string_equal(buf_text(&out), text);
+	assert_int_equal(count_in(f, "quarantine"), 0);
+	store_close(reading.store);
+}
+
 /* No lock, no folder and no file is made or emptied. */
 static void a_reader_leaves_no_trace(void **state)
 {
@@ -177,6 +272,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_is_damaged_is_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_release_that_is_replaced_while_it_is_exported,
 		                                setup, teardown),
+		cmocka_unit_test_setup_teardown(large_files, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_damaged_twin_is_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_reader_leaves_no_trace, setup, teardown),
 	};
 

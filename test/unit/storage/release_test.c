@@ -29,6 +29,7 @@
 #define ROOT   ". type=dir mode=0755\n"
 #define FOLDER "./a type=dir mode=0755 time=1.0\n"
 #define FILE_A " type=file mode=0644 size=1 time=1.0 " OBJECT_A "\n"
+#define TWIN   "# gzip sha256digest=" HEX_A " size="
 
 struct fixture {
 	char dir[64];
@@ -94,6 +95,21 @@ static void strict(void **state)
 		{ HEAD ROOT "./a type=file mode=0644 size=18446744073709551615 time=-1.0 " OBJECT_A
 		            "\n",
 		  true },
+		{ HEAD ROOT "./a" FILE_A TWIN "7\n./b" FILE_A TWIN "18446744073709551615\n", true },
+		{ HEAD ROOT FOLDER "./a/b" FILE_A TWIN "7\n", true },
+		{ HEAD ROOT TWIN "7\n./a" FILE_A, false },
+		{ HEAD ROOT FOLDER TWIN "7\n", false },
+		{ HEAD ROOT "./a" FILE_A TWIN "7\n" TWIN "7\n", false },
+		{ HEAD ROOT "./a" FILE_A TWIN "0\n", false },
+		{ HEAD ROOT "./a" FILE_A TWIN "\n", false },
+		{ HEAD ROOT "./a" FILE_A TWIN "-7\n", false },
+		{ HEAD ROOT "./a" FILE_A TWIN "7 \n", false },
+		{ HEAD ROOT "./a" FILE_A TWIN "18446744073709551616\n", false },
+		{ HEAD ROOT "./a" FILE_A "# gzip sha256digest=aa size=7\n", false },
+		{ HEAD ROOT "./a" FILE_A "# gzip sha256digest=" HEX_A "a size=7\n", false },
+		{ HEAD ROOT "./a" FILE_A "# gzip sha256digest=" HEX_A "\n", false },
+		{ HEAD ROOT "./a" FILE_A "# zstd sha256digest=" HEX_A " size=7\n", false },
+		{ HEAD ROOT "./a" FILE_A "#\n", false },
 		{ HEAD, false },
 		{ "", false },
 		{ HEAD "# seen yesterday\n" ROOT, false },
@@ -150,7 +166,7 @@ static void make_sample(struct fixture *f, struct buf *text)
 {
 	struct err err;
 
-	write_text(f, HEAD SEEN ROOT FOLDER "./a/b" FILE_A "./c" FILE_A);
+	write_text(f, HEAD SEEN ROOT FOLDER "./a/b" FILE_A TWIN "7\n./c" FILE_A);
 	buf_clear(text);
 	assert_int_equal(io_read_file(f->layout.releases, "t.mtree", text, &err), 0);
 }
@@ -207,6 +223,8 @@ static int count_entry(void *ctx, const char *path, const struct tree_item *item
 	assert_int_equal(strlen(path), 200);
 	assert_memory_equal(path, expected, 200);
 	assert_int_equal(item->size, *count);
+	assert_int_equal(item->twin_size, *count % 3);
+	assert_int_equal(item->twin.bytes[31], *count % 3);
 	(*count)++;
 	return 0;
 }
@@ -225,14 +243,16 @@ static void long_files(void **state)
 	for (unsigned i = 0; i < 2000; i++) {
 		struct tree_item item = { .kind = TREE_FILE, .mode = 0600, .mtime = -5, .size = i };
 		char path[201];
-		bool replaced;
 
 		memset(path, ' ', 200);
 		path[200] = '\0';
 		(void)snprintf(path, sizeof(path), "%06u", i);
 		path[6] = ' ';
 		item.content.algorithm = DIGEST_SHA256;
-		assert_int_equal(tree_put(tree, path, &item, TREE_STRICT, &replaced, &err), 0);
+		item.twin = item.content;
+		item.twin.bytes[31] = (unsigned char)(i % 3);
+		item.twin_size = i % 3;
+		assert_int_equal(tree_put(tree, path, &item, &err), 0);
 	}
 	assert_int_equal(release_write(&f->layout, tree, &info, &err), 0);
 	tree_free(tree);

@@ -1,0 +1,151 @@
+"""Malformed and hostile archives, a tag each, all in one image layout: none
+ends specman, none escapes, each is refused with a reason or stored as what it
+says, and what is refused leaves nothing in the store."""
+import io
+import os
+import re
+import subprocess
+import tarfile
+import unittest
+
+from lib import artifact, hostile_archives, layout, tree
+from lib.case import Case
+from lib.daemon import call, parse
+
+# `make soak` has these in full size and within the limits by default.
+MANY = int(os.environ.get("UNPACK_MANY_FILES", "0"))
+
+
+class Archives(Case):
+    def sync(self, cases, *flags):
+        """Syncs all cases; returns the store and {tag: error of its refusal}."""
+        folder = self.folder()
+        data = os.path.join(folder, "data")
+        layout.write(os.path.join(folder, "scar"),
+                     {case.name: case.data for case in cases})
+        os.mkdir(data)
+        done = call("sync", "--data-dir", data, "--repository",
+                    f"oci-layout:{folder}/scar", *flags, check=False,
+                    seconds=280)
+        self.assertIn(done.returncode, (0, 1), done.stderr[-2000:])
+        refused = {}
+        for line in done.stderr.decode(errors="replace").splitlines():
+            fields = parse(line)
+            if fields.get("msg") == "Release refused":
+                refused[fields["tag"]] = fields["error"]
+        self.escaped(folder)
+        self.check_store(data)
+        return data, refused
+
+    def escaped(self, folder):
+        self.assertEqual(sorted(os.listdir(folder)), ["data", "scar"])
+        for path in ("up", "x", "evil"):
+            self.assertFalse(os.path.lexists(os.path.join(folder, path)))
+
+    def stored(self, data, tag):
+        """The files of a release, as bsdtar alone rebuilds them, which has
+        nothing to complain about."""
+        done = subprocess.run(
+            ["bsdtar", "-cf", "-", "--format", "gnutar",
+             f"@releases/{tag}.mtree"], cwd=data, capture_output=True,
+            check=True)
+        self.assertEqual(done.stderr, b"", tag)
+        with tarfile.open(fileobj=io.BytesIO(done.stdout)) as box:
+            return {os.path.normpath(member.name):
+                    box.extractfile(member).read()
+                    for member in box if member.isfile()}
+
+    def judge(self, cases, data, refused):
+        for case in cases:
+            with self.subTest(case.name):
+                path = os.path.join(data, "releases", case.name + ".mtree")
+                if case.files is None:
+                    self.assertFalse(os.path.exists(path), "it was stored")
+                    self.assertRegex(refused.get(case.name, ""), case.says)
+                else:
+                    self.assertIsNone(refused.get(case.name))
+                    if case.files:
+                        self.assertEqual(self.stored(data, case.name),
+                                         case.files)
+
+    def test_small_ones(self):
+        cases = hostile_archives.CASES
+        self.assertEqual(len({case.name for case in cases}), len(cases))
+        data, refused = self.sync(cases, "--max-entries", "5000")
+        self.judge(cases, data, refused)
+
+    def test_large_ones(self):
+        count = MANY or 100000
+        limits = () if MANY else ("--max-unpacked-size", "512Mi",
+                                  "--max-entries", "100000")
+        cases = list(hostile_archives.big(count))
+        data, refused = self.sync(cases, *limits)
+        self.judge(cases, data, refused)
+        with open(os.path.join(data, "releases", "many-files.mtree"),
+                  encoding="ascii") as file:
+            self.assertEqual(file.read().count(" type=file "), count)
+
+
+class Limits(Case):
+    def test_flags(self):
+        """What passes by default is refused by the flag, which is named in
+        the configuration that `check` prints."""
+        files = {"a/b/c/file": tree.text("x", 5000), "small": b"s"}
+        layer = artifact.tgz(files)
+        for flag, value, says in (
+                ("--max-entries", "3", "over 3 entries"),
+                ("--max-file-size", "4Ki", "over 4096 bytes"),
+                ("--max-unpacked-size", "5000", "over 5000 bytes"),
+                ("--max-path-length", "9", "over 9 bytes"),
+                ("--max-depth", "3", "over 3 folders deep"),
+                ("--max-ratio", "200", None)):
+            with self.subTest(flag):
+                folder = self.folder()
+                layout.write(os.path.join(folder, "scar"), {"1.0.0": layer})
+                done = call("sync", "--data-dir", folder, "--repository",
+                            f"oci-layout:{folder}/scar", flag, value,
+                            check=False)
+                log = done.stderr.decode()
+                self.assertEqual(done.returncode, 1 if says else 0, log)
+                self.assertEqual("Release refused" in log, bool(says))
+                self.assertIn(says or "Published", log)
+
+    def test_ratio(self):
+        """Counted from 100 MiB on."""
+        layer = artifact.tgz({"zeros": bytes(101 << 20)}, level=9)
+        self.assertGreater(len(layer) * 1100, 101 << 20)
+        for value, code in (("1100", 0), ("900", 1)):
+            folder = self.folder()
+            layout.write(os.path.join(folder, "scar"), {"1.0.0": layer})
+            done = call("sync", "--data-dir", folder, "--repository",
+                        f"oci-layout:{folder}/scar", "--max-ratio", value,
+                        check=False, seconds=60)
+            self.assertEqual(done.returncode, code, done.stderr)
+
+
+class Twins(Case):
+    def test_bsdtar_reads_what_names_twins(self):
+        files = tree.release("1.0.0")
+        folder = self.folder()
+        data = os.path.join(folder, "data")
+        os.mkdir(data)
+        layout.write(os.path.join(folder, "scar"),
+                     {"1.0.0": artifact.tgz(files)})
+        call("sync", "--data-dir", data, "--repository",
+             f"oci-layout:{folder}/scar")
+        with open(os.path.join(data, "releases", "1.0.0.mtree"),
+                  encoding="utf-8") as file:
+            text = file.read()
+        found = re.findall(r"^\./(\S+) type=file \S+ size=(\d+) .*\n"
+                           r"# gzip sha256digest=\S+ size=(\d+)$", text, re.M)
+        self.assertEqual({path for path, _, _ in found},
+                         {path for path, data in files.items()
+                          if len(data) >= 1024})
+        for _, size, twin in found:
+            self.assertLessEqual(int(twin), int(size) * 9 // 10 + 1)
+        self.check_store(data)
+        self.assertEqual(Archives.stored(self, data, "1.0.0"), files)
+
+
+if __name__ == "__main__":
+    unittest.main()

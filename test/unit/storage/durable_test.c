@@ -1,0 +1,197 @@
+/* What is not trusted, and what is gone on with: objects without a release, downloads. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "harness.h"
+
+static void write_file(struct fixture *f, const char *name, const void *bytes, size_t size)
+{
+	char path[256];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", f->dir, name);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0640);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, bytes, size), size);
+	assert_int_equal(close(fd), 0);
+}
+
+/* Where the content "base" is kept. */
+static const char *object_of(struct fixture *f, const char *text)
+{
+	static char name[80];
+	struct digest digest;
+	char hex[DIGEST_TEXT_SIZE];
+	char folder[96];
+	struct err err;
+
+	assert_int_equal(digest_of(DIGEST_SHA256, text, strlen(text), &digest, &err), 0);
+	(void)digest_hex(&digest, hex);
+	(void)snprintf(folder, sizeof(folder), "%s/objects/%.2s", f->dir, hex);
+	(void)mkdir(folder, 0750);
+	(void)snprintf(name, sizeof(name), "objects/%.2s/%.62s", hex, hex + 2);
+	return name;
+}
+
+/*
+ * An object of the right size whose content a power loss took. Nothing is swept
+ * while a release's file is damaged, so the object is there when its content comes.
+ */
+static void what_no_release_names_is_written_anew(void **state)
+{
+	static const char zeros[] = "\0\0\0\0\0";
+	struct fixture *f = *state;
+	struct err err;
+
+	write_file(f, "releases/0.9.0.mtree", "#mtree\n", 7);
+	write_file(f, object_of(f, "newer"), zeros, 5);
+	store_close(f->store);
+	open_store(f);
+	assert_int_equal(f->events[STORE_RELEASE_BROKEN], 1);
+	assert_int_equal(publish(f, "1.0.0", newer_items, &err), 0);
+	assert_string_equal(look(f, "roar/versions.yaml"), "newer");
+}
+
+/* A folder that bears an object's name can't be removed as one; all else is. */
+static void one_that_stays_keeps_no_other(void **state)
+{
+	static const char tail[] = "00000000000000000000000000000000000000000000000000000000000000";
+	struct fixture *f = *state;
+	uint64_t swept;
+	struct err err;
+
+	for (unsigned i = 0; i < 8; i++) {
+		char path[160];
+
+		(void)snprintf(path, sizeof(path), "%s/objects/%x0", f->dir, i);
+		assert_int_equal(mkdir(path, 0750), 0);
+		(void)snprintf(path, sizeof(path), "%s/objects/%x0/%s", f->dir, i, tail);
+		if (i % 2)
+			assert_int_equal(mkdir(path, 0750), 0);
+		else
+			write_file(f, path + strlen(f->dir) + 1, "x", 1);
+	}
+	assert_int_equal(store_collect(f->store, &swept, &err), -1);
+	assert_int_equal(err.kind, ERR_IO);
+	assert_int_equal(swept, 4);
+	/* Nor does it keep the next process from its work; that is told it again. */
+	store_close(f->store);
+	open_store(f);
+	assert_int_equal(store_collect(f->store, &swept, &err), -1);
+	assert_int_equal(err.kind, ERR_IO);
+	assert_int_equal(swept, 0);
+}
+
+static struct store_download *open_download(struct fixture *f, const char *layer, uint64_t size)
+{
+	struct store_download *download;
+	struct digest digest;
+	struct err err;
+
+	assert_int_equal(digest_of(DIGEST_SHA512, layer, strlen(layer), &digest, &err), 0);
+	download = store_download_open(f->store, &digest, size, &err);
+	if (!download)
+		fail_msg("%s", err.msg);
+	return download;
+}
+
+/* Write `text` and leave; returns how much had been there. */
+static uint64_t go_on(struct fixture *f, const char *layer, const char *text)
+{
+	struct store_download *download = open_download(f, layer, 10);
+	uint64_t held = store_download_held(download);
+	struct err err;
+
+	assert_int_equal(store_download_write(download, text, strlen(text), &err), 0);
+	assert_int_equal(store_download_held(download), held + strlen(text));
+	store_download_free(download);
+	return held;
+}
+
+static void downloads_are_gone_on_with(void **state)
+{
+	struct fixture *f = *state;
+	struct store_download *download;
+	char text[10];
+	struct err err;
+
+	assert_int_equal(go_on(f, "one", "123"), 0);
+	assert_int_equal(go_on(f, "two", ""), 0); /* nothing of it stays */
+	assert_int_equal(count_in(f, "tmp"), 1);
+	assert_int_equal(go_on(f, "one", "456"), 3);
+	store_close(f->store);
+	open_store(f);
+	download = open_download(f, "one", 10);
+	assert_int_equal(store_download_held(download), 6);
+	assert_int_equal(store_download_read(download, text, 5, 1, &err), 0);
+	assert_memory_equal(text, "23456", 5);
+	assert_int_equal(store_download_read(download, text, 7, 0, &err), -1);
+	assert_int_equal(store_download_restart(download, &err), 0);
+	assert_int_equal(store_download_held(download), 0);
+	assert_int_equal(store_download_write(download, "abcdef", 6, &err), 0);
+	assert_int_equal(store_download_read(download, text, 6, 0, &err), 0);
+	assert_memory_equal(text, "abcdef", 6);
+	store_download_free(download);
+	/* What is longer than the layer can't be its beginning. */
+	download = open_download(f, "one", 5);
+	assert_int_equal(store_download_held(download), 0);
+	store_download_free(download);
+	assert_int_equal(count_in(f, "tmp"), 0);
+}
+
+static void downloads_are_swept(void **state)
+{
+	static const struct timespec old[2] = { { .tv_sec = 1700000000 },
+		                                { .tv_sec = 1700000000 } };
+	static const char name[] = "tmp/download-sha256-of-long-ago";
+	struct fixture *f = *state;
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), "%s/%s", f->dir, name);
+	write_file(f, name, "x", 1);
+	assert_int_equal(go_on(f, "one", "123"), 0);
+	assert_int_equal(utimensat(AT_FDCWD, path, old, 0), 0);
+	store_close(f->store);
+	open_store(f);
+	assert_int_equal(count_in(f, "tmp"), 1);
+	assert_int_equal(go_on(f, "one", "4"), 3);
+	store_download_sweep(f->store);
+	assert_int_equal(count_in(f, "tmp"), 0);
+}
+
+/* No disk has so much room: others make way, which doesn't help; the reserve is told. */
+static void without_room_nothing_is_begun(void **state)
+{
+	struct fixture *f = *state;
+	struct digest digest = { .algorithm = DIGEST_SHA256 };
+	struct err err;
+
+	assert_int_equal(go_on(f, "one", "123"), 0);
+	assert_null(store_download_open(f->store, &digest, (uint64_t)1 << 60, &err));
+	assert_int_equal(err.kind, ERR_NO_SPACE);
+	assert_non_null(strstr(err.msg, "1152921504606846976 bytes needed"));
+	assert_non_null(strstr(err.msg, "kept in reserve"));
+	assert_int_equal(count_in(f, "tmp"), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(what_no_release_names_is_written_anew, setup,
+		                                teardown),
+		cmocka_unit_test_setup_teardown(one_that_stays_keeps_no_other, setup, teardown),
+		cmocka_unit_test_setup_teardown(downloads_are_gone_on_with, setup, teardown),
+		cmocka_unit_test_setup_teardown(downloads_are_swept, setup, teardown),
+		cmocka_unit_test_setup_teardown(without_room_nothing_is_begun, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
