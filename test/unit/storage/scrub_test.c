@@ -163,6 +163,28 @@ static void a_release_file_that_rots_is_told(void **state)
 	}
 }
 
+/* Another size in it puts no object aside. */
+static void a_damaged_release_says_nothing_of_its_objects(void **state)
+{
+	CLEANUP(buf_release) struct buf text = BUF_INIT(1 << 20);
+	struct fixture *f = *state;
+	char path[96], *size;
+	struct err err;
+
+	assert_int_equal(publish(f, "1.0.0", base_items, &err), 0);
+	(void)snprintf(path, sizeof(path), "%s/releases/1.0.0.mtree", f->dir);
+	assert_int_equal(io_read_file(AT_FDCWD, path, &text, &err), 0);
+	size = strstr(buf_text(&text), " size=3 ");
+	assert_non_null(size);
+	size[6] = '2';
+	assert_int_equal(io_replace_file(AT_FDCWD, path, text.data, text.size, 0640, &err), 0);
+	(void)pass(f, 1);
+	assert_int_equal(f->events[STORE_RELEASE_BROKEN], 1);
+	assert_int_equal(f->events[STORE_OBJECT_DAMAGED], 0);
+	assert_int_equal(count_in(f, "quarantine"), 0);
+	assert_string_equal(look(f, "roar/only-base"), "old");
+}
+
 static void what_could_not_be_read_is_put_back(void **state)
 {
 	struct fixture *f = *state;
@@ -316,6 +338,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_whole_store_stays_as_it_is, setup, teardown),
 		cmocka_unit_test_setup_teardown(damage_is_found, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_release_file_that_rots_is_told, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_damaged_release_says_nothing_of_its_objects,
+		                                setup, teardown),
 		cmocka_unit_test_setup_teardown(what_could_not_be_read_is_put_back, setup,
 		                                teardown),
 		cmocka_unit_test_setup_teardown(what_is_swept_meanwhile_is_no_damage, setup,
