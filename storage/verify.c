@@ -174,8 +174,10 @@ static int judge_suspects(struct verifying *verifying, struct err *err)
 		struct store_release info;
 
 		verifying->tag = tags[i];
-		/* Damaged ones were told of when they were read first. */
-		if (release_read(layout, tags[i], &info, judge_file, verifying, err) &&
+		/* Damaged ones were told of when they were read first, and what they say of an
+		 * object is no word against it. */
+		if ((release_read(layout, tags[i], &info, NULL, NULL, err) ||
+		     release_read(layout, tags[i], &info, judge_file, verifying, err)) &&
 		    err->kind != ERR_NOT_FOUND && err->kind != ERR_FORMAT)
 			failed = -1;
 	}

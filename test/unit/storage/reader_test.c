@@ -147,6 +147,28 @@ static void a_release_that_is_replaced_while_it_is_exported(void **state)
 	store_close(reading.store);
 }
 
+/* Another size in its file is a flaw of the release, and none of the object. */
+static void a_damaged_release_is_one(void **state)
+{
+	struct fixture *f = *state;
+	CLEANUP(buf_release) struct buf text = BUF_INIT(1 << 20);
+	struct reading reading;
+	char path[96], *size;
+	struct err err;
+
+	assert_int_equal(publish(f, "1.0.0", one, &err), 0);
+	(void)snprintf(path, sizeof(path), "%s/releases/1.0.0.mtree", f->dir);
+	assert_int_equal(io_read_file(AT_FDCWD, path, &text, &err), 0);
+	size = strstr(buf_text(&text), " size=7 ");
+	assert_non_null(size);
+	size[6] = '6';
+	assert_int_equal(io_replace_file(AT_FDCWD, path, text.data, text.size, 0640, &err), 0);
+	reading = open_reader(f, false);
+	assert_int_equal(verify(&reading).flaws, 1);
+	assert_memory_equal(reading.flaw, "1.0.0/: ", 8);
+	store_close(reading.store);
+}
+
 /* What comes out for a file of the store, in out; the result of exporting it. */
 static int export_file(struct fixture *f, struct reading *reading, const char *name,
                        struct buf *out, struct err *err)
@@ -272,6 +294,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_is_damaged_is_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_release_that_is_replaced_while_it_is_exported,
 		                                setup, teardown),
+		cmocka_unit_test_setup_teardown(a_damaged_release_is_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(large_files, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_damaged_twin_is_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_reader_leaves_no_trace, setup, teardown),
