@@ -5,7 +5,7 @@
 #   make check            every test; `unit` and `integration` are its halves
 #   make bench            how fast a poll is, how much memory a large release takes (7 GiB of disk),
 #                         how fast files are served beside nginx, Caddy and Go
-#   make bench-store      how fast an archive is unpacked, what releases take (12 GiB of disk)
+#   make bench-store      how fast releases are unpacked, loaded, looked up in and published (12 GiB of disk)
 #   make soak             the largest samples of tests, in full size
 #   make abuse            100,000 random requests, scanners, slow clients, thousands of connections
 #   make fuzz             each harness for FUZZ_SECONDS (60)
@@ -104,7 +104,7 @@ build-fuzz/%_fuzz: test/fuzz/%_fuzz.c $(wildcard test/fuzz/*.h) $(FUZZED) $(STOR
 	clang -std=c17 -D_GNU_SOURCE -I. -Idaemon $(FUZZ_FLAGS) -pthread -o $@ $(filter %.c,$^) $(LIBS_storage)
 
 .SECONDARY:
--include $(patsubst %.o,%.d,$(call objects,$(MODULES) daemon/main.c test/fault/served.c $(UNIT) $(wildcard test/fuzz/*.c)))
+-include $(patsubst %.o,%.d,$(call objects,$(MODULES) daemon/main.c test/fault/served.c test/bench/store_driver.c $(UNIT) $(wildcard test/fuzz/*.c)))
 
 deps:
 	@test/deps.sh
@@ -133,8 +133,13 @@ bench:
 	@python3 -B test/bench/serve.py $(O)/specman
 
 bench-store: deps
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory all $(O)/test/bench/store_driver
 	@python3 -B test/bench/unpack.py $(O)/specman
+	@python3 -B test/bench/store.py $(O)/specman
+
+$(O)/test/bench/store_driver: $(O)/test/bench/store_driver.o $(call objects,$(STORAGE) $(BASE))
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_storage)
 
 soak: deps
 	@$(MAKE) --no-print-directory all

@@ -21,7 +21,7 @@ struct representation {
 	const struct store_entry *file;
 	const char *release;
 	bool is_gzip;
-	const struct digest *digest;
+	struct digest digest;
 	uint64_t size;
 	char etag[DIGEST_TEXT_SIZE];
 	char boundary[40];
@@ -36,10 +36,10 @@ static void select_form(const struct store_view *view, const struct store_entry 
 	out->file = file;
 	out->release = store_view_release(view, file->release)->tag;
 	out->is_gzip = is_gzip;
-	out->digest = is_gzip ? &file->twin : &file->content;
+	out->digest = is_gzip ? store_twin_digest(file) : store_content_digest(file);
 	out->size = is_gzip ? file->twin_size : file->size;
 	out->type = media_type_of(file->name);
-	(void)snprintf(out->etag, sizeof(out->etag), "\"%s\"", digest_hex(out->digest, hex));
+	(void)snprintf(out->etag, sizeof(out->etag), "\"%s\"", digest_hex(&out->digest, hex));
 	/* No content has its own digest in it. */
 	(void)snprintf(out->boundary, sizeof(out->boundary), "%.32s", hex);
 }
@@ -159,7 +159,7 @@ static bool add_digest(struct MHD_Response *response, const struct representatio
 {
 	char text[sizeof("sha-256=::") + 48] = "sha-256=:";
 
-	(void)EVP_EncodeBlock((unsigned char *)text + 9, form->digest->bytes,
+	(void)EVP_EncodeBlock((unsigned char *)text + 9, form->digest.bytes,
 	                      (int)digest_size(DIGEST_SHA256));
 	(void)strcat(text, ":");
 	return http_add(response, "Repr-Digest", text);

@@ -236,6 +236,7 @@ static int add_json_row(struct listing *listing, const struct store_entry *entry
 {
 	struct buf *page = &listing->pending;
 	char date[HTTP_DATE_SIZE], hex[DIGEST_TEXT_SIZE];
+	struct digest content;
 
 	if (buf_addf(page, err, "%s\n{\"name\":\"", listing->has_row ? "," : "") ||
 	    escape_json(page, entry->name, err) ||
@@ -245,8 +246,9 @@ static int add_json_row(struct listing *listing, const struct store_entry *entry
 	listing->has_row = true;
 	if (entry->is_folder)
 		return buf_addf(page, err, "}");
+	content = store_content_digest(entry);
 	return buf_addf(page, err, ",\"size\":%" PRIu64 ",\"sha256\":\"%s\",\"release\":\"%s\"}",
-	                entry->size, digest_hex(&entry->content, hex),
+	                entry->size, digest_hex(&content, hex),
 	                store_view_release(listing->view, entry->release)->tag);
 }
 

@@ -1,6 +1,9 @@
 /* The store as it is configured; see storing.h. */
 #include "storing.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "log.h"
 
@@ -23,6 +26,7 @@ static void on_store_event(void *ctx, enum store_event_kind kind, const char *su
 		                             "A file and a folder of two releases have "
 		                             "one path; the newer is served" },
 		[STORE_RESERVED_NAME] = { LOG_WARNING, "The release's own .specman is not served" },
+		[STORE_HISTORY_LOST] = { LOG_WARNING, "A change is not in the history" },
 		[STORE_NOT_LOCKED] = { LOG_WARNING,
 		                       "The data directory's file system has no locks; make "
 		                       "sure that no second specman uses it" },
@@ -57,6 +61,8 @@ struct store *storing_open(const struct config *config, struct recurring *troubl
 	const struct store_settings settings = {
 		.dir = config->data_dir,
 		.limits = limits_of(config),
+		.overlay = config->overlay,
+		.allow_rollback = config->allow_rollback,
 		.reserve_bytes = (uint64_t)config->disk_reserve,
 		.cache_bytes = (size_t)config->cache_size,
 		.observer = on_store_event,
@@ -64,4 +70,19 @@ struct store *storing_open(const struct config *config, struct recurring *troubl
 	};
 
 	return store_open(&settings, err);
+}
+
+int storing_sweep(struct store *store, char *out_text, size_t size, struct err *err)
+{
+	uint64_t swept;
+
+	if (store_collect(store, &swept, err))
+		return -1;
+	if (store_collect_was_held(store))
+		(void)snprintf(out_text, size,
+		               "nothing swept: a release's file is damaged, and what it names is "
+		               "not known");
+	else
+		(void)snprintf(out_text, size, "%" PRIu64 " objects swept", swept);
+	return 0;
 }

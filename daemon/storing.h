@@ -11,4 +11,7 @@
 MUST_CHECK struct store *storing_open(const struct config *config, struct recurring *troubles,
                                       struct err *err);
 
+/* Sweep it; the text says how much that was, in a line without its end. Errors of store_collect. */
+MUST_CHECK int storing_sweep(struct store *store, char *out_text, size_t size, struct err *err);
+
 #endif

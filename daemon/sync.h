@@ -40,8 +40,12 @@ enum { SYNC_REASON_SIZE = 720 };
 
 struct sync_outcome {
 	enum sync_verdict verdict;
-	char reason[SYNC_REASON_SIZE]; /* the first trouble, in one line; "" after DONE */
+	char reason[SYNC_REASON_SIZE]; /* the first trouble, in one line; "" after DONE of a round
+	                                */
 };
+
+/* Sweep the store now, apart from any round. Of DONE the reason says how much it was. */
+void sync_sweep(struct sync *sync, struct sync_outcome *out_outcome);
 
 /* How often an object was found damaged so far: what a round has to heal. Any thread. */
 uint64_t sync_damages(const struct sync *sync);

@@ -4,12 +4,17 @@
  * large one with the list that was made when the object was written (blocks.h).
  * So no request waits for more than one MiB to be hashed (that list of an object
  * of 4 GiB is one, too), and damage that comes after the first read is found as well.
+ *
+ * A store that is open for reading only takes no list from the disk: it hashes a
+ * large object as a whole before the first byte is given out, and makes the list
+ * meanwhile, in memory. What the writer does to the object then does not matter.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "blocks.h"
@@ -84,22 +89,48 @@ static int open_small(struct store *store, const struct digest *digest, uint64_t
 
 /* ---- large objects ---- */
 
-static struct cache_piece *load_hashes(struct store *store, const struct digest *digest,
-                                       uint64_t size, struct err *err)
+/* The list that was made when the object was written. */
+static int read_hashes(const struct store_reader *reader, unsigned char *out_hashes,
+                       struct err *err)
 {
-	const struct cache_key key = { *digest, CACHE_HASHES };
-	struct cache_piece *piece = cache_get(store->cache, &key);
+	struct store *store = reader->store;
+
+	if (!blocks_read(&store->layout, &reader->digest, reader->size, out_hashes, err))
+		return 0;
+	if (err->kind == ERR_NOT_FOUND)
+		store_want_hashes(store, &reader->digest, reader->size);
+	return -1;
+}
+
+/* One of its own, from an object that is whole. */
+static int make_hashes(const struct store_reader *reader, unsigned char *out_hashes,
+                       struct err *err)
+{
+	CLEANUP(buf_release) struct buf hashes = BUF_INIT(BLOCKS_MAX_BYTES);
+
+	if (object_verify(reader->fd, &reader->digest, reader->size, &hashes, err))
+		return damage_judge(reader->store, &reader->digest, reader->fd, reader->name, err);
+	memcpy(out_hashes, hashes.data, hashes.size);
+	return 0;
+}
+
+static struct cache_piece *load_hashes(const struct store_reader *reader, struct err *err)
+{
+	const struct cache_key key = { reader->digest, CACHE_HASHES };
+	struct cache *cache = reader->store->cache;
+	struct cache_piece *piece = cache_get(cache, &key);
+	unsigned char *hashes;
 
 	if (piece)
 		return piece;
-	piece = cache_piece_new(&key, blocks_size(size), err);
+	piece = cache_piece_new(&key, blocks_size(reader->size), err);
 	if (!piece)
 		return NULL;
-	if (!blocks_read(&store->layout, digest, size, cache_piece_bytes(piece), err))
-		return cache_keep_take(store->cache, piece);
+	hashes = cache_piece_bytes(piece);
+	if (!(reader->store->is_reader ? make_hashes(reader, hashes, err)
+	                               : read_hashes(reader, hashes, err)))
+		return cache_keep_take(cache, piece);
 	cache_piece_put(piece);
-	if (err->kind == ERR_NOT_FOUND)
-		store_want_hashes(store, digest, size);
 	return NULL;
 }
 
@@ -113,7 +144,7 @@ static int open_large(struct store *store, const struct digest *digest, uint64_t
 	*reader = (struct store_reader){ .store = store, .digest = *digest, .size = size };
 	(void)snprintf(reader->name, sizeof(reader->name), "%s", name);
 	reader->fd = open_object(store, digest, size, name, err);
-	reader->hashes = reader->fd < 0 ? NULL : load_hashes(store, digest, size, err);
+	reader->hashes = reader->fd < 0 ? NULL : load_hashes(reader, err);
 	if (!reader->hashes) {
 		reader_free(reader);
 		return -1;
@@ -188,15 +219,18 @@ int store_content_open_object(struct store *store, const struct digest *digest, 
 int store_content_open(struct store *store, const struct store_entry *file,
                        struct store_content *out_content, struct err *err)
 {
-	return store_content_open_object(store, &file->content, file->size, file->name, out_content,
-	                                 err);
+	const struct digest content = store_content_digest(file);
+
+	return store_content_open_object(store, &content, file->size, file->name, out_content, err);
 }
 
 int store_twin_open(struct store *store, const struct store_entry *file,
                     struct store_content *out_content, struct err *err)
 {
-	return store_content_open_object(store, &file->twin, file->twin_size, file->name,
-	                                 out_content, err);
+	const struct digest twin = store_twin_digest(file);
+
+	return store_content_open_object(store, &twin, file->twin_size, file->name, out_content,
+	                                 err);
 }
 
 void store_content_release(struct store_content *content)

@@ -41,9 +41,13 @@ int damage_judge(struct store *store, const struct digest *digest, int fd, const
 {
 	if (!object_is_at_fault(err))
 		return -1;
+	/* For a reader: it may have been swept by the writer. */
+	if (store->is_reader && err->kind == ERR_NOT_FOUND)
+		return -1;
 	/* One that was written anew meanwhile is left alone: the next look is at that. */
 	if (fd < 0 || object_is_same(&store->layout, digest, fd)) {
-		object_put_aside(&store->layout, digest);
+		if (!store->is_reader)
+			object_put_aside(&store->layout, digest);
 		damage_note(store, digest, path, err->msg);
 	}
 	err->kind = ERR_DIGEST;

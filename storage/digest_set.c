@@ -6,7 +6,6 @@
 #include "digest_set.h"
 
 #include <errno.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,20 +62,35 @@ int digest_set_add(struct digest_set *set, const struct digest *digest, struct e
 	return 0;
 }
 
+size_t digest_set_find(const struct digest_set *set, const struct digest *digest)
+{
+	size_t place = set->count ? place_of(set, digest->bytes) : SET_NOWHERE;
+
+	return set->count && memcmp(set->keys[place], unused, SET_KEY_BYTES) != 0 ? place
+	                                                                          : SET_NOWHERE;
+}
+
 bool digest_set_has(const struct digest_set *set, const struct digest *digest)
 {
-	return set->count &&
-	       memcmp(set->keys[place_of(set, digest->bytes)], unused, SET_KEY_BYTES) != 0;
+	return digest_set_find(set, digest) != SET_NOWHERE;
+}
+
+bool digest_set_at(const struct digest_set *set, size_t place, struct digest *out_digest)
+{
+	if (!memcmp(set->keys[place], unused, SET_KEY_BYTES))
+		return false;
+	*out_digest = (struct digest){ .algorithm = DIGEST_SHA256 };
+	memcpy(out_digest->bytes, set->keys[place], SET_KEY_BYTES);
+	return true;
 }
 
 void digest_set_remove(struct digest_set *set, const struct digest *digest)
 {
 	unsigned char key[SET_KEY_BYTES];
-	size_t place;
+	size_t place = digest_set_find(set, digest);
 
-	if (!digest_set_has(set, digest))
+	if (place == SET_NOWHERE)
 		return;
-	place = place_of(set, digest->bytes);
 	memset(set->keys[place], 0, SET_KEY_BYTES);
 	set->count--;
 	/* What follows in the same run may have been pushed on by the removed key: place it anew.
@@ -97,11 +111,9 @@ void digest_set_keep(struct digest_set *set, const struct digest_set *kept)
 
 	/* A removal moves later keys, at most into the place at hand: that is looked at again. */
 	while (place < set->places) {
-		struct digest digest = { .algorithm = DIGEST_SHA256 };
+		struct digest digest;
 
-		memcpy(digest.bytes, set->keys[place], SET_KEY_BYTES);
-		if (memcmp(set->keys[place], unused, SET_KEY_BYTES) != 0 &&
-		    !digest_set_has(kept, &digest))
+		if (digest_set_at(set, place, &digest) && !digest_set_has(kept, &digest))
 			digest_set_remove(set, &digest);
 		else
 			place++;

@@ -9,12 +9,30 @@
 #include "base/cleanup.h"
 #include "layout.h"
 
-static int sweep_folder(int objects, const char *folder, const struct digest_set *marked,
-                        uint64_t *swept, struct err *err)
+struct sweeping {
+	int objects;
+	const struct digest_set *marked;
+	bool *met; /* or NULL */
+	bool only_counts;
+	uint64_t count;
+};
+
+/* An object that is not marked. */
+static int sweep_one(struct sweeping *sweeping, int folder_fd, const char *folder, const char *name,
+                     struct err *err)
 {
-	CLEANUP(cleanup_dir) DIR *dir = layout_list(objects, folder, err);
+	if (sweeping->only_counts || !unlinkat(folder_fd, name, 0))
+		sweeping->count++;
+	else if (errno != ENOENT)
+		return err_set_sys(err, errno, "remove objects/%s/%s", folder, name);
+	return 0;
+}
+
+static int sweep_folder(struct sweeping *sweeping, const char *folder, struct err *err)
+{
+	CLEANUP(cleanup_dir) DIR *dir = layout_list(sweeping->objects, folder, err);
 	const struct dirent *entry;
-	struct err no_object;
+	struct err no_object, later;
 	int failed = 0;
 
 	if (!dir)
@@ -22,36 +40,53 @@ static int sweep_folder(int objects, const char *folder, const struct digest_set
 	while ((entry = readdir(dir))) {
 		struct digest digest;
 		char hex[2 + 62 + 1];
+		size_t place;
 
 		if (strlen(entry->d_name) != 62)
 			continue;
 		memcpy(hex, folder, 2);
 		memcpy(hex + 2, entry->d_name, 63);
-		if (digest_parse_hex(hex, 64, &digest, &no_object) ||
-		    digest_set_has(marked, &digest))
+		if (digest_parse_hex(hex, 64, &digest, &no_object))
 			continue;
-		if (!unlinkat(dirfd(dir), entry->d_name, 0))
-			(*swept)++;
-		else if (errno != ENOENT && !failed)
-			failed = err_set_sys(err, errno, "remove objects/%s/%s", folder,
-			                     entry->d_name);
+		place = digest_set_find(sweeping->marked, &digest);
+		if (place == SET_NOWHERE)
+			failed |= sweep_one(sweeping, dirfd(dir), folder, entry->d_name,
+			                    failed ? &later : err);
+		else if (sweeping->met)
+			sweeping->met[place] = true;
 	}
 	return failed;
 }
 
-int gc_sweep(int objects, const struct digest_set *marked, uint64_t *out_swept, struct err *err)
+static int sweep(struct sweeping *sweeping, uint64_t *out_count, struct err *err)
 {
-	CLEANUP(cleanup_dir) DIR *dir = layout_list(objects, ".", err);
+	CLEANUP(cleanup_dir) DIR *dir = layout_list(sweeping->objects, ".", err);
 	const struct dirent *entry;
 	struct err later;
 	int failed = 0;
 
-	*out_swept = 0;
+	*out_count = 0;
 	if (!dir)
 		return -1;
 	while ((entry = readdir(dir)))
 		if (strlen(entry->d_name) == 2 && strspn(entry->d_name, "0123456789abcdef") == 2 &&
-		    sweep_folder(objects, entry->d_name, marked, out_swept, failed ? &later : err))
+		    sweep_folder(sweeping, entry->d_name, failed ? &later : err))
 			failed = -1;
+	*out_count = sweeping->count;
 	return failed;
+}
+
+int gc_sweep(int objects, const struct digest_set *marked, bool *met, uint64_t *out_swept,
+             struct err *err)
+{
+	struct sweeping sweeping = { .objects = objects, .marked = marked, .met = met };
+
+	return sweep(&sweeping, out_swept, err);
+}
+
+int gc_count(int objects, const struct digest_set *marked, uint64_t *out_count, struct err *err)
+{
+	struct sweeping sweeping = { .objects = objects, .marked = marked, .only_counts = true };
+
+	return sweep(&sweeping, out_count, err);
 }

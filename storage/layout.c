@@ -25,6 +25,14 @@ enum {
 	LOOK_BYTES_MAX = 8 * 1024 * 1024,
 };
 
+static const struct layout no_layout = { .root = -1,
+	                                 .objects = -1,
+	                                 .blocks = -1,
+	                                 .releases = -1,
+	                                 .quarantine = -1,
+	                                 .tmp = -1,
+	                                 .lock = -1 };
+
 static const char format_text[] = "specman-store 1\n";
 
 static int open_folder(int at, const char *name, int *out_fd, struct err *err)
@@ -164,15 +172,31 @@ static int open_all(struct layout *layout, const char *dir, struct err *err)
 
 int layout_open(const char *dir, struct layout *out_layout, struct err *err)
 {
-	struct layout layout = { .root = -1,
-		                 .objects = -1,
-		                 .blocks = -1,
-		                 .releases = -1,
-		                 .quarantine = -1,
-		                 .tmp = -1,
-		                 .lock = -1 };
+	struct layout layout = no_layout;
 
 	if (open_all(&layout, dir, err)) {
+		layout_close(&layout);
+		return err_context(err, "data directory %s", dir);
+	}
+	*out_layout = layout;
+	return 0;
+}
+
+static int open_to_read(int at, const char *name, int *out_fd, struct err *err)
+{
+	*out_fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*out_fd < 0 && errno == ENOENT)
+		return err_set(err, ERR_NOT_FOUND, "there is no %s", name);
+	return *out_fd < 0 ? err_set_sys(err, errno, "open folder %s", name) : 0;
+}
+
+int layout_open_reader(const char *dir, struct layout *out_layout, struct err *err)
+{
+	struct layout layout = no_layout;
+
+	if (open_to_read(AT_FDCWD, dir, &layout.root, err) || check_format(layout.root, err) ||
+	    open_to_read(layout.root, "objects", &layout.objects, err) ||
+	    open_to_read(layout.root, "releases", &layout.releases, err)) {
 		layout_close(&layout);
 		return err_context(err, "data directory %s", dir);
 	}

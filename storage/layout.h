@@ -46,6 +46,13 @@ enum {
  * has none (ENOLCK, EOPNOTSUPP) is used without, and is_locked says so.
  */
 MUST_CHECK int layout_open(const char *dir, struct layout *out_layout, struct err *err);
+
+/*
+ * Open a store that is there to read it: no lock, nothing made or emptied. Of
+ * the folders only the root, objects and releases are open then, the others are
+ * -1. ERR_NOT_FOUND where no store is; else as layout_open.
+ */
+MUST_CHECK int layout_open_reader(const char *dir, struct layout *out_layout, struct err *err);
 void layout_close(struct layout *layout);
 
 /* The name of an object in objects/. Returns name. */

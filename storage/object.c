@@ -24,6 +24,8 @@ enum {
 	LOOK_FILES = 256, /* the room is looked at after so many, or layout_look_bytes */
 };
 
+DEFINE_CLEANUP(cleanup_hasher, struct hasher, hasher_free);
+
 struct object_writer {
 	const struct layout *layout;
 	struct hasher *hasher;
@@ -291,23 +293,71 @@ int object_open(const struct layout *layout, const struct digest *digest, uint64
 	return check_file(fd, name, size, err) ? -1 : steal_fd(&fd);
 }
 
+static int read_part(int fd, const struct digest *digest, unsigned char *bytes, size_t size,
+                     uint64_t at, struct err *err)
+{
+	char name[LAYOUT_OBJECT_SIZE];
+
+	if (!io_read_at(fd, bytes, size, at, layout_object_name(digest, name), err))
+		return 0;
+	/* It had its size when it was opened. */
+	if (err->kind == ERR_FORMAT)
+		err->kind = ERR_DIGEST;
+	return -1;
+}
+
+static int compare(const struct digest *found, const struct digest *digest, struct err *err)
+{
+	char name[LAYOUT_OBJECT_SIZE];
+
+	if (digest_equal(found, digest))
+		return 0;
+	return err_set(err, ERR_DIGEST, "object %s does not have the content of its name",
+	               layout_object_name(digest, name));
+}
+
 int object_read(int fd, const struct digest *digest, uint64_t size, unsigned char *out_bytes,
                 struct err *err)
 {
-	char name[LAYOUT_OBJECT_SIZE];
 	struct digest found;
 
-	if (io_read_at(fd, out_bytes, size, 0, layout_object_name(digest, name), err)) {
-		if (err->kind == ERR_FORMAT)
-			err->kind = ERR_DIGEST;
+	if (read_part(fd, digest, out_bytes, size, 0, err) ||
+	    digest_of(DIGEST_SHA256, out_bytes, size, &found, err))
 		return -1;
+	return compare(&found, digest, err);
+}
+
+/* Hash it, block by block. */
+static int hash_blocks(int fd, const struct digest *digest, uint64_t size, struct hasher *hasher,
+                       struct buf *hashes, struct err *err)
+{
+	CLEANUP(cleanup_free) unsigned char *block = malloc(BLOCK_BYTES);
+	uint64_t at = 0;
+
+	if (!block)
+		return err_set_sys(err, ENOMEM, "read an object");
+	while (at < size) {
+		size_t part = size - at < BLOCK_BYTES ? (size_t)(size - at) : BLOCK_BYTES;
+
+		if (read_part(fd, digest, block, part, at, err) ||
+		    hasher_add(hasher, block, part, err) ||
+		    (hashes && blocks_add(hashes, block, part, err)))
+			return -1;
+		at += part;
 	}
-	if (digest_of(DIGEST_SHA256, out_bytes, size, &found, err))
-		return -1;
-	if (!digest_equal(&found, digest))
-		return err_set(err, ERR_DIGEST, "object %s does not have the content of its name",
-		               name);
 	return 0;
+}
+
+int object_verify(int fd, const struct digest *digest, uint64_t size, struct buf *hashes,
+                  struct err *err)
+{
+	CLEANUP(cleanup_hasher) struct hasher *hasher = hasher_new(DIGEST_SHA256, err);
+	struct digest found;
+
+	if (!hasher || hash_blocks(fd, digest, size, hasher, hashes, err) ||
+	    hasher_end(hasher, &found, err))
+		return -1;
+	return compare(&found, digest, err);
 }
 
 bool object_is_at_fault(const struct err *err)

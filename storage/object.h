@@ -18,9 +18,11 @@
  * damaged until that has become durable. So layout->trusts_objects says that a
  * sweep has removed every object that neither a committed release names nor a
  * view that is held from the time when one did, and that nothing has failed
- * since. After a failed syncfs it stays false until the process ends. Where it
- * is false each object is written anew and takes the place of the one that is
- * there, which costs time and nothing else.
+ * since. The first sweep is the caller's, before it publishes anything: what is
+ * there at the start may be what a power loss left. After a failed syncfs it
+ * stays false until the process ends. Where it is false each object is written
+ * anew and takes the place of the one that is there, which costs time and
+ * nothing else.
  */
 #ifndef SPECMAN_STORAGE_OBJECT_H
 #define SPECMAN_STORAGE_OBJECT_H
@@ -28,6 +30,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/digest.h"
 #include "base/err.h"
 #include "layout.h"
@@ -69,6 +72,13 @@ MUST_CHECK int object_open(const struct layout *layout, const struct digest *dig
 /* Read an open object as a whole and compare its hash. ERR_DIGEST or ERR_IO. */
 MUST_CHECK int object_read(int fd, const struct digest *digest, uint64_t size,
                            unsigned char *out_bytes, struct err *err);
+
+/*
+ * The same without keeping it. hashes gets those of its blocks (blocks.h), unless
+ * it is NULL.
+ */
+MUST_CHECK int object_verify(int fd, const struct digest *digest, uint64_t size, struct buf *hashes,
+                             struct err *err);
 
 /*
  * Whether an error of opening or reading says that the object is missing or

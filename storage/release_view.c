@@ -4,19 +4,12 @@
  * and a few of them are kept: to hold all would cost as much memory as there
  * are files in all releases.
  */
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
-#include "release.h"
 #include "store.h"
-#include "tree.h"
 #include "view.h"
 
 enum { ENTRIES_MAX = 100 * 1000 };
-
-DEFINE_CLEANUP(cleanup_tree, struct tree, tree_free);
 
 static bool is_of(const struct store_view *view, const struct store_release *release)
 {
@@ -81,38 +74,16 @@ struct store_view *store_release_view_get(struct store *store, const struct stor
 	return found;
 }
 
-static int add_item(void *ctx, const char *path, const struct tree_item *item, struct err *err)
-{
-	bool conflict;
-
-	if (overlay_is_reserved(path))
-		return 0;
-	return tree_put(ctx, path, item, TREE_STRICT, &conflict, err);
-}
-
 static struct store_view *read_view(struct store *store, const struct store_release *release,
                                     struct err *err)
 {
-	CLEANUP(cleanup_tree) struct tree *tree = tree_new(UINT32_MAX, err);
-	CLEANUP(cleanup_free) struct store_release *own = calloc(1, sizeof(*own));
-	struct store_view *view;
+	struct store_view *view = overlay_of(store, release->tag, false, err);
 
-	if (!tree)
-		return NULL;
-	if (!own) {
-		(void)err_set_sys(err, ENOMEM, "view of %s", release->tag);
-		return NULL;
-	}
-	if (release_read(&store->layout, release->tag, own, add_item, tree, err))
-		return NULL;
-	if (!digest_equal(&own->manifest, &release->manifest)) {
-		(void)err_set(err, ERR_NOT_FOUND, "release %s was replaced", release->tag);
-		return NULL;
-	}
-	view = overlay_make(store, tree, own, 1, err);
-	if (view)
-		own = NULL;
-	return view;
+	if (!view || is_of(view, release))
+		return view;
+	store_view_put(view);
+	(void)err_set(err, ERR_NOT_FOUND, "release %s was replaced", release->tag);
+	return NULL;
 }
 
 struct store_view *store_release_view_load(struct store *store, const struct store_release *release,

@@ -362,10 +362,16 @@ static int look_at_release(struct store *store, const char *tag, struct err *err
 	int failed;
 
 	(void)pthread_mutex_lock(&store->sweeping);
-	failed = release_read(&store->layout, tag, &info, look_for, store, err);
+	/* First as a whole: what a damaged file says of an object is no word against it. */
+	failed = release_read(&store->layout, tag, &info, NULL, NULL, err) ||
+	                         release_read(&store->layout, tag, &info, look_for, store, err)
+	                 ? -1
+	                 : 0;
 	(void)pthread_mutex_unlock(&store->sweeping);
-	if (failed && err->kind == ERR_FORMAT)
+	if (failed && err->kind == ERR_FORMAT) {
 		store_tell(store, STORE_RELEASE_BROKEN, tag, err->msg);
+		known_doubt(store); /* so that it is fetched again */
+	}
 	/* One that was removed meanwhile is nothing to look at. */
 	return failed && err->kind != ERR_FORMAT && err->kind != ERR_NOT_FOUND ? -1 : 0;
 }

@@ -18,9 +18,10 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "gc.h"
+#include "base/timestamp.h"
 #include "object.h"
 #include "release.h"
+#include "release_reader.h"
 #include "store.h"
 #include "tree.h"
 #include "unpack.h"
@@ -58,21 +59,36 @@ struct store_view *store_view_get(struct store *store)
 
 /* ---- open and close ---- */
 
-struct store *store_open(const struct store_settings *settings, struct err *err)
+/* A disk that takes no writes is no reason not to serve what it has. */
+static void tidy(struct store *store, const char *dir)
+{
+	struct err reason;
+
+	if (!store->layout.is_locked)
+		store_tell(store, STORE_NOT_LOCKED, dir, "");
+	download_sweep_stale(store);
+	store->is_unsettled = release_sync(&store->layout, &reason);
+	if (store->is_unsettled)
+		store_tell(store, STORE_NOT_SWEPT, dir, reason.msg);
+}
+
+static struct store *open_as(const struct store_settings *settings, bool is_reader, struct err *err)
 {
 	struct store *store = calloc(1, sizeof(*store));
-	struct err reason;
-	uint64_t swept;
 
 	if (!store) {
 		(void)err_set_sys(err, ENOMEM, "store");
 		return NULL;
 	}
+	store->is_reader = is_reader;
 	store->limits = settings->limits;
+	store->overlay = settings->overlay;
+	store->allow_rollback = settings->allow_rollback;
 	store->observer = settings->observer;
 	store->observer_ctx = settings->observer_ctx;
 	store->cache = cache_new(settings->cache_bytes, err);
-	if (!store->cache || layout_open(settings->dir, &store->layout, err)) {
+	if (!store->cache || (is_reader ? layout_open_reader(settings->dir, &store->layout, err)
+	                                : layout_open(settings->dir, &store->layout, err))) {
 		cache_free(store->cache);
 		free(store);
 		return NULL;
@@ -80,18 +96,23 @@ struct store *store_open(const struct store_settings *settings, struct err *err)
 	store->layout.reserve_bytes = settings->reserve_bytes;
 	(void)pthread_mutex_init(&store->mutex, NULL);
 	(void)pthread_mutex_init(&store->sweeping, NULL);
-	if (!store->layout.is_locked)
-		store_tell(store, STORE_NOT_LOCKED, settings->dir, "");
 	if (overlay_publish(store, err)) {
 		store_close(store);
 		return NULL;
 	}
-	download_sweep_stale(store);
-	/* A disk that takes no writes is no reason not to serve what it has. */
-	store->is_unsettled = release_sync(&store->layout, &reason);
-	if (store->is_unsettled || store_collect(store, &swept, &reason))
-		store_tell(store, STORE_NOT_SWEPT, settings->dir, reason.msg);
+	if (!is_reader)
+		tidy(store, settings->dir);
 	return store;
+}
+
+struct store *store_open(const struct store_settings *settings, struct err *err)
+{
+	return open_as(settings, false, err);
+}
+
+struct store *store_open_reader(const struct store_settings *settings, struct err *err)
+{
+	return open_as(settings, true, err);
 }
 
 void store_close(struct store *store)
@@ -101,6 +122,7 @@ void store_close(struct store *store)
 	release_views_clear(store);
 	store_view_put(store->current);
 	digest_set_release(&store->damaged);
+	free(store->known);
 	cache_free(store->cache);
 	(void)pthread_mutex_destroy(&store->sweeping);
 	(void)pthread_mutex_destroy(&store->mutex);
@@ -122,12 +144,25 @@ static int refuse_damaged(void *ctx, const char *path, const struct tree_item *i
 	return 0;
 }
 
+bool store_release_is_whole(struct store *store, const char *tag)
+{
+	struct store_release release;
+	struct err unneeded;
+
+	return !known_get(store, tag, &release, &unneeded);
+}
+
 static int find_committed(struct store *store, const char *tag, struct store_release *out_release,
                           struct err *err)
 {
-	if (!release_read(&store->layout, tag, out_release,
-	                  damage_is_any(store) ? refuse_damaged : NULL, store, err))
+	struct store_release found;
+
+	if (!known_get(store, tag, &found, err) &&
+	    (!damage_is_any(store) ||
+	     !release_read(&store->layout, tag, &found, refuse_damaged, store, err))) {
+		*out_release = found;
 		return 0;
+	}
 	if (err->kind == ERR_FORMAT) {
 		store_tell(store, STORE_RELEASE_BROKEN, tag, err->msg);
 		err->kind = ERR_NOT_FOUND;
@@ -149,16 +184,6 @@ int store_release_find(struct store *store, const char *tag, struct store_releas
 }
 
 /* ---- publishing ---- */
-
-static bool tag_is_a_name(const char *tag)
-{
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				      "0123456789_.-";
-	size_t length = strlen(tag);
-
-	return length && length < STORE_TAG_SIZE && tag[0] != '.' && tag[0] != '-' &&
-	       strspn(tag, allowed) == length;
-}
 
 static void note_if_whole(struct store *store, const struct digest *digest, uint64_t size)
 {
@@ -182,6 +207,22 @@ static void note_healed(struct store *store, const struct tree *tree)
 	}
 }
 
+static int refuse_rollback(struct store *store, const struct store_source *source, struct err *err)
+{
+	struct store_release served;
+	struct err unneeded;
+	int64_t before, after;
+
+	if (store->allow_rollback || known_get(store, source->tag, &served, &unneeded) ||
+	    digest_equal(&served.layer, source->layer) ||
+	    timestamp_parse(served.created, &before) || timestamp_parse(source->created, &after) ||
+	    after >= before)
+		return 0;
+	return err_set(err, ERR_ROLLBACK,
+	               "the tag moves backwards: it was created %.39s, and what is served %s",
+	               source->created, served.created);
+}
+
 /* Make the last change of releases/ durable. */
 static int settle(struct store *store, struct err *err)
 {
@@ -189,31 +230,77 @@ static int settle(struct store *store, struct err *err)
 	return store->is_unsettled ? -1 : 0;
 }
 
-static int commit(struct store *store, const struct store_source *source, const struct tree *tree,
-                  struct store_release *out_release, struct err *err)
-{
-	struct store_release info = { .manifest = *source->manifest, .layer = *source->layer };
+/* A release that is to be committed, and what it replaces. */
+struct change {
+	struct store_release info;
+	bool is_change; /* of the tag's manifest, rather than the same anew */
+	bool had_release;
+	struct digest before;
+};
 
-	(void)strncpy(info.tag, source->tag, sizeof(info.tag) - 1);
+static struct change describe(struct store *store, const struct store_source *source)
+{
+	struct change change = { .info = { .manifest = *source->manifest,
+		                           .layer = *source->layer } };
+	struct store_release *info = &change.info;
+	struct store_release before;
+	struct err unneeded;
+
+	(void)strncpy(info->tag, source->tag, sizeof(info->tag) - 1);
 	/* It stands in a line of its own in the release's file. */
-	if (strlen(source->created) < sizeof(info.created) && !strpbrk(source->created, "\r\n"))
-		(void)strcpy(info.created, source->created);
+	if (strlen(source->created) < sizeof(info->created) && !strpbrk(source->created, "\r\n"))
+		(void)strcpy(info->created, source->created);
+	if (!known_get(store, source->tag, &before, &unneeded)) {
+		change.had_release = true;
+		change.before = before.manifest;
+		change.is_change = !digest_equal(&before.manifest, &info->manifest);
+		info->seen_ms = before.seen_ms;
+	} else {
+		/* A file that was damaged is written anew; else there was none. */
+		change.is_change = !history_find(store, source->tag, &info->manifest,
+		                                 &info->seen_ms);
+	}
+	if (!change.is_change)
+		return change;
+	/* Later than all that were seen before, also when the clock was set back meanwhile. */
+	info->seen_ms = timestamp_now_ms();
+	for (size_t i = 0; i < store->known_count; i++)
+		if (store->known[i].info.seen_ms >= info->seen_ms)
+			info->seen_ms = store->known[i].info.seen_ms + 1;
+	return change;
+}
+
+/* The release is made from the tree, or as a copy of another tag's. */
+static int commit(struct store *store, const struct store_source *source, const struct tree *tree,
+                  const char *copy_of, struct store_release *out_release, struct err *err)
+{
+	struct change change = describe(store, source);
+	struct store_release *info = &change.info;
+	int failed;
+
 	if (syncfs(store->layout.root)) {
 		store->has_lost_sync = true;
+		store->layout.trusts_objects = false;
 		return err_set_sys(err, errno, "make the objects durable");
 	}
-	if (release_write(&store->layout, tree, &info, err))
+	if (tree ? release_write(&store->layout, tree, info, err)
+	         : release_copy(&store->layout, copy_of, info, err))
 		return -1;
 	store->is_stale = true;
-	if (settle(store, err) || overlay_publish(store, err))
+	failed = settle(store, err);
+	/* It has happened, whether or not it would outlast a power loss. */
+	if (change.is_change)
+		history_note(store, info->seen_ms, info->tag,
+		             change.had_release ? &change.before : NULL, &info->manifest);
+	if (failed || overlay_publish(store, err))
 		return -1;
-	*out_release = info;
+	*out_release = *info;
 	return 0;
 }
 
 /*
  * Nothing of it is to stay: free what it wrote. A daemon that is to stop does
- * not wait for that; the next start does it.
+ * not wait for that; the next one sweeps it.
  */
 static void roll_back(struct store *store, const struct err *reason)
 {
@@ -232,11 +319,15 @@ int store_publish(struct store *store, const struct store_source *source,
 {
 	CLEANUP(cleanup_tree) struct tree *tree = NULL;
 
-	if (!tag_is_a_name(source->tag))
+	if (!release_is_name(source->tag))
 		return err_set(err, ERR_FORMAT, "tag \"%.128s\" is no name for a release",
 		               source->tag);
+	if (refuse_rollback(store, source, err)) {
+		download->is_done = true;
+		return -1;
+	}
 	tree = unpack(download->fd, &store->layout, &store->limits, cancel, err);
-	if (!tree || commit(store, source, tree, out_release, err)) {
+	if (!tree || commit(store, source, tree, NULL, out_release, err)) {
 		layout_explain(&store->layout, err);
 		roll_back(store, err);
 		download->is_done = err->kind == ERR_FORMAT || err->kind == ERR_LIMIT;
@@ -245,13 +336,6 @@ int store_publish(struct store *store, const struct store_source *source,
 	download->is_done = true;
 	note_healed(store, tree);
 	return 0;
-}
-
-static int copy_entry(void *ctx, const char *path, const struct tree_item *item, struct err *err)
-{
-	bool replaced;
-
-	return tree_put(ctx, path, item, TREE_STRICT, &replaced, err);
 }
 
 /* The tag of an intact release that was made from this layer, or ERR_NOT_FOUND. */
@@ -281,19 +365,14 @@ static int find_layer(struct store *store, const struct digest *layer,
 int store_republish(struct store *store, const struct store_source *source,
                     struct store_release *out_release, struct err *err)
 {
-	CLEANUP(cleanup_tree) struct tree *tree = NULL;
-	struct store_release found;
 	char tag[STORE_TAG_SIZE];
 
-	if (!tag_is_a_name(source->tag))
+	if (!release_is_name(source->tag))
 		return err_set(err, ERR_FORMAT, "tag \"%.128s\" is no name for a release",
 		               source->tag);
-	if (find_layer(store, source->layer, tag, err))
+	if (refuse_rollback(store, source, err) || find_layer(store, source->layer, tag, err))
 		return -1;
-	tree = tree_new(UINT32_MAX, err);
-	if (!tree || release_read(&store->layout, tag, &found, copy_entry, tree, err))
-		return -1;
-	return commit(store, source, tree, out_release, err);
+	return commit(store, source, NULL, tag, out_release, err);
 }
 
 /* ---- removing ---- */
@@ -308,6 +387,18 @@ void store_tags_free(char **tags, size_t count)
 	release_tags_free(tags, count);
 }
 
+/* Of those that are gone; what a damaged one was is not known. */
+static void note_removed(struct store *store, const char *const *tags, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct digest manifest;
+
+		if (!release_fingerprint(&store->layout, tags[i]) &&
+		    known_forget(store, tags[i], &manifest))
+			history_note(store, timestamp_now_ms(), tags[i], &manifest, NULL);
+	}
+}
+
 int store_remove(struct store *store, const char *const *tags, size_t count, struct err *err)
 {
 	struct err later;
@@ -315,92 +406,17 @@ int store_remove(struct store *store, const char *const *tags, size_t count, str
 	int failed;
 
 	for (size_t i = 0; i < count; i++)
-		if (!tag_is_a_name(tags[i]))
+		if (!release_is_name(tags[i]))
 			return err_set(err, ERR_FORMAT, "tag \"%.128s\" is no name for a release",
 			               tags[i]);
 	failed = release_remove(&store->layout, tags, count, &removed, err);
-	if (!removed)
-		return failed;
-	store->is_stale = true;
-	if (settle(store, failed ? &later : err))
-		failed = -1;
-	return failed ? failed : overlay_publish(store, err);
-}
-
-/* ---- sweeping ---- */
-
-static int mark_item(void *ctx, const char *path, const struct tree_item *item, struct err *err)
-{
-	(void)path;
-	if (item->kind != TREE_FILE)
-		return 0;
-	if (item->twin_size && digest_set_add(ctx, &item->twin, err))
-		return -1;
-	return digest_set_add(ctx, &item->content, err);
-}
-
-static int mark_views(struct store *store, struct digest_set *marked, struct err *err)
-{
-	int failed = 0;
-
-	(void)pthread_mutex_lock(&store->mutex);
-	for (struct store_view *view = store->views; view; view = *view_next(view)) {
-		size_t count;
-		const struct store_entry *entries = view_entries(view, &count);
-
-		for (size_t i = 0; !failed && i < count; i++)
-			if (!entries[i].is_folder)
-				failed = digest_set_add(marked, &entries[i].content, err) ||
-				         (entries[i].twin_size &&
-				          digest_set_add(marked, &entries[i].twin, err));
+	if (removed) {
+		store->is_stale = true;
+		if (settle(store, failed ? &later : err))
+			failed = -1;
 	}
-	(void)pthread_mutex_unlock(&store->mutex);
-	return failed;
-}
-
-/* All that is named, and then away with the rest. The caller holds sweeping. */
-static int sweep(struct store *store, uint64_t *out_swept, struct err *err)
-{
-	CLEANUP(digest_set_release) struct digest_set marked = { .keys = NULL };
-	uint64_t lists;
-	char **tags;
-	size_t count;
-	int failed;
-
-	if (release_tags(&store->layout, &tags, &count, err))
-		return -1;
-	failed = mark_views(store, &marked, err);
-	for (size_t i = 0; !failed && i < count; i++) {
-		struct store_release info;
-
-		failed = release_read(&store->layout, tags[i], &info, mark_item, &marked, err);
-	}
-	release_tags_free(tags, count);
-	if (failed || gc_sweep(store->layout.objects, &marked, out_swept, err) ||
-	    gc_sweep(store->layout.blocks, &marked, &lists, err) ||
-	    damage_sweep(store, &marked, err))
-		return -1;
-	(void)pthread_mutex_lock(&store->mutex);
-	store->objects = marked.count;
-	(void)pthread_mutex_unlock(&store->mutex);
-	return 0;
-}
-
-int store_collect(struct store *store, uint64_t *out_swept, struct err *err)
-{
-	int failed;
-
-	*out_swept = 0;
-	if (store->has_broken_release)
-		return 0;
-	if (store->is_unsettled)
-		return err_set(err, ERR_IO,
-		               "nothing is swept while a change of the releases is not durable");
-	(void)pthread_mutex_lock(&store->sweeping);
-	failed = sweep(store, out_swept, err);
-	(void)pthread_mutex_unlock(&store->sweeping);
-	store->layout.trusts_objects = !failed && !store->has_lost_sync;
-	return failed;
+	note_removed(store, tags, count);
+	return failed || !removed ? failed : overlay_publish(store, err);
 }
 
 /* ---- figures ---- */

@@ -1,7 +1,8 @@
 /*
  * The store's inside, for its own files: store.c (open, publish, collect),
- * overlay.c (the view), release_view.c (single releases), damage.c (what was found wrong),
- * download.c, content.c, scrub.c.
+ * overlay.c (the view), release_view.c (single releases), known.c (what the releases say of
+ * themselves), history.c, damage.c (what was found wrong), collect.c, download.c, content.c,
+ * scrub.c.
  */
 #ifndef SPECMAN_STORAGE_STORE_H
 #define SPECMAN_STORAGE_STORE_H
@@ -16,7 +17,13 @@
 #include "digest_set.h"
 #include "layout.h"
 #include "storage.h"
-#include "tree.h"
+
+/* A release whose file was read to its end. */
+struct known {
+	struct store_release info;
+	uint64_t fingerprint; /* of its file then */
+	bool is_doubtful;     /* it is to be read again, though the fingerprint is the same */
+};
 
 enum { STORE_WANTED_MAX = 16, STORE_RELEASE_VIEWS_MAX = 8 };
 
@@ -29,6 +36,9 @@ struct store_wanted {
 struct store {
 	struct layout layout;
 	struct store_limits limits;
+	enum store_overlay overlay;
+	bool is_reader; /* opened by store_open_reader: nothing is changed */
+	bool allow_rollback;
 	store_observer *observer;
 	void *observer_ctx;
 	struct cache *cache;
@@ -38,7 +48,10 @@ struct store {
 	bool has_broken_release;
 	bool is_stale;      /* a release was committed that the view does not show yet */
 	bool is_unsettled;  /* a change of releases/ may be undone by a power loss */
+	bool is_sweep_held; /* the last store_collect did nothing: a release's file is damaged */
 	bool has_lost_sync; /* a syncfs failed in this process' life: see object.h */
+	struct known *known;
+	size_t known_count;
 
 	pthread_mutex_t mutex; /* guards all below */
 	struct store_view *current;
@@ -46,6 +59,7 @@ struct store {
 	/* Of single releases, the last one used first; NULL behind the last. */
 	struct store_view *release_views[STORE_RELEASE_VIEWS_MAX];
 	struct digest_set damaged; /* objects found missing or wrong */
+	bool doubts_known;         /* all that is known is to be read again */
 	struct store_wanted wanted[STORE_WANTED_MAX];
 	size_t wanted_count;
 	uint64_t damaged_total;
@@ -78,22 +92,49 @@ void store_tell(struct store *store, enum store_event_kind kind, const char *sub
 /* overlay.c: build a view of what is committed and swap it in. The writer alone. */
 MUST_CHECK int overlay_publish(struct store *store, struct err *err);
 
-/* The server's own name space, `.specman`: not an archive's to fill. */
-bool overlay_is_reserved(const char *path);
-
 /*
- * Make a view of a tree, which is known to the store until its last reference
- * is put. Takes the heap array releases over on success.
+ * overlay.c: a view of one release alone, which is known to the store until its
+ * last reference is put; without what the server keeps for itself, `.specman`,
+ * unless has_reserved. Any thread. Errors: as store_view_of.
  */
-MUST_CHECK struct store_view *overlay_make(struct store *store, const struct tree *tree,
-                                           struct store_release *releases, size_t count,
-                                           struct err *err);
+MUST_CHECK struct store_view *overlay_of(struct store *store, const char *tag, bool has_reserved,
+                                         struct err *err);
 
 /* release_view.c: drop the views of releases that the current view does not have. */
 void release_views_prune(struct store *store);
 
 /* release_view.c: drop them all. */
 void release_views_clear(struct store *store);
+
+/*
+ * known.c: the releases whose files were found to be whole, so that nobody reads
+ * them again as long as they are the same files. The writer alone, but for
+ * known_doubt. known_note forgets without memory.
+ */
+void known_note(struct store *store, const struct store_release *info, uint64_t fingerprint);
+/* Whether there was something to forget. */
+bool known_forget(struct store *store, const char *tag, struct digest *out_manifest);
+/* Whether the release's file is the one that info is from. */
+bool known_is_unchanged(struct store *store, const struct store_release *info,
+                        uint64_t *out_fingerprint);
+/* ERR_NOT_FOUND, or as release_read. */
+MUST_CHECK int known_get(struct store *store, const char *tag, struct store_release *out_info,
+                         struct err *err);
+/* A file was found damaged, which its fingerprint need not show: read them all again. Any thread.
+ */
+void known_doubt(struct store *store);
+
+/*
+ * history.c: note that a tag's manifest is another one since when_ms; NULL
+ * stands for none. The change has happened: the observer is told when it can't
+ * be noted.
+ */
+void history_note(struct store *store, int64_t when_ms, const char *tag, const struct digest *from,
+                  const struct digest *to);
+
+/* Since when the tag has had this manifest; false when it has another, or nobody remembers. */
+bool history_find(struct store *store, const char *tag, const struct digest *manifest,
+                  int64_t *out_when_ms);
 
 /*
  * damage.c: the objects that were found missing or wrong, since this process

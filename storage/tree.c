@@ -174,20 +174,14 @@ static int place_child(struct tree *tree, uint32_t parent, const char *name, siz
 
 /* Go down to, or make, the folder `name` of parent. */
 static int enter(struct tree *tree, uint32_t *node, const char *path, size_t start, size_t length,
-                 const struct tree_item *item, enum tree_policy policy, bool *replaced,
-                 struct err *err)
+                 const struct tree_item *item, struct err *err)
 {
 	uint32_t child = child_of(tree, *node, path + start, length);
 
-	if (child != TREE_NONE && tree->nodes[child].item.kind != TREE_FOLDER) {
-		if (policy == TREE_STRICT)
-			return err_set(err, ERR_FORMAT,
-			               "entry \"%.200s\" lies below \"%.*s\", a %s", path,
-			               (int)(start + length < 200 ? start + length : 200), path,
-			               tree->nodes[child].item.kind == TREE_LINK ? "link" : "file");
-		*replaced = true;
-		child = TREE_NONE;
-	}
+	if (child != TREE_NONE && tree->nodes[child].item.kind != TREE_FOLDER)
+		return err_set(err, ERR_FORMAT, "entry \"%.200s\" lies below \"%.*s\", a %s", path,
+		               (int)(start + length < 200 ? start + length : 200), path,
+		               tree->nodes[child].item.kind == TREE_LINK ? "link" : "file");
 	if (child == TREE_NONE) {
 		if (place_child(tree, *node, path + start, length, &child, err))
 			return -1;
@@ -216,15 +210,13 @@ static int set_item(struct tree *tree, uint32_t node, const struct tree_item *it
 	return 0;
 }
 
-int tree_put(struct tree *tree, const char *path, const struct tree_item *item,
-             enum tree_policy policy, bool *out_replaced_kind, struct err *err)
+int tree_put(struct tree *tree, const char *path, const struct tree_item *item, struct err *err)
 {
 	uint32_t node = TREE_ROOT, child;
 	size_t start = 0, length;
-	bool replaced = false;
 
 	for (; length = strcspn(path + start, "/"), path[start + length]; start += length + 1)
-		if (enter(tree, &node, path, start, length, item, policy, &replaced, err))
+		if (enter(tree, &node, path, start, length, item, err))
 			return -1;
 	if (!length) { /* the root itself */
 		if (item->kind != TREE_FOLDER)
@@ -234,18 +226,14 @@ int tree_put(struct tree *tree, const char *path, const struct tree_item *item,
 	child = child_of(tree, node, path + start, length);
 	if (child != TREE_NONE &&
 	    (tree->nodes[child].item.kind == TREE_FOLDER) != (item->kind == TREE_FOLDER)) {
-		if (policy == TREE_STRICT && tree->nodes[child].first != TREE_NONE)
+		if (tree->nodes[child].first != TREE_NONE)
 			return err_set(err, ERR_FORMAT, "entry \"%.200s\" is a file and a folder",
 			               path);
-		replaced = true;
 		child = TREE_NONE;
 	}
 	if (child == TREE_NONE && place_child(tree, node, path + start, length, &child, err))
 		return -1;
-	if (set_item(tree, child, item, err))
-		return -1;
-	*out_replaced_kind = replaced;
-	return 0;
+	return set_item(tree, child, item, err);
 }
 
 uint32_t tree_find(const struct tree *tree, const char *path)
@@ -314,26 +302,13 @@ int tree_children(const struct tree *tree, uint32_t folder, uint32_t **out_child
 	return 0;
 }
 
-bool tree_drop(struct tree *tree, const char *name)
-{
-	uint32_t child = child_of(tree, TREE_ROOT, name, strlen(name));
-
-	if (child == TREE_NONE)
-		return false;
-	unlink_child(tree, TREE_ROOT, child);
-	/* The table keeps its entry, so that probing goes on past it; the node is just out of
-	 * reach. */
-	tree->nodes[child].parent = TREE_NONE;
-	return true;
-}
-
 /* The path of a node, for errors: the last 200 bytes or so. */
 static void describe(const struct tree *tree, uint32_t node, char text[static 256])
 {
 	size_t at = 255;
 
 	text[at] = '\0';
-	for (; node != TREE_ROOT && node != TREE_NONE; node = tree->nodes[node].parent) {
+	for (; node != TREE_ROOT; node = tree->nodes[node].parent) {
 		size_t length = strlen(tree->nodes[node].name);
 
 		if (length + 1 > at)
@@ -459,7 +434,7 @@ static unsigned depth_of(const struct tree *tree, uint32_t node)
 {
 	unsigned depth = 0;
 
-	for (; node != TREE_ROOT && node != TREE_NONE; node = tree->nodes[node].parent)
+	for (; node != TREE_ROOT; node = tree->nodes[node].parent)
 		depth++;
 	return depth;
 }
@@ -470,8 +445,7 @@ static bool is_placed(const struct tree *tree, uint32_t node)
 	for (; node != TREE_ROOT; node = tree->nodes[node].parent) {
 		const struct node *n = &tree->nodes[node];
 
-		if (n->parent == TREE_NONE ||
-		    child_of(tree, n->parent, n->name, strlen(n->name)) != node)
+		if (child_of(tree, n->parent, n->name, strlen(n->name)) != node)
 			return false;
 	}
 	return true;

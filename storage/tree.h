@@ -1,7 +1,6 @@
 /*
- * A tree of files, folders and links under construction: while an archive is
- * unpacked, and while releases are laid over one another. Paths are as
- * path_normalise gives them.
+ * A tree of files, folders and links under construction, while an archive is
+ * unpacked. Paths are as path_normalise gives them.
  */
 #ifndef SPECMAN_STORAGE_TREE_H
 #define SPECMAN_STORAGE_TREE_H
@@ -38,21 +37,15 @@ struct tree;
 MUST_CHECK struct tree *tree_new(uint64_t max_nodes, struct err *err);
 void tree_free(struct tree *tree);
 
-/* What tree_put does where a file (or link) meets a folder. */
-enum tree_policy {
-	TREE_STRICT,  /* refuse: an archive that contradicts itself */
-	TREE_REPLACE, /* the new one wins as a whole */
-};
-
 /*
  * Put an item at a path, making the folders above it; these get the item's
- * release and mtime. A file replaces a file, a folder's attributes are updated.
- * item->target is copied. Sets *out_replaced_kind when a folder gave way to a
- * file or the other way round. Errors: ERR_FORMAT (the path lies below a file
- * or a link), ERR_LIMIT past max_nodes, ERR_IO without memory.
+ * release and mtime. A file replaces a file, or an empty folder; a folder's
+ * attributes are updated. item->target is copied. Errors: ERR_FORMAT (an
+ * archive that contradicts itself: the path lies below a file or a link, or is
+ * a file's and a folder's), ERR_LIMIT past max_nodes, ERR_IO without memory.
  */
 MUST_CHECK int tree_put(struct tree *tree, const char *path, const struct tree_item *item,
-                        enum tree_policy policy, bool *out_replaced_kind, struct err *err);
+                        struct err *err);
 
 /* The node at a path, or TREE_NONE. Links are not followed. */
 uint32_t tree_find(const struct tree *tree, const char *path);
@@ -78,8 +71,5 @@ const char *tree_name(const struct tree *tree, uint32_t node);
  */
 MUST_CHECK int tree_children(const struct tree *tree, uint32_t folder, uint32_t **out_children,
                              size_t *out_count, struct err *err);
-
-/* Drop a child of the root by name, with all below it. Returns whether there was one. */
-bool tree_drop(struct tree *tree, const char *name);
 
 #endif

@@ -297,7 +297,6 @@ static int read_entry(struct unpacking *u, struct archive_entry *entry, struct e
 {
 	const char *name = archive_entry_pathname(entry);
 	struct tree_item item;
-	bool replaced;
 
 	if (!name)
 		return err_set(err, ERR_FORMAT, "an entry after \"%.160s\" has no name", u->path);
@@ -308,7 +307,7 @@ static int read_entry(struct unpacking *u, struct archive_entry *entry, struct e
 		return -1;
 	if (!u->is_inner && item.kind != TREE_FOLDER && u->files++ == 0)
 		memcpy(u->only, u->path, sizeof(u->only));
-	return tree_put(u->tree, u->path, &item, TREE_STRICT, &replaced, err);
+	return tree_put(u->tree, u->path, &item, err);
 }
 
 /* ---- one level ---- */

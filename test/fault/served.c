@@ -2,7 +2,8 @@
  * What a store would serve after a restart: opens it, as the daemon does, and
  * prints a line for each release ("release TAG"), for each file ("file PATH
  * SHA-256", hashed from the bytes that a client would get) and for what is told
- * to the observer ("event NUMBER SUBJECT").
+ * to the observer ("event NUMBER SUBJECT"). Then it sweeps, as the daemon does
+ * before it fetches anything; what keeps it from that is told ("unswept WHY").
  *
  *	served DIR
  */
@@ -73,6 +74,7 @@ int main(int argc, char **argv)
 	struct err err = { .msg = "" };
 	struct store *store = store_open(&settings, &err);
 	struct store_view *view;
+	uint64_t swept;
 	int failed;
 
 	if (!store) {
@@ -84,6 +86,8 @@ int main(int argc, char **argv)
 		(void)printf("release %s\n", store_view_release(view, i)->tag);
 	failed = show(store, view, store_view_find(view, "", 0), "");
 	store_view_put(view);
+	if (store_collect(store, &swept, &err))
+		(void)printf("unswept %s\n", err.msg);
 	store_close(store);
 	return failed ? 1 : 0;
 }

@@ -11,10 +11,8 @@
 
 static int put(void *ctx, const char *path, const struct tree_item *item, struct err *err)
 {
-	bool replaced;
-
 	MUST(item->kind == TREE_FILE || !item->twin_size);
-	return tree_put(ctx, path, item, TREE_REPLACE, &replaced, err);
+	return tree_put(ctx, path, item, err);
 }
 
 static void read_back(const char *bytes, size_t size)

@@ -95,6 +95,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	tree_free(tree);
 	MUST(!close(fd));
 	MUST(!count_tmp());
-	MUST(!gc_sweep(fuzz_store()->objects, &none, &swept, &err));
+	MUST(!gc_sweep(fuzz_store()->objects, &none, NULL, &swept, &err));
 	return 0;
 }

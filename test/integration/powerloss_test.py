@@ -48,6 +48,9 @@ class PowerLoss(FaultPoints):
             try:
                 wrong = self.after_restart(scenario, data)
                 if not wrong and goes_on:
+                    # From what was found, not from what the restart has swept.
+                    shutil.rmtree(data)
+                    write(found, data)
                     wrong = self.next_sync(scenario, data)
                 return wrong and f"{way}: {wrong}"
             finally:

@@ -123,8 +123,8 @@ def hashes(files):
 
 
 def served(data):
-    """Opens the store as a restart does, reads every file as a client would:
-    ({path: SHA-256}, [what else it told])."""
+    """Opens the store as a restart does, reads every file as a client would, and
+    sweeps: ({path: SHA-256}, [what else it told])."""
     done = call([built("served"), data])
     if done.returncode not in (0, 1):
         raise AssertionError(f"the store does not open: {done.returncode}\n"

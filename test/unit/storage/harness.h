@@ -67,6 +67,16 @@ static inline void open_store(struct fixture *f)
 		fail_msg("%s", err.msg);
 }
 
+/* As the first round of sync does: what was left is swept, what is missing is found. */
+static inline void first_sweep(struct fixture *f)
+{
+	uint64_t swept;
+	struct err err = { .msg = "" };
+
+	if (store_collect(f->store, &swept, &err))
+		fail_msg("%s", err.msg);
+}
+
 static inline int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));

@@ -6,7 +6,9 @@
 
 enum { LARGE_BYTES = 3 * 1024 * 1024 + 12345 };
 
-/* What publish_rotten takes: letters, and a byte that no text has, so that there is no gzip form.
+/*
+ * What publish_rotten publishes: a large file of letters that gzip can't pack well, and small ones.
+ * A control character makes it no text, so that it has no twin.
  */
 static inline char *letters(size_t size)
 {
@@ -18,7 +20,7 @@ static inline char *letters(size_t size)
 		random = random * 1664525U + 1013904223U;
 		text[i] = (char)('A' + (random >> 24) % 50);
 	}
-	text[size / 2] = '\x01';
+	text[0] = '\1';
 	text[size] = '\0';
 	return text;
 }
@@ -44,10 +46,12 @@ static inline const char *object_path(struct fixture *f, const char *part, const
 	static char path[256];
 	struct store_view *view = store_view_get(f->store);
 	const struct store_entry *entry = store_view_find(view, file, strlen(file));
+	struct digest content;
 	char hex[DIGEST_TEXT_SIZE];
 
 	assert_non_null(entry);
-	(void)digest_hex(&entry->content, hex);
+	content = store_content_digest(entry);
+	(void)digest_hex(&content, hex);
 	store_view_put(view);
 	(void)snprintf(path, sizeof(path), "%s/%s/%.2s/%s", f->dir, part, hex, hex + 2);
 	return path;

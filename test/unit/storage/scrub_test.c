@@ -118,17 +118,70 @@ static void damage_is_found(void **state)
 	free(large);
 }
 
+/* As a disk that loses bits does it: without another time. */
+static void rot_release(struct fixture *f)
+{
+	struct timespec times[2];
+	struct stat st;
+	char path[96];
+
+	(void)snprintf(path, sizeof(path), "%s/releases/1.0.0.mtree", f->dir);
+	assert_int_equal(stat(path, &st), 0);
+	flip(path, 40);
+	times[0] = st.st_atim;
+	times[1] = st.st_mtim;
+	assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+/* By a pass, or by a sweep, which does nothing then; it is fetched again. */
 static void a_release_file_that_rots_is_told(void **state)
 {
 	struct fixture *f = *state;
-	char path[96];
+	struct err err;
+
+	for (int by_sweep = 0; by_sweep < 2; by_sweep++) {
+		assert_int_equal(publish(f, "1.0.0", base_items, &err), 0);
+		assert_false(store_collect_was_held(f->store));
+		rot_release(f);
+		assert_false(wants_healing(f, "1.0.0"));
+		f->events[STORE_RELEASE_BROKEN] = 0;
+		if (by_sweep) {
+			first_sweep(f);
+			assert_true(store_collect_was_held(f->store));
+			assert_int_equal(count_in(f, "objects"), 4);
+		} else {
+			(void)pass(f, 1);
+			assert_int_equal(f->events[STORE_RELEASE_BROKEN], 1);
+		}
+		assert_string_equal(look(f, "roar/only-base"), "old");
+		assert_true(wants_healing(f, "1.0.0"));
+		assert_true(f->events[STORE_RELEASE_BROKEN] > 0);
+		assert_int_equal(publish(f, "1.0.0", newer_items, &err), 0);
+		assert_false(wants_healing(f, "1.0.0"));
+		assert_false(store_collect_was_held(f->store));
+		assert_int_equal(count_in(f, "objects"), 1);
+	}
+}
+
+/* Another size in it puts no object aside. */
+static void a_damaged_release_says_nothing_of_its_objects(void **state)
+{
+	CLEANUP(buf_release) struct buf text = BUF_INIT(1 << 20);
+	struct fixture *f = *state;
+	char path[96], *size;
 	struct err err;
 
 	assert_int_equal(publish(f, "1.0.0", base_items, &err), 0);
 	(void)snprintf(path, sizeof(path), "%s/releases/1.0.0.mtree", f->dir);
-	flip(path, 40);
+	assert_int_equal(io_read_file(AT_FDCWD, path, &text, &err), 0);
+	size = strstr(buf_text(&text), " size=3 ");
+	assert_non_null(size);
+	size[6] = '2';
+	assert_int_equal(io_replace_file(AT_FDCWD, path, text.data, text.size, 0640, &err), 0);
 	(void)pass(f, 1);
 	assert_int_equal(f->events[STORE_RELEASE_BROKEN], 1);
+	assert_int_equal(f->events[STORE_OBJECT_DAMAGED], 0);
+	assert_int_equal(count_in(f, "quarantine"), 0);
 	assert_string_equal(look(f, "roar/only-base"), "old");
 }
 
@@ -146,6 +199,8 @@ static void what_could_not_be_read_is_put_back(void **state)
 	/* Also in the next process, in which it is just missing. */
 	store_close(f->store);
 	open_store(f);
+	first_sweep(f);
+	assert_int_equal(f->events[STORE_OBJECT_DAMAGED], 4);
 	assert_int_equal(count_in(f, "quarantine"), 2);
 	assert_true(wants_healing(f, "1.0.0"));
 	atomic_store(&unreadable, 0);
@@ -283,6 +338,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_whole_store_stays_as_it_is, setup, teardown),
 		cmocka_unit_test_setup_teardown(damage_is_found, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_release_file_that_rots_is_told, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_damaged_release_says_nothing_of_its_objects,
+		                                setup, teardown),
 		cmocka_unit_test_setup_teardown(what_could_not_be_read_is_put_back, setup,
 		                                teardown),
 		cmocka_unit_test_setup_teardown(what_is_swept_meanwhile_is_no_damage, setup,

@@ -212,13 +212,15 @@ static void a_damaged_twin_takes_nothing_away(void **state)
 		struct store_view *view;
 		struct store_entry entry;
 		struct store_content content;
+		struct digest twin;
 
 		memset(f->events, 0, sizeof(f->events));
 		publish_well(f, "1.0.0", &archive);
 		assert_int_equal(store_release_find(f->store, "1.0.0", &release, &err), 0);
 		view = store_view_get(f->store);
 		entry = *find(view, "text");
-		harm(f, &entry.twin, is_to_go);
+		twin = store_twin_digest(&entry);
+		harm(f, &twin, is_to_go);
 		assert_int_equal(store_twin_open(f->store, &entry, &content, &err), -1);
 		assert_int_equal(err.kind, ERR_DIGEST);
 		assert_int_equal(f->events[STORE_OBJECT_DAMAGED], 1);
@@ -232,11 +234,58 @@ static void a_damaged_twin_takes_nothing_away(void **state)
 		assert_non_null(strstr(err.msg, "text"));
 		store_close(f->store);
 		open_store(f);
+		first_sweep(f);
 		assert_int_equal(f->events[STORE_OBJECT_DAMAGED], 2);
 		assert_int_equal(store_release_find(f->store, "1.0.0", &release, &err), -1);
 	}
 	publish_well(f, "1.0.0", &archive);
 	assert_int_equal(store_release_find(f->store, "1.0.0", &release, &err), 0);
+}
+
+/* Over the view that is there, to another tag of the same layer, and after a restart. */
+static void twins_are_carried_on(void **state)
+{
+	static const char *const paths[] = { "a/text", "text" };
+	struct fixture *f = *state;
+	CLEANUP(buf_release) struct buf archive = BUF_INIT(BYTES_MAX);
+	CLEANUP(buf_release) struct buf other = BUF_INIT(BYTES_MAX);
+	CLEANUP(cleanup_free) char *text = yaml(TEXT_BYTES);
+	const struct member members[] = { { "a/text", text, TEXT_BYTES },
+		                          { "text", text, TEXT_BYTES } };
+	const struct member more[] = { { "zzz", "more", 4 } };
+	struct store_release release;
+	struct store_source source = { .tag = "3.0.0", .created = "" };
+	uint64_t swept;
+	struct err err;
+
+	pack(f, members, 2, true, &archive);
+	pack(f, more, 1, true, &other);
+	publish_well(f, "1.0.0", &archive);
+	publish_well(f, "2.0.0", &other);
+	assert_int_equal(store_release_find(f->store, "1.0.0", &release, &err), 0);
+	source.manifest = source.layer = &release.layer;
+	for (int turn = 0; turn < 3; turn++) {
+		struct store_view *view = store_view_get(f->store);
+
+		assert_int_equal(store_view_release_count(view), turn ? 3 : 2);
+		for (size_t i = 0; i < 2; i++) {
+			const struct store_entry *entry = find(view, paths[i]);
+
+			assert_int_equal(entry->release, turn ? 2 : 0);
+			check_twin(f, entry, text, TEXT_BYTES);
+		}
+		assert_int_equal(find(view, "zzz")->twin_size, 0);
+		store_view_put(view);
+		assert_int_equal(store_collect(f->store, &swept, &err), 0);
+		assert_int_equal(swept, 0);
+		if (!turn) {
+			assert_int_equal(store_republish(f->store, &source, &release, &err), 0);
+		} else {
+			store_close(f->store);
+			open_store(f);
+		}
+	}
+	assert_int_equal(f->events[STORE_OBJECT_DAMAGED], 0);
 }
 
 /* As the version before wrote them: without lines for twins. */
@@ -478,6 +527,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(texts_get_a_twin, setup, teardown),
 		cmocka_unit_test_setup_teardown(noise_gets_none, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_damaged_twin_takes_nothing_away, setup, teardown),
+		cmocka_unit_test_setup_teardown(twins_are_carried_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(releases_without_twins_load, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_archive_in_an_archive, setup, teardown),
 		cmocka_unit_test_setup_teardown(limits_count_over_both_levels, setup, teardown),
