@@ -4,6 +4,7 @@
 #   make demo [KEEP=1]    the whole job against a real registry on loopback
 #   make check            every test; `unit` and `integration` are its halves
 #   make bench            how fast a poll is, how much memory a large release takes (7 GiB of disk)
+#   make bench-store      how fast releases are unpacked, loaded, looked up in and published
 #   make analyze          clang-tidy, cppcheck, shellcheck
 #   make format           lay out the source with clang-format
 #   SANITIZE=address,undefined or SANITIZE=thread: a build of its own, for every target
@@ -65,7 +66,7 @@ $(eval $(call unit_rule,tls,$(TLS) $(BASE)))
 $(eval $(call unit_rule,daemon,$(MODULES)))
 
 .SECONDARY:
--include $(patsubst %.o,%.d,$(call objects,$(MODULES) daemon/main.c $(UNIT)))
+-include $(patsubst %.o,%.d,$(call objects,$(MODULES) daemon/main.c $(UNIT) test/bench/store_driver.c))
 
 deps:
 	@test/deps.sh
@@ -91,6 +92,16 @@ bench: deps
 	@python3 -B test/bench/poll.py $(O)/specman
 	@python3 -B test/bench/memory.py $(O)/specman
 
+# Whichever halves there are: unpacking, and the view with its commands.
+bench-store: deps
+	@$(MAKE) --no-print-directory all $(O)/test/bench/store_driver
+	@for half in $(wildcard test/bench/unpack.py test/bench/store.py); do \
+		python3 -B $$half $(O)/specman || exit; done
+
+$(O)/test/bench/store_driver: $(O)/test/bench/store_driver.o $(call objects,$(STORAGE) $(BASE))
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_storage)
+
 analyze:
 	@test/deps.sh analyze
 	@test/analyze.sh
@@ -108,6 +119,6 @@ clean:
 	rm -rf build build-*
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -9
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -10
 
-.PHONY: all deps demo check check-run unit integration bench analyze format format-check install clean help
+.PHONY: all deps demo check check-run unit integration bench bench-store analyze format format-check install clean help

@@ -332,6 +332,10 @@ static const struct advice advices[ADVICE_CAUSE_COUNT] = {
 	                            "Bring the mirror up to date (its replication rule may be "
 	                            "late). "
 	                            "Until then the digest counts that the first source names." },
+	[ADVICE_ROLLBACK] = { "rollback",
+	                      "If it is meant to go back, run specman with --allow-rollback until "
+	                      "it has. If not, somebody has put an old artifact in the place of a "
+	                      "newer one: push the right one again." },
 };
 
 const struct advice *advice_find(int cause)
@@ -347,5 +351,7 @@ int advice_cause_of(const struct err *err)
 		return err->cause;
 	if (err->kind == ERR_NO_SPACE)
 		return ADVICE_DISK_FULL;
+	if (err->kind == ERR_ROLLBACK)
+		return ADVICE_ROLLBACK;
 	return err->kind == ERR_DIGEST ? ADVICE_DIGEST : 0;
 }

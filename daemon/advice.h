@@ -50,6 +50,7 @@ enum advice_cause {
 	ADVICE_REPOSITORY_EMPTY,
 	ADVICE_DIGEST,         /* bytes are not those that were promised */
 	ADVICE_MIRROR_DIFFERS, /* about a tag's digest */
+	ADVICE_ROLLBACK,       /* it has something older than what is served */
 
 	ADVICE_CAUSE_COUNT
 };

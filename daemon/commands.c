@@ -13,12 +13,16 @@
 #include "log.h"
 #include "policy.h"
 #include "serve.h"
+#include "store_commands.h"
 #include "sync_command.h"
 #include "tls/tls.h"
 
 struct command {
 	const char *name;
-	const char *help;
+	const char *operands; /* as the help shows them */
+	size_t least, most;   /* of them */
+	const char *help;     /* half a sentence: "to …" */
+	const char *about;    /* whole lines, or "" */
 	int (*run)(const struct config *config);
 };
 
@@ -68,24 +72,70 @@ static int run_version(const struct config *config)
 }
 
 static const struct command commands[] = {
-	{ "serve", "run the daemon (the default)", run_serve },
-	{ "sync", "poll once, in the running daemon if there is one, and say how it went",
-	  sync_command },
-	{ "check", "test configuration, credentials, registry, certificate and disk", run_check },
-	{ "ca", "print the self-made CA, for clients to trust", run_ca },
-	{ "version", "print the version", run_version },
+	{ "serve", "", 0, 0, "run the daemon (the default)", "", run_serve },
+	{ "sync", "", 0, 0, "poll once, in the running daemon if there is one, and say how it went",
+	  "", sync_command },
+	{ "check", "", 0, 0, "test configuration, credentials, registry, certificate and disk", "",
+	  run_check },
+	{ "ls", "[TAG [PATH] | /[PATH]]", 0, 2, "list the releases, or files",
+	  "Without an operand: the releases, each with its date, files, bytes and manifest.\n"
+	  "With TAG: the files of that release, below PATH. With a PATH that begins with a\n"
+	  "slash: the files that are served, as --overlay lays the releases over one another,\n"
+	  "each with the tag that it is from. A line is mode, bytes, time, name.\n",
+	  ls_command },
+	{ "cat", "[TAG] PATH", 1, 2, "write a file, once it is verified",
+	  "Of the release TAG, or without one of what is served, as --overlay lays the\n"
+	  "releases over one another.\n",
+	  cat_command },
+	{ "verify", "", 0, 0, "read and hash the whole store, list what is damaged",
+	  "Exit code 1 when anything is; the daemon fetches it again by itself. May run beside\n"
+	  "the daemon.\n",
+	  verify_command },
+	{ "export", "TAG DIR|-", 2, 2, "write a release as a folder, or as a tar archive",
+	  "DIR must not be there yet, or be empty; it appears once it is whole. With - the\n"
+	  "archive goes to standard output, the same bytes each time; when the exit code is\n"
+	  "not 0, it is not whole. Each file is verified before it is written.\n",
+	  export_command },
+	{ "history", "", 0, 0, "tell which tag was changed when",
+	  "A line is time, tag, and the digests of the manifests before and after; - for none.\n",
+	  history_command },
+	{ "gc", "", 0, 0, "sweep objects that no release names",
+	  "By the running daemon, if there is one. It does so after each change anyway.\n",
+	  gc_command },
+	{ "ca", "", 0, 0, "print the self-made CA, for clients to trust", "", run_ca },
+	{ "version", "", 0, 0, "print the version", "", run_version },
 };
+
+static void print_flags(void)
+{
+	(void)puts("\nFlags, each also as SPECMAN_NAME in the environment:");
+	config_print_flags(stdout);
+}
 
 static int print_help(void)
 {
 	(void)puts("Usage: specman [COMMAND] [FLAG…]\n\n"
 	           "Polls an OCI registry for manifests and serves them over TLS.\n\nCommands:");
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		(void)printf("  %-10s %s\n", commands[i].name, commands[i].help);
-	(void)puts("\nFlags, each also as SPECMAN_NAME in the environment:");
-	config_print_flags(stdout);
-	(void)puts("\nSIGUSR1 polls now, SIGTERM stops after running answers.\n"
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		char words[64];
+
+		(void)snprintf(words, sizeof(words), "%s %s", commands[i].name,
+		               commands[i].operands);
+		(void)printf("  %-28s %s\n", words, commands[i].help);
+	}
+	print_flags();
+	(void)puts("\nspecman COMMAND --help says more of a command.\n"
+	           "SIGUSR1 polls now, SIGTERM stops after running answers.\n"
 	           "Exit codes: 0 done, 1 failed, 2 usage, 3 nothing to serve yet (sync).");
+	return fflush(stdout) ? EXIT_FAILED : EXIT_DONE;
+}
+
+static int print_command_help(const struct command *command)
+{
+	(void)printf("Usage: specman %s%s%s [FLAG…]\n\nTo %s.\n%s", command->name,
+	             *command->operands ? " " : "", command->operands, command->help,
+	             command->about);
+	print_flags();
 	return fflush(stdout) ? EXIT_FAILED : EXIT_DONE;
 }
 
@@ -112,16 +162,43 @@ static void refuse(const char *name)
 	(void)fputc('\n', stderr);
 }
 
+/* Whether help is asked for; of which command, if of one. */
+static bool wants_help(char *const *args, const struct command **out_command)
+{
+	bool wants = *args && !strcmp(*args, "help");
+
+	*out_command = NULL;
+	for (; *args && strcmp(*args, "--") != 0; args++) {
+		wants |= !strcmp(*args, "--help") || !strcmp(*args, "-h");
+		if (!*out_command)
+			*out_command = find(*args);
+	}
+	return wants;
+}
+
+static int check_operands(const struct command *command, const struct config *config)
+{
+	if (config->operand_count >= command->least && config->operand_count <= command->most)
+		return 0;
+	if (config->operand_count > command->most)
+		(void)fprintf(stderr, "specman: \"%s\" is not understood",
+		              config->operands[command->most]);
+	else
+		(void)fprintf(stderr, "specman: something is missing");
+	(void)fprintf(stderr, ": usage: specman %s%s%s; see specman %s --help\n", command->name,
+	              *command->operands ? " " : "", command->operands, command->name);
+	return -1;
+}
+
 int command_run(char *const *args, char *const *environment)
 {
-	const struct command *command = &commands[0];
+	const struct command *command;
 	struct config config;
 	struct err err;
 
-	for (char *const *at = args; *at; at++)
-		if (!strcmp(*at, "--help") || !strcmp(*at, "-h") ||
-		    (at == args && !strcmp(*at, "help")))
-			return print_help();
+	if (wants_help(args, &command))
+		return command ? print_command_help(command) : print_help();
+	command = &commands[0];
 	if (config_read(args, environment, &config, &err) || policy_check(&config, &err)) {
 		(void)fprintf(stderr, "specman: %s; see specman --help\n", err.msg);
 		return EXIT_USAGE;
@@ -130,6 +207,8 @@ int command_run(char *const *args, char *const *environment)
 		refuse(config.command);
 		return EXIT_USAGE;
 	}
+	if (check_operands(command, &config))
+		return EXIT_USAGE;
 	log_set_level(config.log_level);
 	return command->run(&config);
 }

@@ -12,7 +12,7 @@
 #include "oci/oci.h"
 #include "unit.h"
 
-enum kind { TEXT, TEXTS, SWITCH, DURATION, PERCENT, COUNT, SIZE, LISTEN, LEVEL };
+enum kind { TEXT, TEXTS, SWITCH, DURATION, PERCENT, COUNT, SIZE, LISTEN, CHOICE };
 
 struct flag {
 	const char *name;
@@ -61,6 +61,11 @@ static const struct flag flags[] = {
 	  "keep the newest N versions, 0.0.0, and tags that are none; else all" },
 	{ "prune", SWITCH, AT(prune), "", "false",
 	  "drop releases whose tag is gone or taken no more" },
+	{ "overlay", CHOICE, AT(overlay), "ORDER", "semver",
+	  "what wins: semver: the newest version; pushed: what was seen last; single: the newest "
+	  "version alone is served" },
+	{ "allow-rollback", SWITCH, AT(allow_rollback), "", "false",
+	  "follow a tag that moves to an older artifact; prune the newest version, too" },
 	{ "data-dir", TEXT, AT(data_dir), "DIR", "/var/lib/specman", "the store" },
 	{ "disk-reserve", SIZE, AT(disk_reserve), "SIZE", "32Mi",
 	  "free space in --data-dir that no release may use" },
@@ -72,7 +77,7 @@ static const struct flag flags[] = {
 	{ "tls-cert", TEXT, AT(tls_cert), "FILE", NULL,
 	  "certificate chain (PEM); else one of an own CA" },
 	{ "tls-key", TEXT, AT(tls_key), "FILE", NULL, "the certificate's key (PEM)" },
-	{ "log-level", LEVEL, AT(log_level), "LEVEL", "info", "debug, info, warning or error" },
+	{ "log-level", CHOICE, AT(log_level), "LEVEL", "info", "debug, info, warning or error" },
 };
 
 enum { FLAG_COUNT = sizeof(flags) / sizeof(flags[0]), NAME_SIZE = 64 };
@@ -89,6 +94,20 @@ static const struct bounds {
 	{ AT(max_releases), 1, 10000 },
 };
 
+/* What each CHOICE may be: the names of an enumeration's values, from 0 on. */
+static const struct choices {
+	size_t offset;
+	unsigned count;
+	const char *names[4];
+} choices[] = {
+	{ AT(overlay), 3, { "semver", "pushed", "single" } },
+	{ AT(log_level), 4, { "debug", "info", "warning", "error" } },
+};
+
+_Static_assert(sizeof(enum store_overlay) == sizeof(unsigned) &&
+                       sizeof(enum log_level) == sizeof(unsigned),
+               "set_choice writes an unsigned");
+
 /* ---- values ---- */
 
 static const struct bounds *bounds_of(const struct flag *flag)
@@ -100,16 +119,32 @@ static const struct bounds *bounds_of(const struct flag *flag)
 	return &bounds[i];
 }
 
-static int parse_level(const char *text, enum log_level *out_level)
+static const struct choices *choices_of(const struct flag *flag)
 {
-	static const char *const names[] = { "debug", "info", "warning", "error" };
+	size_t i = 0;
 
-	for (unsigned i = 0; i < 4; i++)
-		if (!strcmp(text, names[i])) {
-			*out_level = (enum log_level)i;
+	while (choices[i].offset != flag->offset)
+		i++;
+	return &choices[i];
+}
+
+static int set_choice(const struct choices *allowed, const char *from, const char *text,
+                      void *field, struct err *err)
+{
+	char list[80] = "";
+	size_t length = 0;
+
+	for (unsigned i = 0; i < allowed->count; i++) {
+		const char *between = !i ? "" : i + 1 < allowed->count ? ", " : " or ";
+
+		if (!strcmp(text, allowed->names[i])) {
+			memcpy(field, &i, sizeof(i));
 			return 0;
 		}
-	return -1;
+		length += (size_t)snprintf(list + length, sizeof(list) - length, "%s%s", between,
+		                           allowed->names[i]);
+	}
+	return err_set(err, ERR_CONFIG, "%s is \"%.80s\", and may be %s", from, text, list);
 }
 
 static int add_listener(void *field, const char *text, struct err *err)
@@ -191,12 +226,8 @@ static int set_value(const struct flag *flag, const char *from, const char *text
 		return 0;
 	case LISTEN:
 		return add_listener(field, text, err) ? err_context(err, "%s", from) : 0;
-	case LEVEL:
-		if (parse_level(text, (enum log_level *)(void *)field))
-			return err_set(err, ERR_CONFIG,
-			               "%s is \"%.80s\", and may be debug, info, warning or error",
-			               from, text);
-		return 0;
+	case CHOICE:
+		return set_choice(choices_of(flag), from, text, field, err);
 	}
 	return 0;
 }
@@ -288,6 +319,19 @@ static int read_environment(char *const *environment, struct config *config, str
 	return 0;
 }
 
+static int read_word(const char *arg, struct config *config, struct err *err)
+{
+	if (!config->command) {
+		config->command = arg;
+		return 0;
+	}
+	if (config->operand_count == CONFIG_OPERANDS_MAX)
+		return err_set(err, ERR_CONFIG, "\"%.80s\" is not understood: %s takes no more",
+		               arg, config->command);
+	config->operands[config->operand_count++] = arg;
+	return 0;
+}
+
 static int read_flag(char *const **args, struct config *config, struct err *err)
 {
 	const char *arg = *(*args)++;
@@ -295,15 +339,6 @@ static int read_flag(char *const **args, struct config *config, struct err *err)
 	const char *value = arg[length] ? arg + length + 1 : NULL;
 	size_t i = 0;
 
-	if (strncmp(arg, "--", 2) != 0) {
-		if (config->command)
-			return err_set(
-				err, ERR_CONFIG,
-				"\"%.80s\" is not understood: there is a command, %s, already", arg,
-				config->command);
-		config->command = arg;
-		return 0;
-	}
 	while (i < FLAG_COUNT && (strlen(flags[i].name) + 2 != length ||
 	                          strncmp(flags[i].name, arg + 2, length - 2) != 0))
 		i++;
@@ -387,12 +422,21 @@ int config_read(char *const *args, char *const *environment, struct config *out_
                 struct err *err)
 {
 	struct config config = { .repository = NULL };
+	bool only_words = false;
 
 	if (fill_defaults(&config, err))
 		return -1;
-	while (*args)
-		if (read_flag(&args, &config, err))
+	while (*args) {
+		bool is_flag = !only_words && **args == '-' && (*args)[1];
+
+		if (is_flag && !strcmp(*args, "--")) {
+			only_words = true;
+			args++;
+		} else if (is_flag ? read_flag(&args, &config, err)
+		                   : read_word(*args++, &config, err)) {
 			return -1;
+		}
+	}
 	if (read_environment(environment, &config, err) || check_together(&config, err))
 		return -1;
 	*out_config = config;

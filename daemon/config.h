@@ -9,8 +9,14 @@
 #include "base/err.h"
 #include "base/listen.h"
 #include "log.h"
+#include "storage/storage.h"
 
-enum { CONFIG_LISTEN_MAX = 8, CONFIG_TEXTS_MAX = 32, CONFIG_FLAGS_MAX = 96 };
+enum {
+	CONFIG_LISTEN_MAX = 8,
+	CONFIG_TEXTS_MAX = 32,
+	CONFIG_FLAGS_MAX = 96,
+	CONFIG_OPERANDS_MAX = 2
+};
 
 enum config_source { CONFIG_DEFAULT, CONFIG_FLAG, CONFIG_ENVIRONMENT };
 
@@ -28,7 +34,9 @@ struct config_listen {
 
 /* Texts are borrowed from the arguments, the environment or the program. NULL: not given. */
 struct config {
-	const char *command; /* the one argument that is no flag */
+	const char *command;                       /* the first argument that is no flag */
+	const char *operands[CONFIG_OPERANDS_MAX]; /* those that follow it */
+	size_t operand_count;
 	const char *repository;
 	const char *registry_secret_dir;
 	const char *registry_config;
@@ -51,6 +59,8 @@ struct config {
 	bool prune;
 	const char *data_dir;
 	int64_t disk_reserve; /* bytes */
+	enum store_overlay overlay;
+	bool allow_rollback;
 	struct config_listen listen;
 	struct config_listen admin_listen;
 	int64_t workers;
@@ -65,7 +75,8 @@ struct config {
 
 /*
  * Read the flags in args (ending with NULL) and the environment's SPECMAN_*
- * variables. ERR_CONFIG names what is unknown (with the nearest right name) or
+ * variables. What begins with a hyphen is a flag, but "-" alone, and all that
+ * stands behind "--". ERR_CONFIG names what is unknown (with the nearest right name) or
  * bad (with what it may be). Variables that Kubernetes makes for Services
  * (SPECMAN_SERVICE_…, SPECMAN_PORT…) are ignored.
  */

@@ -27,9 +27,11 @@ enum {
 	REQUEST_MS = 10 * 1000, /* to send the line */
 	PAUSE_MS = 1000,        /* after a connection that could not be taken */
 	LINE_SIZE = SYNC_REASON_SIZE + 32,
+	REQUEST_SIZE = 8, /* more than the longest */
+	REQUESTS = 2,
 };
 
-static const char request[] = "sync\n";
+static const char *const requests[] = { [CONTROL_SYNC] = "sync\n", [CONTROL_GC] = "gc\n" };
 static const char socket_name[] = "control.sock";
 
 static const char *const words[] = {
@@ -43,9 +45,10 @@ enum { WORDS = sizeof(words) / sizeof(words[0]) };
 
 struct client {
 	int fd;              /* -1: free */
-	uint64_t round;      /* that it waits for; 0: its request is not whole yet */
+	uint64_t ticket;     /* what it waits for; 0: its request is not whole yet */
 	int64_t deadline_ms; /* for its request */
-	char line[sizeof(request)];
+	enum control_request request;
+	char line[REQUEST_SIZE];
 	size_t size;
 };
 
@@ -167,6 +170,27 @@ static void take_client(struct control *control)
 	answer(fd, SYNC_VERDICT_FAILED, "the daemon is asked by too many already");
 }
 
+/* What has come is a request, may become one, or is none. */
+static void take_request(struct control *control, struct client *client)
+{
+	bool may_become = false;
+
+	for (unsigned i = 0; i < REQUESTS; i++) {
+		size_t length = strlen(requests[i]);
+
+		if (client->size > length || memcmp(client->line, requests[i], client->size) != 0)
+			continue;
+		may_become = true;
+		if (client->size < length)
+			continue;
+		client->request = (enum control_request)i;
+		client->ticket = i == CONTROL_GC ? poller_ask_sweep(control->poller)
+		                                 : poller_ask(control->poller);
+	}
+	if (!may_become)
+		answer_client(client, SYNC_VERDICT_FAILED, "the request is not understood");
+}
+
 /* It sent something, or hung up. */
 static void hear_client(struct control *control, struct client *client)
 {
@@ -175,21 +199,24 @@ static void hear_client(struct control *control, struct client *client)
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (n <= 0 || client->round) { /* hung up, or says what nobody asked for */
+	if (n <= 0 || client->ticket) { /* hung up, or says what nobody asked for */
 		(void)close(client->fd);
 		client->fd = -1;
 		return;
 	}
 	client->size += (size_t)n;
-	if (client->size < sizeof(request) - 1 && !memchr(client->line, '\n', client->size))
-		return;
-	if (client->size != sizeof(request) - 1 ||
-	    memcmp(client->line, request, sizeof(request) - 1) != 0)
-		answer_client(client, SYNC_VERDICT_FAILED, "the request is not understood");
-	else if (cancel_is_raised(control->cancel))
+	if (cancel_is_raised(control->cancel))
 		answer_stopping(client);
 	else
-		client->round = poller_ask(control->poller);
+		take_request(control, client);
+}
+
+static bool has_ended(struct control *control, const struct client *client,
+                      struct sync_outcome *out_outcome)
+{
+	return client->request == CONTROL_GC
+	               ? poller_has_swept(control->poller, client->ticket, out_outcome)
+	               : poller_has_ended(control->poller, client->ticket, out_outcome);
 }
 
 static void look_after(struct control *control, struct client *client)
@@ -198,11 +225,11 @@ static void look_after(struct control *control, struct client *client)
 
 	if (client->fd < 0)
 		return;
-	if (client->round && cancel_is_raised(control->cancel))
+	if (client->ticket && cancel_is_raised(control->cancel))
 		answer_stopping(client);
-	else if (client->round && poller_has_ended(control->poller, client->round, &outcome))
+	else if (client->ticket && has_ended(control, client, &outcome))
 		answer_client(client, outcome.verdict, outcome.reason);
-	else if (!client->round && clock_now_ms() >= client->deadline_ms)
+	else if (!client->ticket && clock_now_ms() >= client->deadline_ms)
 		answer_client(client, SYNC_VERDICT_FAILED, "no request came");
 }
 
@@ -216,7 +243,7 @@ static int next_due(const struct control *control)
 	if (control->listen_from_ms > now)
 		due = control->listen_from_ms;
 	for (size_t i = 0; i < CLIENTS; i++)
-		if (control->clients[i].fd >= 0 && !control->clients[i].round &&
+		if (control->clients[i].fd >= 0 && !control->clients[i].ticket &&
 		    control->clients[i].deadline_ms < due)
 			due = control->clients[i].deadline_ms;
 	if (due == INT64_MAX)
@@ -389,7 +416,8 @@ static int understand(const char *line, struct sync_outcome *out_outcome, struct
 	               "the running daemon answers \"%.40s\": it may be of another version", line);
 }
 
-int control_ask(const char *data_dir, struct sync_outcome *out_outcome, struct err *err)
+int control_ask(const char *data_dir, enum control_request request,
+                struct sync_outcome *out_outcome, struct err *err)
 {
 	CLEANUP(cleanup_fd) int folder = open_folder(data_dir, O_PATH, err);
 	CLEANUP(cleanup_fd) int fd = folder < 0 ? -1 : connect_in(folder, err);
@@ -398,7 +426,7 @@ int control_ask(const char *data_dir, struct sync_outcome *out_outcome, struct e
 	if (fd < 0)
 		return -1;
 	/* A daemon that won't take it has answered already, and hung up. */
-	(void)send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL);
+	(void)send(fd, requests[request], strlen(requests[request]), MSG_NOSIGNAL);
 	if (read_line(fd, line, err))
 		return -1;
 	return understand(line, out_outcome, err);

@@ -1,11 +1,13 @@
 /*
- * How another process on this machine asks the daemon to poll now: a socket in
- * the data directory, run/control.sock, which works without a network.
+ * How another process on this machine asks the daemon for something: a socket
+ * in the data directory, run/control.sock, which works without a network.
  *
- * One connection is one request of one line, "sync\n", and one line in answer,
- * which comes at the end of a round that started after the request:
+ * One connection is one request of one line: "sync\n" to go a round, "gc\n" to
+ * sweep the store; and one line in answer, which comes at the end of a round, or
+ * of a sweep, that started after the request:
  *
  *	done
+ *	done: <what>           of a sweep
  *	nothing: <reason>      no registry is named yet, or nothing to serve yet
  *	failed: <reason>       also when the request can't be taken
  *	stopping: <reason>
@@ -23,6 +25,8 @@
 
 struct control;
 
+enum control_request { CONTROL_SYNC, CONTROL_GC };
+
 /*
  * Listen, on a thread of its own. The store of data_dir must be open: its lock
  * is what says that a socket which is there already is a dead daemon's.
@@ -37,8 +41,9 @@ void control_stop(struct control *control);
 
 /*
  * The other end: ask the daemon of data_dir, and wait for its answer, as long
- * as the round takes. ERR_NOT_FOUND when no daemon listens there.
+ * as what was asked for takes. ERR_NOT_FOUND when no daemon listens there.
  */
-MUST_CHECK int control_ask(const char *data_dir, struct sync_outcome *out_outcome, struct err *err);
+MUST_CHECK int control_ask(const char *data_dir, enum control_request request,
+                           struct sync_outcome *out_outcome, struct err *err);
 
 #endif

@@ -198,11 +198,12 @@ static enum MHD_Result answer_file(struct request *request, const struct store_e
 	};
 	CLEANUP(cleanup_response) struct MHD_Response *response = NULL;
 	char hex[DIGEST_TEXT_SIZE], etag[DIGEST_TEXT_SIZE + 2], range[80] = "";
+	const struct digest content = store_content_digest(file);
 	struct err err = { .msg = "" };
 	enum verdict verdict;
 	struct part part;
 
-	(void)snprintf(etag, sizeof(etag), "\"%s\"", digest_hex(&file->content, hex));
+	(void)snprintf(etag, sizeof(etag), "\"%s\"", digest_hex(&content, hex));
 	verdict = conditional_judge(&conditions, etag, file->mtime, file->size, &part);
 	if (verdict == VERDICT_FAILED)
 		return answer_text(c, statuses[verdict], "precondition failed\n", NULL, NULL);

@@ -22,6 +22,7 @@ struct policy {
 	size_t max_releases;        /* 0: no limit */
 	char older[48];             /* the reason for what is beyond it */
 	bool prune;
+	bool allow_rollback;
 };
 
 /* ---- compiling ---- */
@@ -72,6 +73,7 @@ struct policy *policy_new(const struct config *config, struct err *err)
 	(void)snprintf(policy->older, sizeof(policy->older), "older than the newest %zu",
 	               policy->max_releases);
 	policy->prune = config->prune;
+	policy->allow_rollback = config->allow_rollback;
 	if (compile_all(policy, config, err)) {
 		policy_free(policy);
 		return NULL;
@@ -150,16 +152,32 @@ static bool is_limited(const struct policy *policy, const struct policy_tag *tag
 	       store_tag_kind(tag->tag) != STORE_TAG_NO_VERSION;
 }
 
+/* Find what is held; tags are sorted, newest first. */
+static void hold(const struct policy *policy, struct policy_tag *tags, size_t count)
+{
+	bool is_newest = policy->prune && !policy->allow_rollback;
+
+	for (size_t i = 0; i < count; i++) {
+		bool is_version = store_tag_kind(tags[i].tag) != STORE_TAG_NO_VERSION;
+
+		tags[i].is_held = is_newest && is_version && tags[i].is_served &&
+		                  tags[i].is_taken && !tags[i].is_listed;
+		if (is_version && tags[i].is_served && tags[i].is_taken && tags[i].is_listed)
+			is_newest = false;
+	}
+}
+
 size_t policy_next(const struct policy *policy, struct policy_tag *tags, size_t count)
 {
 	size_t found = 0, versions = 0;
 
+	hold(policy, tags, count);
 	for (size_t i = 0; i < count; i++) {
 		struct policy_tag *tag = &tags[i];
 
 		tag->is_next = false;
 		/* What is not listed any more counts as long as it stays. */
-		if (!tag->is_taken || (!tag->is_listed && policy->prune))
+		if (!tag->is_taken || (!tag->is_listed && policy->prune && !tag->is_held))
 			continue;
 		if (is_limited(policy, tag)) {
 			if (versions == policy->max_releases)
@@ -174,23 +192,31 @@ size_t policy_next(const struct policy *policy, struct policy_tag *tags, size_t 
 
 /* ---- letting go ---- */
 
+/* Whether pruning is about this one at all. */
+static bool is_prunable(const struct policy_tag *tag)
+{
+	return tag->is_stored && !(tag->is_listed && tag->is_taken);
+}
+
 static size_t prune(struct policy_tag *tags, size_t count, const char **out_kept_all)
 {
-	size_t listed = 0, stays = 0, dropped = 0;
+	size_t listed = 0, stays = 0, prunable = 0, dropped = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		listed += tags[i].is_listed;
 		stays += tags[i].is_served && tags[i].is_listed && tags[i].is_taken;
-		dropped += tags[i].is_stored && !(tags[i].is_listed && tags[i].is_taken);
+		prunable += is_prunable(&tags[i]);
 	}
-	if (!stays && dropped)
+	if (!stays && prunable)
 		*out_kept_all = listed ? "nothing that is listed and taken is in the store"
 		                       : "the list of tags is empty";
-	if (!stays)
-		return 0;
-	for (size_t i = 0; i < count; i++)
-		if (tags[i].is_stored && !(tags[i].is_listed && tags[i].is_taken))
-			tags[i].drop = tags[i].is_listed ? "outside the tag policy" : "tag is gone";
+	for (size_t i = 0; i < count; i++) {
+		tags[i].is_held = tags[i].is_held && stays;
+		if (!stays || !is_prunable(&tags[i]) || tags[i].is_held)
+			continue;
+		tags[i].drop = tags[i].is_listed ? "outside the tag policy" : "tag is gone";
+		dropped++;
+	}
 	return dropped;
 }
 
@@ -200,6 +226,7 @@ size_t policy_drop(const struct policy *policy, struct policy_tag *tags, size_t 
 	size_t versions = 0, dropped = 0;
 
 	*out_kept_all = NULL;
+	hold(policy, tags, count);
 	if (policy->prune)
 		dropped = prune(tags, count, out_kept_all);
 	for (size_t i = 0; i < count; i++) {

@@ -17,7 +17,9 @@
  * an older one stays, or is fetched, in its place.
  *
  * --prune lets go of releases whose tag is gone from the list or is taken no
- * more. Nothing goes unless something of the list stays: a list that is empty,
+ * more. A version that is gone and newer than all that stay is held, unless
+ * --allow-rollback is given: the platform would go back to an older one. Nothing
+ * goes unless something of the list stays: a list that is empty,
  * or that has nothing in common with the store, is more likely a registry that
  * lost its storage or a wrong repository.
  */
@@ -53,6 +55,7 @@ struct policy_tag {
 	/* Answers: */
 	bool is_taken;
 	bool is_next;
+	bool is_held;     /* it would be pruned, and is not: it is newer than all that stay */
 	const char *drop; /* why it is to go, or NULL; the policy's own text */
 };
 
@@ -68,7 +71,7 @@ void policy_judge(const struct policy *policy, struct policy_tag *tags, size_t c
 size_t policy_next(const struct policy *policy, struct policy_tag *tags, size_t count);
 
 /*
- * At the end, when the newer ones are stored: set drop. Returns how many are to
+ * At the end, when the newer ones are stored: set drop and is_held. Returns how many are to
  * go. *out_kept_all is why nothing is pruned although something would be, or NULL.
  */
 size_t policy_drop(const struct policy *policy, struct policy_tag *tags, size_t count,

@@ -26,9 +26,13 @@ struct poller {
 	pthread_t thread;
 
 	pthread_mutex_t mutex; /* guards all below */
+	bool is_wanted;        /* a round, before its time */
 	uint64_t started;      /* rounds */
 	uint64_t ended;
 	struct sync_outcome outcome; /* of the last that ended */
+	uint64_t sweeps_asked;
+	uint64_t sweeps_ended;
+	struct sync_outcome swept; /* of the last that ended */
 };
 
 /* The interval, times the back-off, plus or minus the jitter. */
@@ -44,7 +48,47 @@ static int64_t pause_ms(const struct config *config, int64_t back_off)
 	return pause - spread + (int64_t)(random % (uint64_t)(2 * spread + 1));
 }
 
-/* Wait until it is time, a trigger or a stop; look at the secret meanwhile. */
+/* Never blocks: it can only fail when the counter is full, which wakes as well. */
+static void wake(int fd)
+{
+	uint64_t one = 1;
+
+	if (write(fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+/* All that was asked for until now is one sweep. */
+static void sweep(struct poller *poller)
+{
+	struct sync_outcome outcome;
+	uint64_t asked;
+	bool is_due;
+
+	(void)pthread_mutex_lock(&poller->mutex);
+	asked = poller->sweeps_asked;
+	is_due = asked != poller->sweeps_ended;
+	(void)pthread_mutex_unlock(&poller->mutex);
+	if (!is_due)
+		return;
+	sync_sweep(poller->sync, &outcome);
+	(void)pthread_mutex_lock(&poller->mutex);
+	poller->sweeps_ended = asked;
+	poller->swept = outcome;
+	(void)pthread_mutex_unlock(&poller->mutex);
+	wake(poller->ended_fd);
+}
+
+static bool is_wanted(struct poller *poller)
+{
+	bool wanted;
+
+	(void)pthread_mutex_lock(&poller->mutex);
+	wanted = poller->is_wanted;
+	(void)pthread_mutex_unlock(&poller->mutex);
+	return wanted;
+}
+
+/* Wait until it is time, a trigger or a stop; look at the secret and sweep meanwhile. */
 static void wait_for_round(struct poller *poller, int64_t until_ms, uint64_t seen)
 {
 	struct pollfd fds[] = { { .fd = cancel_fd(poller->cancel), .events = POLLIN },
@@ -58,19 +102,15 @@ static void wait_for_round(struct poller *poller, int64_t until_ms, uint64_t see
 			return;
 		if (poll(fds, 2, left < LOOK_MS ? (int)left : LOOK_MS) <= 0)
 			continue;
+		if (fds[0].revents)
+			return;
 		/* Triggers that came together are one. */
-		if (read(poller->trigger_fd, &count, sizeof(count)) > 0 || fds[0].revents)
+		if (read(poller->trigger_fd, &count, sizeof(count)) < 0)
+			continue;
+		sweep(poller);
+		if (is_wanted(poller))
 			return;
 	}
-}
-
-/* Never blocks: it can only fail when the counter is full, which wakes as well. */
-static void wake(int fd)
-{
-	uint64_t one = 1;
-
-	if (write(fd, &one, sizeof(one)) < 0)
-		return;
 }
 
 static enum sync_result go_round(struct poller *poller)
@@ -79,6 +119,7 @@ static enum sync_result go_round(struct poller *poller)
 
 	(void)pthread_mutex_lock(&poller->mutex);
 	poller->started++;
+	poller->is_wanted = false;
 	(void)pthread_mutex_unlock(&poller->mutex);
 	result = sync_round(poller->sync);
 	(void)pthread_mutex_lock(&poller->mutex);
@@ -153,6 +194,9 @@ struct poller *poller_start(const struct config *config, struct sync *sync,
 
 void poller_trigger(struct poller *poller)
 {
+	(void)pthread_mutex_lock(&poller->mutex);
+	poller->is_wanted = true;
+	(void)pthread_mutex_unlock(&poller->mutex);
 	wake(poller->trigger_fd);
 }
 
@@ -167,16 +211,40 @@ uint64_t poller_ask(struct poller *poller)
 	return round;
 }
 
-bool poller_has_ended(struct poller *poller, uint64_t round, struct sync_outcome *out_outcome)
+/* Whether the last of a kind has this number or a later one; *outcome is its. */
+static bool has_ended(struct poller *poller, const uint64_t *ended,
+                      const struct sync_outcome *outcome, uint64_t number,
+                      struct sync_outcome *out_outcome)
 {
-	bool has_ended;
+	bool has;
 
 	(void)pthread_mutex_lock(&poller->mutex);
-	has_ended = poller->ended >= round;
-	if (has_ended)
-		*out_outcome = poller->outcome;
+	has = *ended >= number;
+	if (has)
+		*out_outcome = *outcome;
 	(void)pthread_mutex_unlock(&poller->mutex);
-	return has_ended;
+	return has;
+}
+
+bool poller_has_ended(struct poller *poller, uint64_t round, struct sync_outcome *out_outcome)
+{
+	return has_ended(poller, &poller->ended, &poller->outcome, round, out_outcome);
+}
+
+uint64_t poller_ask_sweep(struct poller *poller)
+{
+	uint64_t number;
+
+	(void)pthread_mutex_lock(&poller->mutex);
+	number = ++poller->sweeps_asked;
+	(void)pthread_mutex_unlock(&poller->mutex);
+	wake(poller->trigger_fd);
+	return number;
+}
+
+bool poller_has_swept(struct poller *poller, uint64_t number, struct sync_outcome *out_outcome)
+{
+	return has_ended(poller, &poller->sweeps_ended, &poller->swept, number, out_outcome);
 }
 
 int poller_ended_fd(const struct poller *poller)

@@ -32,7 +32,12 @@ uint64_t poller_ask(struct poller *poller);
 /* What the round with this number, or a later one, came to; false before its end. Any thread. */
 bool poller_has_ended(struct poller *poller, uint64_t round, struct sync_outcome *out_outcome);
 
-/* An eventfd, readable after the end of a round, for one thread to wait for and to read. */
+/* The same for a sweep of the store, which is done between two rounds and begins none. */
+uint64_t poller_ask_sweep(struct poller *poller);
+bool poller_has_swept(struct poller *poller, uint64_t number, struct sync_outcome *out_outcome);
+
+/* An eventfd, readable after the end of a round or a sweep, for one thread to wait for and to read.
+ */
 int poller_ended_fd(const struct poller *poller);
 
 /* Wait for the thread, which ends once cancel is raised, and free it. NULL is fine. */

@@ -21,6 +21,7 @@ static void on_store_event(void *ctx, enum store_event_kind kind, const char *su
 		                             "A file and a folder of two releases have "
 		                             "one path; the newer is served" },
 		[STORE_RESERVED_NAME] = { LOG_WARNING, "The release's own .specman is not served" },
+		[STORE_HISTORY_LOST] = { LOG_WARNING, "A change is not in the history" },
 	};
 	struct recurring *troubles = ctx;
 
@@ -36,6 +37,8 @@ struct store *storing_open(const struct config *config, struct recurring *troubl
 	const struct store_settings settings = {
 		.dir = config->data_dir,
 		.limits = store_default_limits,
+		.overlay = config->overlay,
+		.allow_rollback = config->allow_rollback,
 		.reserve_bytes = (uint64_t)config->disk_reserve,
 		.observer = on_store_event,
 		.observer_ctx = troubles,

@@ -43,6 +43,7 @@ struct sync {
 	struct sync_outcome outcome;      /* of the round that is under way */
 	bool advised[ADVICE_CAUSE_COUNT]; /* causes whose advice was told in this trouble */
 	int64_t told_ms;                  /* when the last line that all is well was written */
+	bool has_collected;               /* the store, since it was opened */
 };
 
 /* A tag and what the registry says of it. */
@@ -166,7 +167,8 @@ static void pull_change(struct round *round, const struct change *change)
 			         (struct log_field[]){ { "tag", change->tag }, { NULL, NULL } });
 		return;
 	}
-	if (err.kind == ERR_FORMAT || err.kind == ERR_LIMIT || err.kind == ERR_DIGEST)
+	if (err.kind == ERR_FORMAT || err.kind == ERR_LIMIT || err.kind == ERR_DIGEST ||
+	    err.kind == ERR_ROLLBACK)
 		tell_trouble(sync, change->tag, "Release refused", change->tag, &err);
 	else
 		tell_trouble(sync, change->tag, "Release not fetched", change->tag, &err);
@@ -205,23 +207,6 @@ static int compare_tags(const void *a, const void *b)
 	                         ((const struct policy_tag *)b)->tag);
 }
 
-/* Set is_served on those of the stored tags that the view has; both are sorted. */
-static void find_served(struct round *round)
-{
-	struct store_view *view = store_view_get(round->sync->store);
-	size_t at = 0, count = store_view_release_count(view);
-
-	for (size_t i = 0; i < round->stored_count; i++) {
-		int order = -1;
-
-		while (at < count && (order = store_tag_compare(store_view_release(view, at)->tag,
-		                                                round->stored[i])) < 0)
-			at++;
-		round->tags[i].is_served = at < count && !order;
-	}
-	store_view_put(view);
-}
-
 /* All tags that the registry lists or the store has, each once, for the policy to judge. */
 static int gather(struct round *round, struct err *err)
 {
@@ -231,8 +216,11 @@ static int gather(struct round *round, struct err *err)
 	if (!round->tags)
 		return err_set_sys(err, ENOMEM, "%zu tags", round->listed->count);
 	for (size_t i = 0; i < round->stored_count; i++)
-		round->tags[i] = (struct policy_tag){ .tag = round->stored[i], .is_stored = true };
-	find_served(round);
+		round->tags[i] = (struct policy_tag){
+			.tag = round->stored[i],
+			.is_stored = true,
+			.is_served = store_release_is_whole(round->sync->store, round->stored[i]),
+		};
 	round->count = round->stored_count;
 	for (size_t i = 0; i < round->listed->count; i++) {
 		struct policy_tag tag = { .tag = round->listed->names[i] };
@@ -326,7 +314,7 @@ static void tell_nothing_new(struct sync *sync, const struct oci_tags *tags)
 		sync->told_ms = now;
 }
 
-static void collect(struct sync *sync)
+static bool collect(struct sync *sync)
 {
 	uint64_t swept;
 	struct err err;
@@ -334,12 +322,28 @@ static void collect(struct sync *sync)
 
 	if (store_collect(sync->store, &swept, &err)) {
 		tell_trouble(sync, "collect", "Old objects not swept", NULL, &err);
-		return;
+		return false;
 	}
 	(void)snprintf(count, sizeof(count), "%" PRIu64, swept);
 	if (swept)
 		log_line(LOG_DEBUG, "Swept old objects",
 		         (struct log_field[]){ { "objects", count }, { NULL, NULL } });
+	return true;
+}
+
+void sync_sweep(struct sync *sync, struct sync_outcome *out_outcome)
+{
+	uint64_t swept;
+	struct err err;
+	int failed = store_collect(sync->store, &swept, &err);
+
+	*out_outcome = (struct sync_outcome){ failed ? SYNC_VERDICT_FAILED : SYNC_VERDICT_DONE,
+		                              "" };
+	if (failed)
+		(void)snprintf(out_outcome->reason, sizeof(out_outcome->reason), "%s", err.msg);
+	else
+		(void)snprintf(out_outcome->reason, sizeof(out_outcome->reason),
+		               "%" PRIu64 " objects swept", swept);
 }
 
 static void tell_kept_all(struct sync *sync, const char *reason)
@@ -349,6 +353,19 @@ static void tell_kept_all(struct sync *sync, const char *reason)
 	else if (recurring_happened(sync->troubles, "what is pruned", reason, clock_now_ms()))
 		log_line(LOG_WARNING, "Nothing pruned",
 		         (struct log_field[]){ { "reason", reason }, { NULL, NULL } });
+}
+
+static void tell_held(struct sync *sync, const char *tag)
+{
+	static const char msg[] = "Release kept although its tag is gone";
+
+	if (recurring_happened(sync->troubles, msg, tag, clock_now_ms()))
+		log_line(LOG_WARNING, msg,
+		         (struct log_field[]){ { "reason", "it is newer than all that stay" },
+		                               { "tag", tag },
+		                               { "cause", advice_find(ADVICE_ROLLBACK)->name },
+		                               { "advice", advice_find(ADVICE_ROLLBACK)->text },
+		                               { NULL, NULL } });
 }
 
 /* Let go of what the policy keeps no longer, all in one swap of the view. */
@@ -363,9 +380,12 @@ static int drop(struct round *round, struct err *err)
 	tell_kept_all(sync, kept_all);
 	if (!names)
 		return err_set_sys(err, ENOMEM, "%zu tags", wanted);
-	for (size_t i = round->count; i-- > 0;)
+	for (size_t i = round->count; i-- > 0;) {
 		if (round->tags[i].drop)
 			names[count++] = round->tags[i].tag;
+		if (round->tags[i].is_held)
+			tell_held(sync, round->tags[i].tag);
+	}
 	if (count && store_remove(sync->store, names, count, err))
 		return err_context(err, "drop releases");
 	for (size_t i = round->count; i-- > 0;)
@@ -406,7 +426,7 @@ static enum sync_result follow(struct sync *sync, const struct oci_tags *listed,
 	if (failed)
 		return result_of(err->kind);
 	if (round.changes || round.dropped)
-		collect(sync);
+		(void)collect(sync);
 	else if (!round.failed)
 		tell_nothing_new(sync, listed);
 	if ((round.changes || round.dropped) && !round.failed)
@@ -545,6 +565,9 @@ enum sync_result sync_round(struct sync *sync)
 	enum sync_result result;
 
 	sync->outcome = (struct sync_outcome){ .verdict = SYNC_VERDICT_DONE };
+	/* What a crash left is swept, and what is missing is found and fetched again below. */
+	if (!sync->has_collected)
+		sync->has_collected = collect(sync);
 	if (!renew_client(sync, &err)) {
 		result = go_round(sync, &err);
 	} else if (err.kind != ERR_NOT_FOUND) {

@@ -40,8 +40,12 @@ enum { SYNC_REASON_SIZE = 720 };
 
 struct sync_outcome {
 	enum sync_verdict verdict;
-	char reason[SYNC_REASON_SIZE]; /* the first trouble, in one line; "" after DONE */
+	char reason[SYNC_REASON_SIZE]; /* the first trouble, in one line; "" after DONE of a round
+	                                */
 };
+
+/* Sweep the store now, apart from any round. Of DONE the reason says how much it was. */
+void sync_sweep(struct sync *sync, struct sync_outcome *out_outcome);
 
 /* Of the last round. The thread of sync_round only. */
 const struct sync_outcome *sync_outcome(const struct sync *sync);

@@ -99,7 +99,7 @@ int sync_command(const struct config *config)
 {
 	struct sync_outcome outcome;
 	struct err err;
-	int failed = control_ask(config->data_dir, &outcome, &err);
+	int failed = control_ask(config->data_dir, CONTROL_SYNC, &outcome, &err);
 	bool was_here = failed && err.kind == ERR_NOT_FOUND;
 
 	if (was_here) {

@@ -9,11 +9,14 @@
 static int verify(struct store *store, const struct store_entry *file, int fd, void *bytes,
                   struct err *err)
 {
-	if (!object_verify(fd, &file->content, file->size, bytes, err))
+	const struct digest content = store_content_digest(file);
+
+	if (!object_verify(fd, &content, file->size, bytes, err))
 		return 0;
 	if (err->kind == ERR_DIGEST || err->sys == EIO) {
-		object_put_aside(&store->layout, &file->content);
-		damage_note(store, &file->content, file->name, err->msg);
+		if (!store->is_reader)
+			object_put_aside(&store->layout, &content);
+		damage_note(store, &content, file->name, err->msg);
 		err->kind = ERR_DIGEST;
 	}
 	return -1;
@@ -21,18 +24,19 @@ static int verify(struct store *store, const struct store_entry *file, int fd, v
 
 static int open_large(struct store *store, const struct store_entry *file, int fd, struct err *err)
 {
+	const struct digest content = store_content_digest(file);
 	struct err unneeded;
 	bool known;
 
 	(void)pthread_mutex_lock(&store->mutex);
-	known = digest_set_has(&store->verified, &file->content);
+	known = digest_set_has(&store->verified, &content);
 	(void)pthread_mutex_unlock(&store->mutex);
 	if (known)
 		return 0;
 	if (verify(store, file, fd, NULL, err))
 		return -1;
 	(void)pthread_mutex_lock(&store->mutex);
-	if (digest_set_add(&store->verified, &file->content, &unneeded)) {
+	if (digest_set_add(&store->verified, &content, &unneeded)) {
 		/* Without memory it is hashed once more by the next request. */
 	}
 	(void)pthread_mutex_unlock(&store->mutex);
@@ -42,11 +46,12 @@ static int open_large(struct store *store, const struct store_entry *file, int f
 int store_content_open(struct store *store, const struct store_entry *file,
                        struct store_content *out_content, struct err *err)
 {
-	CLEANUP(cleanup_fd) int fd = object_open(&store->layout, &file->content, err);
+	const struct digest content = store_content_digest(file);
+	CLEANUP(cleanup_fd) int fd = object_open(&store->layout, &content, err);
 	CLEANUP(cleanup_free) void *bytes = NULL;
 
-	if (fd < 0 && err->kind == ERR_NOT_FOUND && !damage_is_known(store, &file->content))
-		damage_note(store, &file->content, file->name, err->msg);
+	if (fd < 0 && err->kind == ERR_NOT_FOUND && !damage_is_known(store, &content))
+		damage_note(store, &content, file->name, err->msg);
 	if (fd < 0)
 		return -1;
 	if (file->size > STORE_IN_MEMORY_BYTES) {

@@ -28,8 +28,8 @@ static DIR *open_dir(int at, const char *name, struct err *err)
 	return dir;
 }
 
-static int sweep_folder(const struct layout *layout, const char *folder,
-                        const struct digest_set *marked, uint64_t *swept, struct err *err)
+static int sweep_folder(const struct layout *layout, const char *folder, bool only_count,
+                        struct digest_set *marked, uint64_t *swept, struct err *err)
 {
 	CLEANUP(cleanup_dir) DIR *dir = open_dir(layout->objects, folder, err);
 	const struct dirent *entry;
@@ -45,17 +45,18 @@ static int sweep_folder(const struct layout *layout, const char *folder,
 			continue;
 		memcpy(hex, folder, 2);
 		memcpy(hex + 2, entry->d_name, 63);
-		if (digest_parse_hex(hex, 64, &digest, &no_object) ||
-		    digest_set_has(marked, &digest))
+		if (digest_parse_hex(hex, 64, &digest, &no_object))
 			continue;
-		if (!unlinkat(dirfd(dir), entry->d_name, 0))
+		if (digest_set_has(marked, &digest))
+			digest_set_remove(marked, &digest);
+		else if (only_count || !unlinkat(dirfd(dir), entry->d_name, 0))
 			(*swept)++;
 	}
 	return 0;
 }
 
-int gc_sweep(const struct layout *layout, const struct digest_set *marked, uint64_t *out_swept,
-             struct err *err)
+static int sweep(const struct layout *layout, bool only_count, struct digest_set *marked,
+                 uint64_t *out_swept, struct err *err)
 {
 	CLEANUP(cleanup_dir) DIR *dir = open_dir(layout->objects, ".", err);
 	const struct dirent *entry;
@@ -65,8 +66,20 @@ int gc_sweep(const struct layout *layout, const struct digest_set *marked, uint6
 		return -1;
 	while ((entry = readdir(dir)))
 		if (strlen(entry->d_name) == 2 && strspn(entry->d_name, "0123456789abcdef") == 2 &&
-		    sweep_folder(layout, entry->d_name, marked, &swept, err))
+		    sweep_folder(layout, entry->d_name, only_count, marked, &swept, err))
 			return -1;
 	*out_swept = swept;
 	return 0;
+}
+
+int gc_sweep(const struct layout *layout, struct digest_set *marked, uint64_t *out_swept,
+             struct err *err)
+{
+	return sweep(layout, false, marked, out_swept, err);
+}
+
+int gc_count(const struct layout *layout, struct digest_set *marked, uint64_t *out_count,
+             struct err *err)
+{
+	return sweep(layout, true, marked, out_count, err);
 }

@@ -147,6 +147,28 @@ int layout_open(const char *dir, struct layout *out_layout, struct err *err)
 	return 0;
 }
 
+static int open_to_read(int at, const char *name, int *out_fd, struct err *err)
+{
+	*out_fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*out_fd < 0 && errno == ENOENT)
+		return err_set(err, ERR_NOT_FOUND, "there is no %s", name);
+	return *out_fd < 0 ? err_set_sys(err, errno, "open folder %s", name) : 0;
+}
+
+int layout_open_reader(const char *dir, struct layout *out_layout, struct err *err)
+{
+	struct layout layout = { -1, -1, -1, -1, -1 };
+
+	if (open_to_read(AT_FDCWD, dir, &layout.root, err) || check_format(layout.root, err) ||
+	    open_to_read(layout.root, "objects", &layout.objects, err) ||
+	    open_to_read(layout.root, "releases", &layout.releases, err)) {
+		layout_close(&layout);
+		return err_context(err, "data directory %s", dir);
+	}
+	*out_layout = layout;
+	return 0;
+}
+
 void layout_close(struct layout *layout)
 {
 	cleanup_fd(&layout->tmp);

@@ -30,6 +30,12 @@ enum {
  * that this version does not know; else ERR_IO. layout_close is for success only.
  */
 MUST_CHECK int layout_open(const char *dir, struct layout *out_layout, struct err *err);
+
+/*
+ * Open a store that is there to read it: no lock, nothing made or emptied.
+ * ERR_NOT_FOUND where no store is; else as layout_open.
+ */
+MUST_CHECK int layout_open_reader(const char *dir, struct layout *out_layout, struct err *err);
 void layout_close(struct layout *layout);
 
 /* The name of an object in objects/. Returns name. */

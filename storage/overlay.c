@@ -1,19 +1,21 @@
 /*
- * From the committed releases to the view: each laid over the ones before it;
- * see store.h.
+ * From the committed releases to the view: which of them, in which order; see
+ * store.h. A release whose file is damaged is left out, and the others are laid
+ * over one another without it.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "object.h"
+#include "merge.h"
 #include "release.h"
+#include "release_reader.h"
 #include "store.h"
-#include "tree.h"
 #include "view.h"
 
-DEFINE_CLEANUP(cleanup_tree, struct tree, tree_free);
+DEFINE_CLEANUP(cleanup_builder, struct view_builder, view_builder_free);
+DEFINE_CLEANUP(cleanup_reader, struct release_reader, release_reader_free);
 
 static void forget_view(void *ctx, struct store_view *view)
 {
@@ -27,92 +29,185 @@ static void forget_view(void *ctx, struct store_view *view)
 	(void)pthread_mutex_unlock(&store->mutex);
 }
 
+static void tell_conflict(void *ctx, const char *path, const char *tag)
+{
+	store_tell(ctx, STORE_OVERLAY_CONFLICT, path, tag);
+}
+
+static void tell_reserved(void *ctx, const char *tag)
+{
+	store_tell(ctx, STORE_RESERVED_NAME, tag, "");
+}
+
+/* ---- which, and in which order ---- */
+
+/* The releases of a view in the making; those in use come first, the lowest at the front. */
 struct overlay {
 	struct store *store;
-	struct tree *tree;
-	uint32_t release;
-	const char *tag;
-	bool has_reserved;
+	struct merge_part *parts;
+	size_t count;
 };
 
-static int lay_over(void *ctx, const char *path, const struct tree_item *item, struct err *err)
+static int compare_seen(const void *a, const void *b)
 {
-	struct overlay *overlay = ctx;
-	struct tree_item placed = *item;
-	bool conflict = false;
+	const struct merge_part *x = a, *y = b;
 
-	/* `.specman` is the server's own name space. */
-	if (!strncmp(path, ".specman", 8) && (path[8] == '/' || !path[8])) {
-		overlay->has_reserved = true;
-		return 0;
+	if (x->info.seen_ms != y->info.seen_ms)
+		return x->info.seen_ms < y->info.seen_ms ? -1 : 1;
+	return store_tag_compare(x->tag, y->tag);
+}
+
+/* Only the head is read; what is wrong shows when the rest is. */
+static int read_seen(struct overlay *overlay, struct err *err)
+{
+	for (size_t i = 0; i < overlay->count; i++) {
+		CLEANUP(cleanup_reader)
+		struct release_reader *reader = release_reader_open(&overlay->store->layout,
+		                                                    overlay->parts[i].tag, err);
+
+		if (!reader && err->kind != ERR_FORMAT && err->kind != ERR_NOT_FOUND)
+			return -1;
+		if (reader)
+			overlay->parts[i].info = *release_reader_info(reader);
 	}
-	placed.release = overlay->release;
-	if (item->kind == TREE_FILE && !damage_is_known(overlay->store, &item->content) &&
-	    !object_is_there(&overlay->store->layout, &item->content, item->size))
-		damage_note(overlay->store, &item->content, path,
-		            "its object is missing or cut off");
-	if (tree_put(overlay->tree, path, &placed, TREE_REPLACE, &conflict, err))
+	return 0;
+}
+
+static int order(struct overlay *overlay, struct err *err)
+{
+	if (overlay->store->overlay != STORE_OVERLAY_PUSHED)
+		return 0;
+	if (read_seen(overlay, err))
 		return -1;
-	if (conflict)
-		store_tell(overlay->store, STORE_OVERLAY_CONFLICT, path, overlay->tag);
+	if (overlay->count)
+		qsort(overlay->parts, overlay->count, sizeof(*overlay->parts), compare_seen);
+	return 0;
+}
+
+/* ---- laying them over one another ---- */
+
+/* Leave a damaged release out; a vanished one, too, which a reader can meet. */
+static int leave_out(struct overlay *overlay, size_t number, const struct err *why)
+{
+	struct store *store = overlay->store;
+
+	if (number >= overlay->count || (why->kind != ERR_FORMAT && why->kind != ERR_NOT_FOUND))
+		return -1;
+	if (why->kind == ERR_FORMAT) {
+		store->has_broken_release = true;
+		store_tell(store, STORE_RELEASE_BROKEN, overlay->parts[number].tag, why->msg);
+	}
+	overlay->count--;
+	memmove(&overlay->parts[number], &overlay->parts[number + 1],
+	        (overlay->count - number) * sizeof(*overlay->parts));
 	return 0;
 }
 
 /*
- * Lay one release over the tree. A damaged one is left out: its file is read
- * in whole before its first entry is visited.
+ * How many releases of those at the front are the current view's, all of it and
+ * unchanged: a new release that comes on top is laid over the view then, and
+ * nothing else is read.
  */
-static int add_release(struct overlay *overlay, struct store_release *out_info, bool *out_added,
-                       struct err *err)
+static size_t count_laid(struct overlay *overlay)
 {
 	struct store *store = overlay->store;
+	size_t count = store->current ? store_view_release_count(store->current) : 0;
 
-	*out_added = false;
-	if (release_read(&store->layout, overlay->tag, out_info, NULL, NULL, err)) {
-		if (err->kind != ERR_FORMAT)
-			return -1;
-		store->has_broken_release = true;
-		store_tell(store, STORE_RELEASE_BROKEN, overlay->tag, err->msg);
+	if (count > overlay->count || store->overlay == STORE_OVERLAY_SINGLE)
 		return 0;
+	for (size_t i = 0; i < count; i++) {
+		const struct store_release *laid = store_view_release(store->current, i);
+		struct merge_part *part = &overlay->parts[i];
+
+		if (strcmp(laid->tag, part->tag) != 0 ||
+		    !known_is_unchanged(store, laid, &part->fingerprint))
+			return 0;
+		part->info = *laid;
 	}
-	overlay->has_reserved = false;
-	if (release_read(&store->layout, overlay->tag, out_info, lay_over, overlay, err))
-		return -1;
-	if (overlay->has_reserved)
-		store_tell(store, STORE_RESERVED_NAME, overlay->tag, "");
-	*out_added = true;
-	return 0;
+	return count;
 }
 
-static struct store_view *build_view(struct store *store, char **tags, size_t count,
-                                     struct err *err)
+static struct view_builder *lay(struct overlay *overlay, struct err *err)
 {
-	CLEANUP(cleanup_tree) struct tree *tree = tree_new(UINT32_MAX, err);
+	const struct merge_observer observer = { tell_conflict, tell_reserved, overlay->store };
+	bool is_single = overlay->store->overlay == STORE_OVERLAY_SINGLE;
+
+	for (;;) {
+		size_t first = is_single && overlay->count ? overlay->count - 1 : 0, failed;
+		size_t done = count_laid(overlay);
+		struct view_builder *laid = merge(
+			&overlay->store->layout, done ? overlay->store->current : NULL, done,
+			overlay->parts + first, overlay->count - first, &observer, &failed, err);
+
+		if (laid) {
+			overlay->parts += first;
+			overlay->count -= first;
+			return laid;
+		}
+		if (leave_out(overlay, first + failed, err)) {
+			if (first + failed < overlay->count)
+				(void)err_context(err, "load release %s",
+				                  overlay->parts[first + failed].tag);
+			return NULL;
+		}
+	}
+}
+
+/* Make the view of what was laid over one another; it is held by the store then. */
+static struct store_view *make_view(struct store *store, struct view_builder *laid,
+                                    const struct merge_part *parts, size_t count, struct err *err)
+{
 	CLEANUP(cleanup_free) struct store_release *releases = calloc(count + 1, sizeof(*releases));
-	struct overlay overlay = { .store = store, .tree = tree };
 	struct store_view *view;
 
-	if (!tree)
-		return NULL;
 	if (!releases) {
 		(void)err_set_sys(err, ENOMEM, "list of releases");
 		return NULL;
 	}
-	store->has_broken_release = false;
-	for (size_t i = 0; i < count; i++) {
-		bool added;
-
-		overlay.tag = tags[i];
-		if (add_release(&overlay, &releases[overlay.release], &added, err)) {
-			(void)err_context(err, "load release %s", tags[i]);
-			return NULL;
-		}
-		overlay.release += added;
-	}
-	view = view_new_take(tree, releases, overlay.release, forget_view, store, err);
-	if (view)
-		releases = NULL;
+	for (size_t i = 0; i < count; i++)
+		releases[i] = parts[i].info;
+	view = view_new_take(laid, releases, count, forget_view, store, err);
+	if (!view)
+		return NULL;
+	releases = NULL;
+	(void)pthread_mutex_lock(&store->mutex);
+	*view_next(view) = store->views;
+	store->views = view;
+	(void)pthread_mutex_unlock(&store->mutex);
 	return view;
+}
+
+static struct store_view *build(struct overlay *overlay, struct err *err)
+{
+	CLEANUP(cleanup_builder) struct view_builder *laid = NULL;
+	struct store_view *view;
+
+	overlay->store->has_broken_release = false;
+	if (order(overlay, err))
+		return NULL;
+	laid = lay(overlay, err);
+	if (!laid)
+		return NULL;
+	for (size_t i = 0; i < overlay->count; i++)
+		known_note(overlay->store, &overlay->parts[i].info, overlay->parts[i].fingerprint);
+	view = make_view(overlay->store, laid, overlay->parts, overlay->count, err);
+	if (view)
+		laid = NULL;
+	return view;
+}
+
+static struct store_view *build_of(struct store *store, char **tags, size_t count, struct err *err)
+{
+	CLEANUP(cleanup_free) struct merge_part *parts = calloc(count + 1, sizeof(*parts));
+	struct overlay overlay = { store, parts, count };
+
+	if (!parts) {
+		(void)err_set_sys(err, ENOMEM, "list of releases");
+		return NULL;
+	}
+	for (size_t i = 0; i < count; i++)
+		parts[i].tag = tags[i];
+	return build(&overlay, err);
 }
 
 int overlay_publish(struct store *store, struct err *err)
@@ -123,17 +218,36 @@ int overlay_publish(struct store *store, struct err *err)
 
 	if (release_tags(&store->layout, &tags, &count, err))
 		return -1;
-	view = build_view(store, tags, count, err);
+	view = build_of(store, tags, count, err);
 	release_tags_free(tags, count);
 	if (!view)
 		return -1;
 	(void)pthread_mutex_lock(&store->mutex);
 	old = store->current;
 	store->current = view;
-	*view_next(view) = store->views;
-	store->views = view;
 	(void)pthread_mutex_unlock(&store->mutex);
 	store_view_put(old);
 	store->is_stale = false;
 	return 0;
+}
+
+struct store_view *store_view_of(struct store *store, const char *tag, struct err *err)
+{
+	static const struct merge_observer nobody;
+	struct merge_part part = { .tag = tag };
+	CLEANUP(cleanup_builder) struct view_builder *laid = NULL;
+	struct store_view *view;
+	size_t failed;
+
+	if (!release_is_name(tag)) {
+		(void)err_set(err, ERR_NOT_FOUND, "there is no release \"%.128s\"", tag);
+		return NULL;
+	}
+	laid = merge(&store->layout, NULL, 0, &part, 1, &nobody, &failed, err);
+	if (!laid)
+		return NULL;
+	view = make_view(store, laid, &part, 1, err);
+	if (view)
+		laid = NULL;
+	return view;
 }

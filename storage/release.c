@@ -13,18 +13,31 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/timestamp.h"
 #include "path.h"
+#include "release_reader.h"
 
 /* A million entries of long paths; more can't come from an archive within the limits. */
 static const size_t file_bytes_max = (size_t)4 << 30;
 
 static const char suffix[] = ".mtree";
-static const char end_mark[] = "# end sha256:";
+
+DEFINE_CLEANUP(cleanup_reader, struct release_reader, release_reader_free);
 
 char *release_name(const char *tag, char name[static RELEASE_NAME_SIZE])
 {
 	(void)snprintf(name, RELEASE_NAME_SIZE, "%.*s%s", STORE_TAG_SIZE - 1, tag, suffix);
 	return name;
+}
+
+bool release_is_name(const char *tag)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789_.-";
+	size_t length = strlen(tag);
+
+	return length && length < STORE_TAG_SIZE && tag[0] != '.' && tag[0] != '-' &&
+	       strspn(tag, allowed) == length;
 }
 
 void release_tag(const char *name, char out_tag[static STORE_TAG_SIZE])
@@ -111,186 +124,86 @@ static int add_children(struct writing *w, uint32_t folder, size_t length, struc
 	return 0;
 }
 
+static int add_head(struct buf *text, const struct store_release *info, struct err *err)
+{
+	char manifest[DIGEST_TEXT_SIZE], layer[DIGEST_TEXT_SIZE], seen[TIMESTAMP_SIZE];
+
+	return buf_addf(text, err,
+	                "#mtree\n# specman-release 1\n# tag %s\n# manifest %s\n# layer %s\n"
+	                "# created %s\n# seen %s\n" RELEASE_ROOT_LINE "\n",
+	                info->tag, digest_format(&info->manifest, manifest),
+	                digest_format(&info->layer, layer), info->created,
+	                timestamp_format(info->seen_ms, seen));
+}
+
+/* Add the last line, and commit. */
+static int put(const struct layout *layout, const struct store_release *info, struct buf *text,
+               struct err *err)
+{
+	char hash[DIGEST_TEXT_SIZE], name[RELEASE_NAME_SIZE];
+	struct digest digest;
+
+	if (digest_of(DIGEST_SHA256, text->data, text->size, &digest, err) ||
+	    buf_addf(text, err, RELEASE_END_MARK "%s\n", digest_hex(&digest, hash)))
+		return -1;
+	return io_replace_file(layout->releases, release_name(info->tag, name), text->data,
+	                       text->size, 0640, err);
+}
+
 int release_write(const struct layout *layout, const struct tree *tree, struct store_release *info,
                   struct err *err)
 {
 	CLEANUP(buf_release) struct buf text = BUF_INIT(file_bytes_max);
 	struct writing w = { .tree = tree, .info = info, .text = &text };
-	char manifest[DIGEST_TEXT_SIZE], layer[DIGEST_TEXT_SIZE], hash[DIGEST_TEXT_SIZE];
-	char name[RELEASE_NAME_SIZE];
-	struct digest digest;
 
 	info->files = 0;
 	info->bytes = 0;
-	if (buf_addf(&text, err,
-	             "#mtree\n# specman-release 1\n# tag %s\n# manifest %s\n# layer %s\n"
-	             "# created %s\n. type=dir mode=0755\n",
-	             info->tag, digest_format(&info->manifest, manifest),
-	             digest_format(&info->layer, layer), info->created) ||
-	    add_children(&w, TREE_ROOT, 0, err) ||
-	    digest_of(DIGEST_SHA256, text.data, text.size, &digest, err) ||
-	    buf_addf(&text, err, "%s%s\n", end_mark, digest_hex(&digest, hash)))
+	if (add_head(&text, info, err) || add_children(&w, TREE_ROOT, 0, err))
 		return -1;
-	return io_replace_file(layout->releases, release_name(info->tag, name), text.data,
-	                       text.size, 0640, err);
+	return put(layout, info, &text, err);
 }
 
-static int damaged(struct err *err, const char *why)
+int release_copy(const struct layout *layout, const char *from, struct store_release *info,
+                 struct err *err)
 {
-	return err_set(err, ERR_FORMAT, "the release's file is damaged (%s)", why);
-}
+	static const char root[] = "\n" RELEASE_ROOT_LINE "\n";
+	CLEANUP(buf_release) struct buf old = BUF_INIT(file_bytes_max);
+	CLEANUP(buf_release) struct buf text = BUF_INIT(file_bytes_max);
+	struct store_release found;
+	char name[RELEASE_NAME_SIZE];
+	const char *entries;
 
-/* Check the last line's hash and cut that line off. */
-static int check_end(struct buf *text, struct err *err)
-{
-	size_t line = sizeof(end_mark) - 1 + 64 + 1;
-	struct digest promised, found;
-	char *end;
-
-	if (text->size < line || text->data[text->size - 1] != '\n')
-		return damaged(err, "its end is missing");
-	end = text->data + text->size - line;
-	if (memcmp(end, end_mark, sizeof(end_mark) - 1) != 0 ||
-	    digest_parse_hex(end + sizeof(end_mark) - 1, 64, &promised, err))
-		return damaged(err, "its end is missing");
-	text->size -= line;
-	if (digest_of(DIGEST_SHA256, text->data, text->size, &found, err))
+	if (release_read(layout, from, &found, NULL, NULL, err) ||
+	    io_read_file(layout->releases, release_name(from, name), &old, err))
 		return -1;
-	if (!digest_equal(&promised, &found))
-		return damaged(err, "its hash differs");
-	*end = '\0';
-	return 0;
-}
-
-static int read_digest(char **at, const char *key, struct digest *out_digest, struct err *err)
-{
-	size_t length = strlen(key);
-	char *end = strchr(*at, '\n');
-
-	if (!end || strncmp(*at, key, length) != 0)
-		return damaged(err, key);
-	*end = '\0';
-	if (digest_parse(*at + length, out_digest, err))
+	/* It was found to be whole, and nobody else changes these files. */
+	entries = strstr(buf_text(&old), root) + sizeof(root) - 1;
+	if (add_head(&text, info, err) ||
+	    buf_add(&text, entries, (size_t)(old.data + old.size - entries) - RELEASE_END_BYTES,
+	            err))
 		return -1;
-	*at = end + 1;
-	return 0;
-}
-
-static int read_head(char **at, const char *tag, struct store_release *info, struct err *err)
-{
-	static const char created[] = "# created ";
-	char head[sizeof("#mtree\n# specman-release 1\n# tag \n") + STORE_TAG_SIZE];
-	size_t length;
-
-	length = (size_t)snprintf(head, sizeof(head), "#mtree\n# specman-release 1\n# tag %s\n",
-	                          tag);
-	if (strncmp(*at, head, length) != 0)
-		return damaged(err, "its head is of another version or tag");
-	*at += length;
-	(void)snprintf(info->tag, sizeof(info->tag), "%s", tag);
-	if (read_digest(at, "# manifest ", &info->manifest, err) ||
-	    read_digest(at, "# layer ", &info->layer, err))
-		return -1;
-	length = strcspn(*at, "\n");
-	if (strncmp(*at, created, sizeof(created) - 1) != 0 ||
-	    length - (sizeof(created) - 1) >= sizeof(info->created))
-		return damaged(err, created);
-	(void)snprintf(info->created, sizeof(info->created), "%.*s",
-	               (int)(length - (sizeof(created) - 1)), *at + sizeof(created) - 1);
-	*at += length + 1;
-	return 0;
-}
-
-static int unescape(const char *text, char out_path[static PATH_ROOM], struct err *err)
-{
-	size_t length = 0;
-
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c == '\\') {
-			unsigned value = 0;
-
-			for (int i = 1; i <= 3; i++) {
-				if (text[i] < '0' || text[i] > '7')
-					return damaged(err, "an escape");
-				value = value * 8 + (unsigned)(text[i] - '0');
-			}
-			c = (unsigned char)value;
-			text += 3;
-		}
-		if (length + 1 >= PATH_ROOM)
-			return damaged(err, "a long path");
-		out_path[length++] = (char)c;
-	}
-	out_path[length] = '\0';
-	return 0;
-}
-
-/* One line "./path key=value …", as add_entry writes it. */
-static int read_entry(char *line, char path[static PATH_ROOM], struct tree_item *item,
-                      struct err *err)
-{
-	char *rest = strchr(line, ' ');
-	char hex[65] = "";
-	char kind[5] = "";
-	unsigned mode = 0;
-
-	*item = (struct tree_item){ .kind = TREE_FOLDER };
-	if (!rest)
-		return damaged(err, "a line");
-	*rest++ = '\0';
-	if (sscanf(rest, "type=%4s mode=%o", kind, &mode) != 2)
-		return damaged(err, "a line");
-	item->mode = (uint16_t)(mode & 07777);
-	if (!strcmp(kind, "file")) {
-		item->kind = TREE_FILE;
-		if (sscanf(rest,
-		           "type=file mode=%*o size=%" SCNu64 " time=%" SCNd64
-		           ".0 sha256digest=%64s",
-		           &item->size, &item->mtime, hex) != 3 ||
-		    digest_parse_hex(hex, strlen(hex), &item->content, err))
-			return damaged(err, "a file's line");
-	} else if (strcmp(line, ".") != 0 &&
-	           sscanf(rest, "type=dir mode=%*o time=%" SCNd64, &item->mtime) != 1) {
-		return damaged(err, "a folder's line");
-	}
-	return unescape(line[1] == '/' ? line + 2 : "", path, err);
+	info->files = found.files;
+	info->bytes = found.bytes;
+	return put(layout, info, &text, err);
 }
 
 int release_read(const struct layout *layout, const char *tag, struct store_release *out_info,
                  release_visitor *visit, void *ctx, struct err *err)
 {
-	CLEANUP(buf_release) struct buf text = BUF_INIT(file_bytes_max);
-	struct store_release info = { .files = 0 };
-	char name[RELEASE_NAME_SIZE];
-	char path[PATH_ROOM];
-	char *at;
-	int failed = 0;
+	CLEANUP(cleanup_reader)
+	struct release_reader *reader = release_reader_open(layout, tag, err);
+	struct release_entry entry;
+	int more;
 
-	if (io_read_file(layout->releases, release_name(tag, name), &text, err) ||
-	    check_end(&text, err))
+	if (!reader)
 		return -1;
-	at = text.data;
-	if (read_head(&at, tag, &info, err))
-		return -1;
-	while (!failed && *at) {
-		char *end = at + strcspn(at, "\n");
-		struct tree_item item;
-
-		if (!*end)
-			return damaged(err, "its last line");
-		*end = '\0';
-		if (read_entry(at, path, &item, err))
+	while ((more = release_reader_next(reader, &entry, err)) > 0)
+		if (visit && visit(ctx, entry.path, &entry.item, err))
 			return -1;
-		info.files += item.kind == TREE_FILE;
-		info.bytes += item.size;
-		if (visit)
-			failed = visit(ctx, path, &item, err);
-		at = end + 1;
-	}
-	*out_info = info;
-	return failed;
+	if (more < 0)
+		return -1;
+	*out_info = *release_reader_info(reader);
+	return 0;
 }
 
 int release_remove(const struct layout *layout, const char *const *tags, size_t count,

@@ -29,6 +29,7 @@
 enum {
 	STORE_TAG_SIZE = 128 + 1,
 	STORE_CREATED_SIZE = 40, /* RFC 3339, or "" */
+	STORE_CONTENT_BYTES = 32,
 };
 
 /* What an archive may cost. All are upper bounds, each is checked while unpacking. */
@@ -50,16 +51,26 @@ enum store_event_kind {
 	STORE_OBJECT_DAMAGED, /* an object is not what its name says. subject: path or object */
 	STORE_OVERLAY_CONFLICT, /* a file lies where an older release has a folder. subject: path */
 	STORE_RESERVED_NAME,    /* an archive's own .specman is not served. subject: tag */
+	STORE_HISTORY_LOST,     /* a change could not be noted. subject: tag */
 };
 
 /* Told from any thread; must be quick. detail is a sentence, or "". */
 typedef void store_observer(void *ctx, enum store_event_kind kind, const char *subject,
                             const char *detail);
 
+/* How releases are laid over one another, the last one on top. */
+enum store_overlay {
+	STORE_OVERLAY_SEMVER, /* in the order of store_tag_compare */
+	STORE_OVERLAY_PUSHED, /* by when a tag was first seen with its manifest */
+	STORE_OVERLAY_SINGLE, /* the last one of that order, alone */
+};
+
 /* Borrowed during store_open, but for observer_ctx. */
 struct store_settings {
 	const char *dir; /* made when it is not there, its parent must be */
 	struct store_limits limits;
+	enum store_overlay overlay;
+	bool allow_rollback;      /* see store_publish */
 	uint64_t reserve_bytes;   /* free space that no download may use */
 	store_observer *observer; /* or NULL */
 	void *observer_ctx;
@@ -70,10 +81,22 @@ struct store;
 /*
  * Take the folder: lock it, check its format, throw away what was under way
  * when the last writer ended, load the releases, publish the view. No network,
- * and no content is read. Errors: ERR_CONFIG when another process has the lock
- * (says which) or the format is of a newer specman, else ERR_IO with the path.
+ * no content is read, and no object is looked for: store_collect, which is to
+ * be called once soon, finds those that are missing. Errors: ERR_CONFIG when another process has
+ * the lock (says which) or the format is of a newer specman, else ERR_IO with the path.
  */
 MUST_CHECK struct store *store_open(const struct store_settings *settings, struct err *err);
+
+/*
+ * Open a store that is there for reading only, also beside the process that
+ * writes it, whose lock is not taken and whose files are not touched. The views
+ * are those of the releases that were committed at that moment; what they name
+ * may be swept meanwhile: then store_content_open says ERR_NOT_FOUND, and
+ * opening the store anew shows what is there now. Errors: ERR_NOT_FOUND where
+ * no store is, else those of store_open but for the lock. Functions that change
+ * the store must not be called.
+ */
+MUST_CHECK struct store *store_open_reader(const struct store_settings *settings, struct err *err);
 
 /*
  * Whether this version knows the format of the store in an existing folder; one
@@ -114,6 +137,7 @@ struct store_release {
 	struct digest manifest;
 	struct digest layer;
 	char created[STORE_CREATED_SIZE];
+	int64_t seen_ms; /* since 1970: when the tag was first seen with this manifest */
 	uint64_t files;
 	uint64_t bytes; /* of all files, shared or not */
 };
@@ -125,6 +149,12 @@ struct store_release {
  */
 MUST_CHECK int store_release_find(struct store *store, const char *tag,
                                   struct store_release *out_release, struct err *err);
+
+/*
+ * Whether the tag's release is committed and its file is whole, whatever has
+ * become of the objects that it names.
+ */
+bool store_release_is_whole(struct store *store, const char *tag);
 
 /* A download under way: a file in the store's tmp/ that vanishes when it is freed. */
 struct store_download;
@@ -153,7 +183,11 @@ struct store_source {
  * Unpack a verified download into a release, commit it and publish a view with
  * it; the tag's earlier release is replaced. On any error the store and the
  * view are as before. Errors: ERR_FORMAT (names the entry) and ERR_LIMIT for
- * the archive, ERR_NO_SPACE, ERR_IO, ERR_CANCELLED.
+ * the archive, ERR_NO_SPACE, ERR_IO, ERR_CANCELLED; ERR_ROLLBACK.
+ *
+ * ERR_ROLLBACK: the tag has a release of another layer that was created later,
+ * and settings->allow_rollback was not given. Where either date is missing or
+ * can't be read, nothing is held against it.
  */
 MUST_CHECK int store_publish(struct store *store, const struct store_source *source,
                              struct store_download *download, const struct cancel *cancel,
@@ -189,10 +223,26 @@ MUST_CHECK int store_tags(struct store *store, char ***out_tags, size_t *out_cou
 void store_tags_free(char **tags, size_t count);
 
 /*
- * Sweep objects that neither a release nor a held view names. Does nothing
- * while a release's file is damaged, since what it named is not known.
+ * Sweep objects that neither a release nor a held view names, and find those
+ * that are named and missing: they count as damaged then. Does nothing while a
+ * release's file is damaged, since what it named is not known.
  */
 MUST_CHECK int store_collect(struct store *store, uint64_t *out_swept, struct err *err);
+
+/* A change of what a tag stands for. */
+struct store_change {
+	int64_t when_ms; /* since 1970 */
+	char tag[STORE_TAG_SIZE];
+	bool had_release, has_release; /* before and after */
+	struct digest from, to;        /* their manifests */
+};
+
+/* A visitor ends the reading with -1 and *err. */
+typedef int store_history_visitor(void *ctx, const struct store_change *change, struct err *err);
+
+/* The changes that are remembered, the oldest first: those of the last MiB of them or two. */
+MUST_CHECK int store_history(struct store *store, store_history_visitor *visit, void *ctx,
+                             struct err *err);
 
 /* An immutable overlay of releases. */
 struct store_view;
@@ -200,6 +250,12 @@ struct store_view;
 /* Take a reference to the newest view; never NULL. Any thread. */
 struct store_view *store_view_get(struct store *store);
 void store_view_put(struct store_view *view);
+
+/*
+ * A view of one release alone, with all that it has. ERR_NOT_FOUND without one,
+ * ERR_FORMAT when it is damaged. The writing thread's, or a reader's.
+ */
+MUST_CHECK struct store_view *store_view_of(struct store *store, const char *tag, struct err *err);
 
 /* Releases in the view, in overlay order (the last one is on top). */
 size_t store_view_release_count(const struct store_view *view);
@@ -210,15 +266,20 @@ const char *store_view_id(const struct store_view *view);
 
 /* A file or folder of a view; lives as long as the view is held. */
 struct store_entry {
-	const char *name;      /* one component, NUL-terminated bytes, "" for the root */
-	uint64_t size;         /* of a file */
-	int64_t mtime;         /* seconds since 1970 */
-	struct digest content; /* SHA-256 of a file */
-	uint32_t release;      /* index of the release that it came from */
-	uint32_t first_child;  /* of a folder */
+	const char *name; /* one component, NUL-terminated bytes, "" for the root */
+	uint64_t size;    /* of a file */
+	int64_t mtime;    /* seconds since 1970 */
+	unsigned char
+		content[STORE_CONTENT_BYTES]; /* SHA-256 of a file; see store_content_digest */
+	uint32_t release;                     /* index of the release that it came from */
+	uint32_t first_child;                 /* of a folder; the view's own */
 	uint32_t child_count;
+	uint16_t mode; /* permission bits */
 	bool is_folder;
 };
+
+/* The digest of a file. */
+struct digest store_content_digest(const struct store_entry *file);
 
 /*
  * Look up a path of `length` bytes: components separated by single slashes,
@@ -249,5 +310,57 @@ enum { STORE_IN_MEMORY_BYTES = 1024 * 1024 };
 MUST_CHECK int store_content_open(struct store *store, const struct store_entry *file,
                                   struct store_content *out_content, struct err *err);
 void store_content_release(struct store_content *content);
+
+/*
+ * Write a file's content to fd, every byte of it verified before the first goes
+ * out. Errors of store_content_open, ERR_IO.
+ */
+MUST_CHECK int store_export_file(struct store *store, const struct store_entry *file, int fd,
+                                 struct err *err);
+
+/* How far an export or a check is, in bytes. Called often. */
+struct store_export_observer {
+	void (*progress)(void *ctx, uint64_t done, uint64_t all);
+	void *ctx;
+};
+
+/*
+ * Write a view of one release as a tar archive (GNU's format): the same bytes
+ * for the same files, whoever does it. Each file is verified before it is
+ * written. On an error the archive has no end. Errors of store_content_open, ERR_IO.
+ */
+MUST_CHECK int store_export_tar(struct store *store, const struct store_view *view, int fd,
+                                const struct store_export_observer *observer, struct err *err);
+
+/*
+ * Write it as a folder, which must not be there yet, or be empty. It is filled
+ * under another name beside its place (path.part-…), and appears as a whole;
+ * after an error nothing of it is left. ERR_CONFIG when path is in use.
+ */
+MUST_CHECK int store_export_folder(struct store *store, const struct store_view *view,
+                                   const char *path, const struct store_export_observer *observer,
+                                   struct err *err);
+
+struct store_verify_observer {
+	/* A release's file (path is "") or a file in it is damaged: what is a sentence. */
+	void (*flaw)(void *ctx, const char *tag, const char *path, const char *what);
+	void (*progress)(void *ctx, uint64_t done, uint64_t all); /* bytes */
+	void *ctx;
+};
+
+struct store_verdict {
+	uint64_t releases, objects, bytes; /* that were read */
+	uint64_t flaws;
+	uint64_t orphans; /* objects that no release names: the next sweep's, or on the way in */
+};
+
+/*
+ * Read and hash all that the releases name. Changes nothing, and may run beside
+ * the writer: what was replaced meanwhile is no flaw. For stores of
+ * store_open_reader. Flaws are told and counted; an error (ERR_IO) means that
+ * the check did not come to its end.
+ */
+MUST_CHECK int store_verify(struct store *store, const struct store_verify_observer *observer,
+                            struct store_verdict *out_verdict, struct err *err);
 
 #endif

@@ -8,10 +8,24 @@
 
 #include "base/cleanup.h"
 
+enum { CHUNK_BYTES = 256 * 1024 };
+
+_Static_assert(sizeof(struct store_entry) + 2 * sizeof(uint32_t) <= 160,
+               "an entry's memory, but for its name, is bounded");
+
+/* Names, in chunks, since entries point at them while more are added. */
+struct chunk {
+	struct chunk *next;
+	size_t used;
+	char bytes[];
+};
+
 struct store_view {
 	struct store_entry *entries; /* [0] is the root */
 	size_t count;
-	char *names;
+	uint32_t *parents;  /* of each entry */
+	uint32_t *children; /* numbers of entries, folder by folder */
+	struct chunk *names;
 	struct store_release *releases;
 	size_t release_count;
 	char id[DIGEST_TEXT_SIZE];
@@ -23,28 +37,160 @@ struct store_view {
 
 static void view_free(struct store_view *view)
 {
+	while (view->names) {
+		struct chunk *chunk = view->names;
+
+		view->names = chunk->next;
+		free(chunk);
+	}
 	free(view->entries);
-	free(view->names);
+	free(view->parents);
+	free(view->children);
 	free(view->releases);
 	free(view);
 }
 
-DEFINE_CLEANUP(cleanup_view, struct store_view, view_free);
 DEFINE_CLEANUP(cleanup_hasher, struct hasher, hasher_free);
 
-static int name_view(struct store_view *view, struct err *err)
+/* ---- building ---- */
+
+struct view_builder {
+	struct store_view *view;
+	size_t room;       /* entries */
+	size_t chunk_room; /* bytes of the chunk in use */
+};
+
+void view_builder_free(struct view_builder *builder)
+{
+	if (!builder)
+		return;
+	if (builder->view)
+		view_free(builder->view);
+	free(builder);
+}
+
+DEFINE_CLEANUP(cleanup_builder, struct view_builder, view_builder_free);
+
+/* A copy of the name that stays where it is; NULL without memory. */
+static const char *keep_name(struct view_builder *builder, const char *name, size_t length)
+{
+	struct chunk *chunk = builder->view->names;
+	char *kept;
+
+	if (!chunk || builder->chunk_room - chunk->used < length + 1) {
+		builder->chunk_room = length + 1 > CHUNK_BYTES ? length + 1 : CHUNK_BYTES;
+		chunk = malloc(sizeof(*chunk) + builder->chunk_room);
+		if (!chunk)
+			return NULL;
+		*chunk = (struct chunk){ .next = builder->view->names };
+		builder->view->names = chunk;
+	}
+	kept = chunk->bytes + chunk->used;
+	memcpy(kept, name, length);
+	kept[length] = '\0';
+	chunk->used += length + 1;
+	return kept;
+}
+
+/* Both arrays to this many entries; false without memory, and nothing is lost then. */
+static bool resize(struct view_builder *builder, size_t room)
+{
+	struct store_view *view = builder->view;
+	struct store_entry *entries = realloc(view->entries, room * sizeof(*entries));
+	uint32_t *parents;
+
+	if (entries)
+		view->entries = entries;
+	parents = realloc(view->parents, room * sizeof(*parents));
+	if (parents)
+		view->parents = parents;
+	if (!entries || !parents)
+		return false;
+	builder->room = room;
+	return true;
+}
+
+uint32_t view_builder_add(struct view_builder *builder, uint32_t parent, const char *name,
+                          size_t length, const struct tree_item *item, struct err *err)
+{
+	struct store_view *view = builder->view;
+	const char *kept = keep_name(builder, name, length);
+
+	if (!kept || view->count >= VIEW_NONE ||
+	    (view->count == builder->room && !resize(builder, view->count * 2 + 64))) {
+		(void)err_set_sys(err, ENOMEM, "view of %zu entries", view->count);
+		return VIEW_NONE;
+	}
+	view->entries[view->count] = (struct store_entry){
+		.name = kept,
+		.size = item->size,
+		.mtime = item->mtime,
+		.release = item->release,
+		.mode = item->mode,
+		.is_folder = item->kind == TREE_FOLDER,
+	};
+	memcpy(view->entries[view->count].content, item->content.bytes, STORE_CONTENT_BYTES);
+	view->parents[view->count] = parent;
+	if (view->count)
+		view->entries[parent].child_count++;
+	return (uint32_t)view->count++;
+}
+
+struct view_builder *view_builder_new(struct err *err)
+{
+	static const struct tree_item root = { .kind = TREE_FOLDER, .mode = 0755 };
+	CLEANUP(cleanup_builder) struct view_builder *builder = calloc(1, sizeof(*builder));
+
+	if (builder)
+		builder->view = calloc(1, sizeof(*builder->view));
+	if (!builder || !builder->view) {
+		(void)err_set_sys(err, ENOMEM, "view");
+		return NULL;
+	}
+	if (view_builder_add(builder, VIEW_ROOT, "", 0, &root, err) == VIEW_NONE)
+		return NULL;
+	return STEAL(builder);
+}
+
+const struct store_view *view_builder_view(const struct view_builder *builder)
+{
+	return builder->view;
+}
+
+/* Give each folder its part of `children`; they come in order, since the entries do. */
+static int place_children(struct store_view *view, struct err *err)
+{
+	uint32_t first = 0;
+
+	view->children = malloc(view->count * sizeof(*view->children));
+	if (!view->children)
+		return err_set_sys(err, ENOMEM, "view of %zu entries", view->count);
+	for (size_t i = 0; i < view->count; i++) {
+		view->entries[i].first_child = first;
+		first += view->entries[i].child_count;
+		view->entries[i].child_count = 0;
+	}
+	for (size_t i = 1; i < view->count; i++) {
+		struct store_entry *folder = &view->entries[view->parents[i]];
+
+		view->children[folder->first_child + folder->child_count++] = (uint32_t)i;
+	}
+	return 0;
+}
+
+static int name_view(struct store_view *view, const struct store_release *releases, size_t count,
+                     struct err *err)
 {
 	CLEANUP(cleanup_hasher) struct hasher *hasher = hasher_new(DIGEST_SHA256, err);
 	struct digest digest;
 
 	if (!hasher)
 		return -1;
-	for (size_t i = 0; i < view->release_count; i++) {
-		const struct store_release *release = &view->releases[i];
+	for (size_t i = 0; i < count; i++) {
 		char manifest[DIGEST_TEXT_SIZE];
 
-		(void)digest_format(&release->manifest, manifest);
-		if (hasher_add(hasher, release->tag, strlen(release->tag) + 1, err) ||
+		(void)digest_format(&releases[i].manifest, manifest);
+		if (hasher_add(hasher, releases[i].tag, strlen(releases[i].tag) + 1, err) ||
 		    hasher_add(hasher, manifest, strlen(manifest) + 1, err))
 			return -1;
 	}
@@ -54,95 +200,47 @@ static int name_view(struct store_view *view, struct err *err)
 	return 0;
 }
 
-static struct store_entry entry_of(const struct tree *tree, uint32_t node, char **names)
-{
-	const struct tree_item *item = tree_item(tree, node);
-	const char *name = tree_name(tree, node);
-	size_t size = strlen(name) + 1;
-	struct store_entry entry = {
-		.name = *names,
-		.size = item->size,
-		.mtime = item->mtime,
-		.content = item->content,
-		.release = item->release,
-		.is_folder = item->kind == TREE_FOLDER,
-	};
-
-	memcpy(*names, name, size);
-	*names += size;
-	return entry;
-}
-
-/* Breadth first: nodes[] is both the queue and the map from entry to tree node. */
-static int flatten(struct store_view *view, const struct tree *tree, uint32_t *nodes,
-                   struct err *err)
-{
-	char *names = view->names;
-
-	nodes[0] = TREE_ROOT;
-	view->entries[0] = entry_of(tree, TREE_ROOT, &names);
-	view->count = 1;
-	for (size_t i = 0; i < view->count; i++) {
-		CLEANUP(cleanup_free) uint32_t *children = NULL;
-		size_t count;
-
-		if (!view->entries[i].is_folder)
-			continue;
-		if (tree_children(tree, nodes[i], &children, &count, err))
-			return -1;
-		view->entries[i].first_child = (uint32_t)view->count;
-		view->entries[i].child_count = (uint32_t)count;
-		for (size_t j = 0; j < count; j++) {
-			nodes[view->count] = children[j];
-			view->entries[view->count++] = entry_of(tree, children[j], &names);
-		}
-	}
-	return 0;
-}
-
-struct store_view *view_new_take(const struct tree *tree, struct store_release *releases,
+struct store_view *view_new_take(struct view_builder *builder, struct store_release *releases,
                                  size_t release_count,
                                  void (*on_last)(void *ctx, struct store_view *view), void *ctx,
                                  struct err *err)
 {
-	CLEANUP(cleanup_view) struct store_view *view = calloc(1, sizeof(*view));
-	CLEANUP(cleanup_free) uint32_t *nodes = malloc(tree_count(tree) * sizeof(*nodes));
-	size_t bytes = 0;
+	struct store_view *view = builder->view;
 
-	for (uint32_t i = 0; i < tree_count(tree); i++)
-		bytes += strlen(tree_name(tree, i)) + 1;
-	if (view) {
-		view->entries = calloc(tree_count(tree), sizeof(*view->entries));
-		view->names = malloc(bytes);
-	}
-	if (!view || !nodes || !view->entries || !view->names) {
-		(void)err_set_sys(err, ENOMEM, "view of %zu entries", tree_count(tree));
+	if (place_children(view, err) || name_view(view, releases, release_count, err))
 		return NULL;
-	}
-	if (flatten(view, tree, nodes, err))
-		return NULL;
+	(void)resize(builder, view->count); /* what stays too large is no harm */
 	view->releases = releases;
 	view->release_count = release_count;
-	if (name_view(view, err)) {
-		view->releases = NULL; /* still the caller's */
-		return NULL;
-	}
 	view->references = 1;
 	view->on_last = on_last;
 	view->ctx = ctx;
-	return STEAL(view);
+	free(builder);
+	return view;
 }
+
+/* ---- in use ---- */
 
 void view_ref(struct store_view *view)
 {
 	atomic_fetch_add(&view->references, 1);
 }
 
+bool view_ref_held(struct store_view *view)
+{
+	unsigned count = atomic_load(&view->references);
+
+	while (count && !atomic_compare_exchange_weak(&view->references, &count, count + 1)) {
+	}
+	return count > 0;
+}
+
 void store_view_put(struct store_view *view)
 {
 	if (!view || atomic_fetch_sub(&view->references, 1) != 1)
 		return;
-	view->on_last(view->ctx, view);
+	if (view->on_last)
+		view->on_last(view->ctx, view);
 	view_free(view);
 }
 
@@ -152,9 +250,22 @@ const struct store_entry *view_entries(const struct store_view *view, size_t *ou
 	return view->entries;
 }
 
+uint32_t view_parent(const struct store_view *view, uint32_t entry)
+{
+	return view->parents[entry];
+}
+
 struct store_view **view_next(struct store_view *view)
 {
 	return &view->next;
+}
+
+struct digest store_content_digest(const struct store_entry *file)
+{
+	struct digest digest = { .algorithm = DIGEST_SHA256 };
+
+	memcpy(digest.bytes, file->content, STORE_CONTENT_BYTES);
+	return digest;
 }
 
 size_t store_view_release_count(const struct store_view *view)
@@ -175,7 +286,7 @@ const char *store_view_id(const struct store_view *view)
 const struct store_entry *store_view_child(const struct store_view *view,
                                            const struct store_entry *folder, size_t number)
 {
-	return &view->entries[folder->first_child + number];
+	return &view->entries[view->children[folder->first_child + number]];
 }
 
 static int compare_component(const char *name, const char *component, size_t length)

@@ -111,8 +111,9 @@ class Real(PolicyCase):
     def test_deleted_tag_with_and_without_prune(self):
         digests = self.push("4.5.13", "4.5.15")
         keeps = self.run_here()
-        prunes = self.run_here("--prune")
-        for daemon in (keeps, prunes):
+        prunes = self.run_here("--prune", "--allow-rollback")
+        holds = self.run_here("--prune")
+        for daemon in (keeps, prunes, holds):
             self.first_round(daemon)
         # A manifest that is deleted while its tag is listed proves nothing.
         self.registry.delete(digests["4.5.15"], self.path)
@@ -133,6 +134,21 @@ class Real(PolicyCase):
         self.round(keeps)
         self.served(self.client(keeps), "4.5.13", "4.5.15")
         self.assertEqual(self.dropped(keeps.records()), [])
+        # The newest version is held, and that is said once.
+        for _ in range(2):
+            self.round(holds)
+        self.served(self.client(holds), "4.5.13", "4.5.15")
+        self.assertEqual(self.dropped(holds.records()), [])
+        held = [r for r in holds.records() if r.get("msg") ==
+                "Release kept although its tag is gone"]
+        self.assertEqual([(r["tag"], r["cause"]) for r in held],
+                         [("4.5.15", "rollback")])
+        self.assertIn("--allow-rollback", held[0]["advice"])
+        # A newer one takes its place.
+        self.push("5.0.0")
+        self.assertEqual(self.dropped(self.round(holds)),
+                         [("4.5.15", "tag is gone")])
+        self.served(self.client(holds), "4.5.13", "5.0.0")
 
     def test_prune_lets_go_of_what_the_policy_takes_no_more(self):
         self.push("4.5.13", "5.0.0")

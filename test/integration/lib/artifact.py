@@ -94,6 +94,15 @@ def oras_manifest(layer, title="manifests.tgz", **changes):
     })
 
 
+def dated(manifest, date):
+    """The same manifest as if made at another time; None: it has no date."""
+    value = json.loads(manifest)
+    del value["annotations"][CREATED]
+    if date is not None:
+        value["annotations"][CREATED] = date
+    return _json(value)
+
+
 def later_oras_manifest(layer):
     """What ORAS makes since 1.2: an artifact type, an empty configuration with
     its bytes in the descriptor."""

@@ -128,7 +128,10 @@ static void the_newest_are_asked_for(void **state)
 		{ 1, false, "1.0.0:ls 2.0.0-rc.1:l", "2.0.0-rc.1" },
 		/* What is stored and not listed counts unless it is pruned. */
 		{ 1, false, "1.0.0:l 2.0.0:s", "" },
-		{ 1, true, "1.0.0:l 2.0.0:s", "1.0.0" },
+		{ 1, true, "1.0.0:l 2.0.0:d", "1.0.0" },
+		/* One that is held stays, too. */
+		{ 1, true, "1.0.0:l 2.0.0:s", "" },
+		{ 1, true, "1.0.0:l 2.0.0:s 3.0.0:ls", "3.0.0" },
 		/* The newest is not to be had: the next takes its place, unless it is stored. */
 		{ 1, false, "1.0.0:l 2.0.0:lth", "1.0.0" },
 		{ 1, false, "1.0.0:l 2.0.0:lths", "" },
@@ -175,7 +178,10 @@ static void older_and_gone_ones_are_let_go(void **state)
 	} cases[] = {
 		{ 0, false, "1.0.0:s 2.0.0:ls 99.0.0:ls", "", NULL },
 		{ 0, true, "1.0.0:s 2.0.0:ls 3.0.0:s a:s 0.0.0:s",
-		  "3.0.0=tag is gone 1.0.0=tag is gone 0.0.0=tag is gone a=tag is gone", NULL },
+		  "3.0.0=held 1.0.0=tag is gone 0.0.0=tag is gone a=tag is gone", NULL },
+		{ 0, true, "1.0.0:ls 2.0.0:s 3.0.0:d 3.1.0:l 3.2.0:s",
+		  "3.2.0=held 3.0.0=tag is gone 2.0.0=held", NULL },
+		{ 0, true, "a:ls 1.0.0:s", "1.0.0=held", NULL },
 		{ 0, true, "1.0.0:ls 99.0.0:ls 99.1.0:s",
 		  "99.1.0=tag is gone 99.0.0=outside the tag policy", NULL },
 		/* Not without something that stays. */
@@ -191,7 +197,10 @@ static void older_and_gone_ones_are_let_go(void **state)
 		{ 1, false, "1.0.0:s 2.0.0:s", "1.0.0=older than the newest 1", NULL },
 		{ 1, false, "1.0.0:ls 99.0.0:ls", "", NULL },
 		{ 1, true, "1.0.0:ls 2.0.0:ls 3.0.0:s",
-		  "3.0.0=tag is gone 1.0.0=older than the newest 1", NULL },
+		  "3.0.0=held 2.0.0=older than the newest 1 1.0.0=older than the newest 1", NULL },
+		{ 1, true, "1.0.0:ls 2.0.0:ls 3.0.0:s 4.0.0:ls",
+		  "3.0.0=tag is gone 2.0.0=older than the newest 1 1.0.0=older than the newest 1",
+		  NULL },
 		/* A damaged one counts for nothing. */
 		{ 1, false, "1.0.0:ld 2.0.0:ls 3.0.0:ldth", "1.0.0=older than the newest 1", NULL },
 		{ 0, true, "1.0.0:d 2.0.0:ls", "1.0.0=tag is gone", NULL },
@@ -214,12 +223,13 @@ static void older_and_gone_ones_are_let_go(void **state)
 		policy_judge(policy, tags, count);
 		dropped = policy_drop(policy, tags, count, &kept_all);
 		for (size_t j = 0; j < count; j++)
-			if (tags[j].drop) {
+			if (tags[j].drop || tags[j].is_held) {
 				size_t length = strlen(drop);
 
 				(void)snprintf(drop + length, sizeof(drop) - length, "%s%s=%s",
-				               length ? " " : "", tags[j].tag, tags[j].drop);
-				dropped--;
+				               length ? " " : "", tags[j].tag,
+				               tags[j].is_held ? "held" : tags[j].drop);
+				dropped -= tags[j].drop != NULL;
 			}
 		if (strcmp(drop, cases[i].drop) != 0 || dropped)
 			fail_msg("case %zu: drops \"%s\"", i, drop);
@@ -230,6 +240,26 @@ static void older_and_gone_ones_are_let_go(void **state)
 	}
 }
 
+static void with_rollback_allowed_the_newest_goes(void **state)
+{
+	const struct config config = { .prune = true, .allow_rollback = true };
+	struct policy *policy = policy_of(&config);
+	struct policy_tag tags[8];
+	char room[200];
+	const char *kept_all;
+	size_t count = fill("1.0.0:ls 2.0.0:s", room, tags);
+
+	(void)state;
+	policy_judge(policy, tags, count);
+	assert_int_equal(policy_next(policy, tags, count), 1);
+	assert_int_equal(policy_drop(policy, tags, count, &kept_all), 1);
+	assert_string_equal(tags[0].tag, "2.0.0");
+	assert_string_equal(tags[0].drop, "tag is gone");
+	assert_false(tags[0].is_held);
+	assert_null(kept_all);
+	policy_free(policy);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -237,6 +267,7 @@ int main(void)
 		cmocka_unit_test(bad_policies_are_refused),
 		cmocka_unit_test(the_newest_are_asked_for),
 		cmocka_unit_test(older_and_gone_ones_are_let_go),
+		cmocka_unit_test(with_rollback_allowed_the_newest_goes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
