@@ -140,7 +140,7 @@ enum verdict conditional_judge(const struct preconditions *request, const char *
 	if (request->if_none_match) {
 		if (list_has(request->if_none_match, etag, true))
 			return VERDICT_NOT_MODIFIED;
-	} else if (request->if_modified_since &&
+	} else if (mtime && request->if_modified_since && /* 0: packed without times */
 	           http_date_parse(request->if_modified_since, &date) && mtime <= date) {
 		return VERDICT_NOT_MODIFIED;
 	}
