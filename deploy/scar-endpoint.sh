@@ -166,8 +166,8 @@ read_passwords() {
 	elif [[ -n $from_environment ]]; then
 		password=$from_environment
 	elif { : >/dev/tty; } 2>/dev/null; then
-		printf 'Password of %s at %s: ' "$user" "$url" >/dev/tty
-		IFS= read -rs password </dev/tty
+		# -p: the prompt comes when what is typed is shown no more.
+		IFS= read -rsp "Password of $user at $url: " password </dev/tty
 		printf '\n' >/dev/tty
 	fi
 	password=${password%$'\r'}

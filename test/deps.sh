@@ -11,7 +11,8 @@ packages="gcc make pkg-config libc6-dev
 	libmicrohttpd-dev libcurl4-openssl-dev libjansson-dev libarchive-dev
 	libssl-dev libcmocka-dev
 	python3 docker-registry skopeo curl openssl apache2-utils
-	libarchive-tools ca-certificates git nginx-light tinyproxy-bin"
+	libarchive-tools ca-certificates git nginx-light tinyproxy-bin
+	bats jq"
 
 case "${1-}" in
 '') ;;
