@@ -31,8 +31,8 @@ static const struct advice advices[ADVICE_CAUSE_COUNT] = {
 	                        "1400 HOST). It is tried again by itself." },
 	[OCI_CAUSE_BROKEN_OFF] = { "broken-off",
 	                           "Look into the log of the registry or of the load balancer in "
-	                           "front of it for time or size limits. The download is tried "
-	                           "again by itself." },
+	                           "front of it for time or size limits. It is tried again by "
+	                           "itself." },
 	[OCI_CAUSE_PROXY_UNREACHABLE] = { "proxy-unreachable",
 	                                  "Correct HTTPS_PROXY (or HTTP_PROXY) in the pod's "
 	                                  "environment, or name the registry in NO_PROXY when it "

@@ -109,6 +109,9 @@ static int try_blob(struct pushing *p, void *ctx, struct err *err)
 	struct blob *blob = ctx;
 	int there = has_blob(p, blob->descriptor, err);
 
+	/* An answer to HEAD can't say which right is missing; that to POST will. */
+	if (there < 0 && err->cause == (int)OCI_CAUSE_NO_RIGHT)
+		there = 0;
 	if (there > 0)
 		blob->was_there = !blob->was_tried;
 	if (there)

@@ -41,8 +41,8 @@ static int ask(struct upload *upload, struct exchange *exchange, bool is_foreign
 	if (!is_foreign)
 		return remote_ask(upload->remote, exchange, err);
 	exchange_release(exchange);
-	exchange->foreign = true;
 	transport_ask(upload->remote->transport, exchange);
+	exchange->foreign = true;
 	if (!exchange->failed)
 		return 0;
 	*err = exchange->err;
