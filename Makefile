@@ -3,7 +3,7 @@
 #   make [all]            build $(O)/specman
 #   make demo [KEEP=1]    the whole job against a real registry on loopback
 #   make check            every test; `unit` and `integration` are its halves
-#   make bench            how fast a poll is, how much memory a large release takes (7 GiB of disk)
+#   make bench            how fast a poll is, how much memory large releases take (7 GiB of disk)
 #   make bench-store      how fast releases are unpacked, loaded, looked up in and published
 #   make analyze          clang-tidy, cppcheck, shellcheck
 #   make format           lay out the source with clang-format
@@ -91,6 +91,7 @@ bench: deps
 	@$(MAKE) --no-print-directory all
 	@python3 -B test/bench/poll.py $(O)/specman
 	@python3 -B test/bench/memory.py $(O)/specman
+	@python3 -B test/bench/push.py $(O)/specman
 
 # Whichever halves there are: unpacking, and the view with its commands.
 bench-store: deps
