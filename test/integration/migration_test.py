@@ -3,6 +3,7 @@ SCAR, its folder pushed, specman in its place, the platform's endpoint set to it
 back again."""
 import http.client
 import os
+import re
 import ssl
 import unittest
 
@@ -14,8 +15,10 @@ from lib.registry import Registry
 from lib.scar import JOBS, USER, Console
 from lib.secret import Secret, platform
 
-SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir,
-                      os.pardir, "deploy", "scar-endpoint.sh")
+DEPLOY = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir,
+                      os.pardir, "deploy")
+SCRIPT = os.path.join(DEPLOY, "scar-endpoint.sh")
+GUIDE = os.path.join(DEPLOY, "MIGRATION.md")
 PASSWORD = "console \"pass\" \\word ü"
 
 
@@ -111,6 +114,19 @@ class Migration(Case):
             self.assertEqual(was, (200, data), path)
             self.assertEqual(self.get(url, path, ca), was, path)
 
+    def compare_as_the_guide_says(self, port, ca):
+        """The commands of its step 4, with other ports and files."""
+        with open(GUIDE, encoding="utf-8") as file:
+            lines = re.search(r"(?m)^    NAME=.*\n(?:    .*\n)+", file.read())
+        script = lines.group().replace(
+            "127.0.0.1:8443", f"127.0.0.1:{port}").replace(
+                "specman-ca.pem", ca)
+        done = proc.run(["bash", "-euc", script], check=False,
+                        cwd=self.folder(), env=environment(
+                            {"SCAR": self.root, "LC_ALL": "C.UTF-8"}))
+        self.assertEqual((done.returncode, done.stdout), (0, b"the same\n"),
+                         done.stderr)
+
     def test_the_guide(self):
         self.assertIn("endpoint: " + self.old_url, self.script("show"))
         self.push()
@@ -120,6 +136,8 @@ class Migration(Case):
         url = "https://%s:%d" % daemon.address()
         ca = daemon.ca()
         self.compare(url, ca)
+
+        self.compare_as_the_guide_says(daemon.address()[1], ca)
 
         # A certificate that the operator does not know is not set.
         self.assertIn("Nothing was changed", self.script("set", url, code=12))

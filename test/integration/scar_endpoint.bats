@@ -64,6 +64,11 @@ unchanged_content() { cmp <(jq -S . "$STUB/setting.json") <(jq -S . "$STUB/setti
 
 unchanged() { cmp "$STUB/setting.first" "$STUB/setting.json"; }
 
+@test "shellcheck has nothing to say" {
+	run shellcheck "$SCRIPT"
+	expect 0 ""
+}
+
 @test "show prints the endpoint and its user, and changes nothing" {
 	scar show
 	expect 0 "endpoint: https://nginx.example.com:9443 (user old)"
