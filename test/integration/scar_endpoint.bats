@@ -141,7 +141,7 @@ unchanged() { cmp "$STUB/setting.first" "$STUB/setting.json"; }
 }
 
 @test "wrong password" {
-	echo wrong >"$BATS_TEST_TMPDIR/password"
+	echo 'n0t the passw0rd' >"$BATS_TEST_TMPDIR/password"
 	scar set "$URL"
 	expect 7 "user admin or the password is wrong (401)"
 	unchanged

@@ -101,14 +101,22 @@ class Console:
                 return wish.removesuffix(" once")
         return None
 
-    def _look_for_leaks(self, call):
-        """Who lists the processes while the script waits for us?"""
-        secrets = [s.encode() for s in (self.password, TOKEN)]
-        secrets += [json.dumps(self.password)[1:-1].encode()]
+    def _look_for_leaks(self, call, body):
+        """Who lists the processes while the script waits for us? What curl has
+        in its environment is to be seen there as well."""
+        texts = {self.password, TOKEN, self.setting["password"]}
+        if body:
+            texts.add(json.loads(body)["password"])
+        secrets = {form.encode() for text in texts if text for form in (
+            text, json.dumps(text)[1:-1],
+            json.dumps(text, ensure_ascii=False)[1:-1])}
         for path in glob.glob("/proc/[0-9]*/cmdline"):
             try:
                 with open(path, "rb") as file:
                     seen = file.read()
+                if seen.startswith(b"curl"):
+                    with open(path[:-7] + "environ", "rb") as file:
+                        seen += file.read()
             except OSError:
                 continue
             if any(secret in seen for secret in secrets):
@@ -119,7 +127,7 @@ class Console:
         call = f"{request.command} {request.path}"
         length = int(request.headers.get("Content-Length") or 0)
         body = request.rfile.read(length)
-        self._look_for_leaks(call)
+        self._look_for_leaks(call, body)
         self._write("calls", call + "\n", "a")
         wish = self._wish(call)
         if wish == "hang":
