@@ -350,8 +350,8 @@ static const struct advice advices[ADVICE_CAUSE_COUNT] = {
 
 	/* ---- what the repository has ---- */
 	[ADVICE_REPOSITORY_EMPTY] = { "repository-empty",
-	                              "Push a release into it (oras push HOST/PATH:TAG "
-	                              "manifests.tgz), or correct the path when the releases lie "
+	                              "Push a release into it (specman push HOST/PATH:TAG "
+	                              "DIR), or correct the path when the releases lie "
 	                              "elsewhere." },
 	[ADVICE_DIGEST] = { "digest-mismatch",
 	                    "The registry, or a cache in front of it, gives out bytes that are not "

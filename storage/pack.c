@@ -33,7 +33,6 @@ struct packing {
 	struct tree *tree;       /* of the first walk, else NULL */
 	struct archive *archive; /* of the second */
 	int out;
-	bool is_over;       /* nothing more goes out: it is to have no end that says it is whole */
 	uint64_t done, all; /* bytes */
 	uint64_t packed;
 	struct store_contents contents;
@@ -295,7 +294,7 @@ static la_ssize_t write_out(struct archive *archive, void *ctx, const void *byte
 	struct packing *p = ctx;
 	struct err err;
 
-	if (!p->is_over && io_write_all(p->out, bytes, size, "the archive", &err)) {
+	if (io_write_all(p->out, bytes, size, "the archive", &err)) {
 		archive_set_error(archive, err.sys, "%s", err.msg);
 		return -1;
 	}
@@ -380,8 +379,10 @@ static int write_archive(struct packing *p, int root, struct err *err)
 		failed = archive_failed(p, err);
 	else
 		failed = write_all(p, root, err);
-	p->is_over = failed != 0;
-	if (archive_write_close(archive) && !failed)
+	/* Else the end of a file that was broken off would be filled up, packed and written. */
+	if (failed)
+		(void)archive_write_fail(archive);
+	else if (archive_write_close(archive))
 		failed = archive_failed(p, err);
 	(void)archive_write_free(archive);
 	return failed ? -1 : check_ratio(p, err);

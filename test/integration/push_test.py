@@ -365,6 +365,31 @@ class RealRegistry(PushCase):
         # What reads back asks for no more than a client would.
         self.assertNotIn("push", asked[-1])
 
+    def test_a_client_certificate(self):
+        clients = self.class_authority()
+        registry = Registry(self.folder(), self.authority, client_ca=clients)
+        self.addCleanup(registry.stop)
+        reference = registry.repository() + ":0.0.0"
+        what = self.file(artifact.tgz({"x": b"1"}))
+        out = self.push(reference, what, *self.trust, code=1)
+        self.assertIn("  cause: tls-client-certificate\n", out)
+        cert, key = clients.issue("pusher")
+        self.push(reference, what, *self.trust, "--registry-cert", cert,
+                  "--registry-key", key)
+
+    def test_without_tls_and_without_trust(self):
+        what = self.file(artifact.tgz({"x": b"1"}))
+        plain = Registry(self.folder())
+        self.addCleanup(plain.stop)
+        self.push(plain.repository() + ":0.0.0", what, "--plain-http")
+        out = self.push(plain.repository() + ":0.0.0", what, "--registry-ca",
+                        self.authority.ca, code=1)
+        self.assertIn("  cause: tls-plain-http\n", out)
+        reference = self.reference("1", "a/insecure")
+        out = self.push(reference, what, *self.login[2:], code=1)
+        self.assertIn("  cause: tls-untrusted-ca\n", out)
+        self.push(reference, what, *self.login[2:], "--registry-insecure")
+
     def test_a_registry_whose_disk_is_full(self):
         folder = self.folder()
         small = os.path.join(folder, "registry")
