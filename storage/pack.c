@@ -33,6 +33,7 @@ struct packing {
 	struct tree *tree;       /* of the first walk, else NULL */
 	struct archive *archive; /* of the second */
 	int out;
+	bool is_over;       /* nothing more goes out */
 	uint64_t done, all; /* bytes */
 	uint64_t packed;
 	struct store_contents contents;
@@ -294,6 +295,8 @@ static la_ssize_t write_out(struct archive *archive, void *ctx, const void *byte
 	struct packing *p = ctx;
 	struct err err;
 
+	if (p->is_over)
+		return -1;
 	if (io_write_all(p->out, bytes, size, "the archive", &err)) {
 		archive_set_error(archive, err.sys, "%s", err.msg);
 		return -1;
@@ -379,10 +382,12 @@ static int write_archive(struct packing *p, int root, struct err *err)
 		failed = archive_failed(p, err);
 	else
 		failed = write_all(p, root, err);
-	/* Else the end of a file that was broken off would be filled up, packed and written. */
-	if (failed)
-		(void)archive_write_fail(archive);
-	else if (archive_write_close(archive))
+	/*
+	 * Closing fills up a file that was broken off. It gives that up at the first write, and
+	 * releases zlib's state, which archive_write_fail would not.
+	 */
+	p->is_over = failed != 0;
+	if (archive_write_close(archive) && !failed)
 		failed = archive_failed(p, err);
 	(void)archive_write_free(archive);
 	return failed ? -1 : check_ratio(p, err);

@@ -693,7 +693,7 @@ class Uploading(FakeRegistryCase):
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=10 * scale())
         self.assertLess(time.monotonic() - begin, 1 * scale())
-        self.assertEqual(process.returncode, 1)
+        self.assertEqual(process.returncode, 1, err)
         self.assertIn(b"specman: push: ", err)
 
     def test_an_interrupt_while_sending(self):
@@ -716,12 +716,16 @@ class Uploading(FakeRegistryCase):
         process = self.start_push(folder)
 
         def packing():
+            """How far the file is read, by proc(5)'s fdinfo."""
             try:
-                links = [os.readlink(f"/proc/{process.pid}/fd/{fd}")
-                         for fd in os.listdir(f"/proc/{process.pid}/fd")]
+                for fd in os.listdir(f"/proc/{process.pid}/fd"):
+                    if os.readlink(f"/proc/{process.pid}/fd/{fd}").endswith(
+                            "/large"):
+                        with open(f"/proc/{process.pid}/fdinfo/{fd}") as file:
+                            return int(file.readline().split()[1]) > 1 << 20
             except OSError:
-                links = []
-            return any(link.endswith("/large") for link in links)
+                pass
+            return False
         until(packing, "the file to be read")
         self.check_interrupted(process)
         self.assertEqual(self.fake.requests, [])
