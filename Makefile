@@ -3,7 +3,7 @@
 #   make [all]            build $(O)/specman
 #   make demo [KEEP=1]    the whole job against a real registry on loopback
 #   make check            every test; `unit` and `integration` are its halves
-#   make bench            how fast a poll is, how much memory a large release takes (7 GiB of disk),
+#   make bench            how fast a poll is, how much memory large releases take (7 GiB of disk),
 #                         how fast files are served beside nginx, Caddy and Go
 #   make bench-store      how fast releases are unpacked, loaded, looked up in and published (12 GiB of disk)
 #   make soak             the largest samples of tests, in full size
@@ -130,6 +130,7 @@ bench:
 	@$(MAKE) --no-print-directory all
 	@python3 -B test/bench/poll.py $(O)/specman
 	@python3 -B test/bench/memory.py $(O)/specman
+	@python3 -B test/bench/push.py $(O)/specman
 	@python3 -B test/bench/serve.py $(O)/specman
 
 bench-store: deps

@@ -31,8 +31,8 @@ static const struct advice advices[ADVICE_CAUSE_COUNT] = {
 	                        "1400 HOST). It is tried again by itself." },
 	[OCI_CAUSE_BROKEN_OFF] = { "broken-off",
 	                           "Look into the log of the registry or of the load balancer in "
-	                           "front of it for time or size limits. The download is tried "
-	                           "again by itself." },
+	                           "front of it for time or size limits. It is tried again by "
+	                           "itself." },
 	[OCI_CAUSE_PROXY_UNREACHABLE] = { "proxy-unreachable",
 	                                  "Correct HTTPS_PROXY (or HTTP_PROXY) in the pod's "
 	                                  "environment, or name the registry in NO_PROXY when it "
@@ -147,6 +147,33 @@ static const struct advice advices[ADVICE_CAUSE_COUNT] = {
 	                       "yaml to look at it); for ECR, leave the config out and give AWS "
 	                       "credentials." },
 
+	/* ---- pushing ---- */
+	[OCI_CAUSE_PUSH_NO_RIGHT] = { "no-push-right",
+	                              "The login is right, but may not push (Harbor says the same "
+	                              "of a wrong password where anybody may pull). Push as a user "
+	                              "or robot account with the right to push: in Harbor, "
+	                              "Developer or more, or a robot with Push Repository; and see "
+	                              "that the project exists." },
+	[OCI_CAUSE_PUSH_NO_REPOSITORY] = { "no-push-repository",
+	                                   "Make the repository first. In ECR: aws ecr "
+	                                   "create-repository --repository-name NAME, where NAME "
+	                                   "is all between the host and the tag; in Harbor, the "
+	                                   "project, which is the name's first part." },
+	[OCI_CAUSE_PUSH_FULL] = { "registry-full",
+	                          "Make room: raise the project's quota (Harbor: Administration, "
+	                          "Project Quotas), delete old tags and let the registry collect "
+	                          "its garbage, or enlarge its storage." },
+	[OCI_CAUSE_PUSH_TOO_LARGE] = { "push-too-large",
+	                               "What stands in front of the registry limits the size of "
+	                               "a request. Raise it (nginx: client_max_body_size 0; the "
+	                               "annotation nginx.ingress.kubernetes.io/proxy-body-size: "
+	                               "\"0\")." },
+	[OCI_CAUSE_PUSH_IMMUTABLE] = { "tag-immutable",
+	                               "The tag is there and must not be moved. Push under another "
+	                               "tag, or take the rule away: in Harbor, the project's "
+	                               "Policy, Tag Immutability; in ECR, aws ecr "
+	                               "put-image-tag-mutability --image-tag-mutability MUTABLE." },
+
 	/* ---- ECR ---- */
 	[OCI_CAUSE_AWS_NO_CREDENTIALS] = { "aws-no-credentials",
 	                                   "Give AWS credentials: the secret's keys accessKey and "
@@ -179,7 +206,10 @@ static const struct advice advices[ADVICE_CAUSE_COUNT] = {
 	                                  "*, and ecr:ListImages, ecr:BatchGetImage, "
 	                                  "ecr:GetDownloadUrlForLayer and "
 	                                  "ecr:BatchCheckLayerAvailability on the repository "
-	                                  "(AmazonEC2ContainerRegistryReadOnly has them)." },
+	                                  "(AmazonEC2ContainerRegistryReadOnly has them); for a "
+	                                  "push also ecr:InitiateLayerUpload, "
+	                                  "ecr:UploadLayerPart, ecr:CompleteLayerUpload and "
+	                                  "ecr:PutImage (AmazonEC2ContainerRegistryPowerUser)." },
 	[OCI_CAUSE_AWS_ROLE_REFUSED] = { "aws-role-refused",
 	                                 "Let the role's trust policy admit who asks: the account "
 	                                 "or user for credentialType sts (with the same "
@@ -320,8 +350,8 @@ static const struct advice advices[ADVICE_CAUSE_COUNT] = {
 
 	/* ---- what the repository has ---- */
 	[ADVICE_REPOSITORY_EMPTY] = { "repository-empty",
-	                              "Push a release into it (oras push HOST/PATH:TAG "
-	                              "manifests.tgz), or correct the path when the releases lie "
+	                              "Push a release into it (specman push HOST/PATH:TAG "
+	                              "DIR), or correct the path when the releases lie "
 	                              "elsewhere." },
 	[ADVICE_DIGEST] = { "digest-mismatch",
 	                    "The registry, or a cache in front of it, gives out bytes that are not "
@@ -336,6 +366,24 @@ static const struct advice advices[ADVICE_CAUSE_COUNT] = {
 	                      "If it is meant to go back, run specman with --allow-rollback until "
 	                      "it has. If not, somebody has put an old artifact in the place of a "
 	                      "newer one: push the right one again." },
+
+	/* ---- what is to be pushed ---- */
+	[ADVICE_PUSH_LOGIN] = { "push-login",
+	                        "Give the login of a user who may push: --registry-username NAME "
+	                        "with --registry-password-file FILE, or --registry-config FILE "
+	                        "with an entry for exactly this host and port; docker login HOST "
+	                        "and skopeo login --authfile FILE HOST make one. A robot's name in "
+	                        "Harbor begins with robot$, and robots expire." },
+	[ADVICE_PUSH_UNREADABLE] = { "push-unreadable",
+	                             "Let this user read the file that the error names, or push "
+	                             "as one who may; and push while nobody changes the folder." },
+	[ADVICE_PUSH_UNFIT] = { "push-unfit",
+	                        "Nothing was sent: specman would refuse to serve this. Take out, "
+	                        "rename or replace what the error names. A link has to lead to "
+	                        "something within the folder, by a relative path." },
+	[ADVICE_PUSH_NO_ROOM] = { "push-no-room",
+	                          "Set TMPDIR to a folder with room for the packed archive, or, "
+	                          "when an archive is given, for all that is in it." },
 };
 
 const struct advice *advice_find(int cause)

@@ -52,6 +52,12 @@ enum advice_cause {
 	ADVICE_MIRROR_DIFFERS, /* about a tag's digest */
 	ADVICE_ROLLBACK,       /* it has something older than what is served */
 
+	/* Pushing: what is here. What a registry has against it is among oci's. */
+	ADVICE_PUSH_LOGIN,
+	ADVICE_PUSH_UNREADABLE, /* a file or folder */
+	ADVICE_PUSH_UNFIT,      /* specman would refuse to unpack it */
+	ADVICE_PUSH_NO_ROOM,    /* for what is temporary */
+
 	ADVICE_CAUSE_COUNT
 };
 

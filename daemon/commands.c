@@ -12,6 +12,7 @@
 #include "config.h"
 #include "log.h"
 #include "policy.h"
+#include "push_command.h"
 #include "serve.h"
 #include "store_commands.h"
 #include "sync_command.h"
@@ -102,6 +103,19 @@ static const struct command commands[] = {
 	{ "gc", "", 0, 0, "sweep objects that no release names",
 	  "By the running daemon, if there is one. It does so after each change anyway.\n",
 	  gc_command },
+	{ "push", "HOST[:PORT]/NAME:TAG DIR|FILE.tgz", 2, 2,
+	  "push a folder, or an archive, as a release",
+	  "DIR is packed so that the same files give the same bytes: sorted, without times and\n"
+	  "owners. What specman would refuse to unpack is refused before a byte is sent. The\n"
+	  "artifact is that of oras push; what the registry has already is not sent again, and\n"
+	  "all is read back at the end. TMPDIR has to have room for the archive, or for what\n"
+	  "FILE.tgz unpacks to.\n\n"
+	  "Of the flags below, those count that begin with --registry, and --plain-http. Without\n"
+	  "--registry-username and --registry-config, the logins of docker are taken\n"
+	  "(DOCKER_CONFIG, else ~/.docker/config.json); for Amazon's ECR, AWS credentials. The\n"
+	  "mounted secret is not: it is for pulling.\n\n"
+	  "Exit codes: 0 it is there, and read back; 1 it failed; 2 usage.\n",
+	  push_command },
 	{ "ca", "", 0, 0, "print the self-made CA, for clients to trust", "", run_ca },
 	{ "version", "", 0, 0, "print the version", "", run_version },
 };
@@ -121,7 +135,7 @@ static int print_help(void)
 
 		(void)snprintf(words, sizeof(words), "%s %s", commands[i].name,
 		               commands[i].operands);
-		(void)printf("  %-28s %s\n", words, commands[i].help);
+		(void)printf("  %-40s %s\n", words, commands[i].help);
 	}
 	print_flags();
 	(void)puts("\nspecman COMMAND --help says more of a command.\n"

@@ -128,7 +128,7 @@ enum verdict conditional_judge(const struct head *request, bool is_head, const c
 	if (request->if_none_match.count) {
 		if (list_has(&request->if_none_match, etag, true))
 			return VERDICT_NOT_MODIFIED;
-	} else if (request->if_modified_since &&
+	} else if (mtime && request->if_modified_since && /* 0: packed without times */
 	           http_date_parse(request->if_modified_since, &date) && mtime <= date) {
 		return VERDICT_NOT_MODIFIED;
 	}

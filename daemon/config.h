@@ -38,7 +38,7 @@ struct config {
 	const char *operands[CONFIG_OPERANDS_MAX]; /* those that follow it */
 	size_t operand_count;
 	const char *repository;
-	const char *registry_secret_dir;
+	const char *registry_secret_dir; /* NULL: none, by no flag */
 	const char *registry_config;
 	const char *registry_username;
 	const char *registry_password_file;

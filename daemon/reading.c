@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,7 +11,7 @@
 #include "base/clock.h"
 #include "commands.h"
 
-enum { SHOW_MS = 200 };
+enum { SHOW_MS = 200, LINE_MS = 10 * 1000 };
 
 static void tell_damage(void *ctx, enum store_event_kind kind, const char *subject,
                         const char *detail)
@@ -68,20 +69,46 @@ int reading_done(const char *command)
 	return reading_fail(command, &err);
 }
 
+/* "[####      ] 12 of 34 MiB, 35 %, 8.1 MiB/s, 0:02 left" */
+static void write_progress(const struct progress *progress, uint64_t done, uint64_t all,
+                           int64_t now_ms)
+{
+	static const char full[] = "####################";
+	uint64_t percent = all ? 100 * done / all : 100;
+	uint64_t moved = done > progress->begun_at ? done - progress->begun_at : 0;
+	uint64_t rate = 1000 * moved / (uint64_t)(now_ms - progress->begun_ms + 1); /* bytes/s */
+	int cells = percent < 100 ? (int)(percent / 5) : 20;
+
+	(void)fprintf(stderr,
+	              "%s: [%-20.*s] %" PRIu64 " of %" PRIu64 " MiB, %" PRIu64 " %%, %.1f MiB/s",
+	              progress->verb, cells, full, done >> 20, all >> 20, percent,
+	              (double)rate / (1 << 20));
+	if (rate && all >= done)
+		(void)fprintf(stderr, ", %" PRIu64 ":%02" PRIu64 " left", (all - done) / rate / 60,
+		              (all - done) / rate % 60);
+}
+
 void progress_show(void *ctx, uint64_t done, uint64_t all)
 {
 	struct progress *progress = ctx;
+	bool is_terminal = isatty(STDERR_FILENO);
 	int64_t now = clock_now_ms();
 
-	if (now < progress->next_ms || !isatty(STDERR_FILENO))
+	if (!progress->begun_ms) {
+		progress->begun_ms = now;
+		progress->begun_at = done;
+		progress->next_ms = is_terminal ? now : now + LINE_MS;
+	}
+	if (now < progress->next_ms)
 		return;
-	progress->next_ms = now + SHOW_MS;
-	(void)fprintf(stderr, "\r%s: %" PRIu64 " of %" PRIu64 " MiB, %" PRIu64 " %%",
-	              progress->verb, done >> 20, all >> 20, all ? 100 * done / all : 100);
+	progress->next_ms = now + (is_terminal ? SHOW_MS : LINE_MS);
+	(void)fputs(is_terminal ? "\r" : "", stderr);
+	write_progress(progress, done, all, now);
+	(void)fputs(is_terminal ? "\033[K" : "\n", stderr);
 }
 
 void progress_end(const struct progress *progress)
 {
-	if (progress->next_ms)
+	if (progress->begun_ms && isatty(STDERR_FILENO))
 		(void)fputs("\r\033[K", stderr);
 }

@@ -34,10 +34,15 @@ int reading_fail(const char *command, const struct err *err);
 /* At the end: whether all that was printed has come out; returns an exit code. */
 int reading_done(const char *command);
 
-/* Progress on standard error, where that is a terminal: a line that is written over. */
+/*
+ * Progress on standard error: where that is a terminal, a line that is written
+ * over; else a line every ten seconds.
+ */
 struct progress {
 	const char *verb;
-	int64_t next_ms; /* when the line is due again */
+	int64_t begun_ms;  /* 0: not yet */
+	int64_t next_ms;   /* when the line is due again */
+	uint64_t begun_at; /* how much was done then */
 };
 
 /* For the observers of storage.h; ctx is a struct progress. */

@@ -449,7 +449,8 @@ static int read_parts(const struct config *config, struct parts *parts, struct e
 
 	parts->config = config;
 	parts->docker_config = (struct buf)BUF_INIT(SECRET_MAX_BYTES);
-	if (secret_read(config->registry_secret_dir, &parts->secret, err))
+	if (config->registry_secret_dir &&
+	    secret_read(config->registry_secret_dir, &parts->secret, err))
 		return err_cause(err, ADVICE_SECRET_UNREADABLE);
 	if (config->registry_config) {
 		parts->docker_config_name = config->registry_config;

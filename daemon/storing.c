@@ -43,7 +43,7 @@ static void on_store_event(void *ctx, enum store_event_kind kind, const char *su
 		                               { NULL, NULL } });
 }
 
-static struct store_limits limits_of(const struct config *config)
+struct store_limits storing_limits(const struct config *config)
 {
 	return (struct store_limits){
 		.entries = (uint64_t)config->max_entries,
@@ -60,7 +60,7 @@ struct store *storing_open(const struct config *config, struct recurring *troubl
 {
 	const struct store_settings settings = {
 		.dir = config->data_dir,
-		.limits = limits_of(config),
+		.limits = storing_limits(config),
 		.overlay = config->overlay,
 		.allow_rollback = config->allow_rollback,
 		.reserve_bytes = (uint64_t)config->disk_reserve,

@@ -7,6 +7,9 @@
 #include "recurring.h"
 #include "storage/storage.h"
 
+/* What an archive may cost, by the configuration. */
+struct store_limits storing_limits(const struct config *config);
+
 /* troubles, by which repeated lines are thinned, is borrowed for the store's life. */
 MUST_CHECK struct store *storing_open(const struct config *config, struct recurring *troubles,
                                       struct err *err);

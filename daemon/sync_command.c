@@ -1,14 +1,13 @@
 /* One round in the foreground; see sync_command.h. */
 #include "sync_command.h"
 
-#include <signal.h>
-
 #include <curl/curl.h>
 
 #include "base/cancel.h"
 #include "base/cleanup.h"
 #include "commands.h"
 #include "control.h"
+#include "interrupt.h"
 #include "log.h"
 #include "recurring.h"
 #include "storing.h"
@@ -19,33 +18,6 @@ DEFINE_CLEANUP(cleanup_recurring, struct recurring, recurring_free);
 DEFINE_CLEANUP(cleanup_cancel, struct cancel, cancel_free);
 DEFINE_CLEANUP(cleanup_store, struct store, store_close);
 DEFINE_CLEANUP(cleanup_sync, struct sync, sync_free);
-
-/* What a signal's handler can reach. */
-static struct cancel *stop_request;
-
-static void on_signal(int number)
-{
-	(void)number;
-	cancel_raise(stop_request);
-}
-
-/* As process 1 of a container there would be no default action, either. */
-static void take_signals(struct cancel *cancel)
-{
-	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
-
-	stop_request = cancel;
-	(void)sigemptyset(&action.sa_mask);
-	(void)sigaction(SIGINT, &action, NULL);
-	(void)sigaction(SIGTERM, &action, NULL);
-	(void)signal(SIGPIPE, SIG_IGN);
-}
-
-static void give_signals_back(void)
-{
-	(void)signal(SIGINT, SIG_DFL);
-	(void)signal(SIGTERM, SIG_DFL);
-}
 
 static int go_alone(const struct config *config, struct sync_outcome *out_outcome, struct err *err)
 {
@@ -58,10 +30,10 @@ static int go_alone(const struct config *config, struct sync_outcome *out_outcom
 
 	if (!sync)
 		return -1;
-	take_signals(cancel);
+	interrupt_begin(cancel);
 	sync_log_trust(config);
 	(void)sync_round(sync);
-	give_signals_back();
+	interrupt_end();
 	*out_outcome = *sync_outcome(sync);
 	return 0;
 }

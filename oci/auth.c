@@ -105,7 +105,8 @@ struct auth *auth_new(const struct oci_settings *settings, const char *registry_
 		if (!auth->ecr)
 			return NULL;
 	}
-	if (asprintf(&auth->scope, "repository:%s:pull", settings->reference.name) < 0) {
+	if (asprintf(&auth->scope, "repository:%s:pull%s", settings->reference.name,
+	             settings->is_pushed_to ? ",push" : "") < 0) {
 		auth->scope = NULL;
 		(void)err_set_sys(err, ENOMEM, "credentials");
 		return NULL;

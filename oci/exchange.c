@@ -1,10 +1,12 @@
 /* Rules for answers; see exchange.h. */
 #include "oci/exchange.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "oci/limits.h"
 
@@ -20,6 +22,7 @@ void exchange_release(struct exchange *exchange)
 	exchange->header_bytes = 0;
 	exchange->headers_ended = false;
 	exchange->enough = false;
+	exchange->sent = 0;
 }
 
 const char *exchange_header(const struct exchange *exchange, const char *name, size_t nth)
@@ -207,6 +210,30 @@ int exchange_take_body(struct exchange *exchange, long status, int64_t length, c
 	exchange->body.max = exchange->max_bytes;
 	if (buf_add(&exchange->body, bytes, size, &err))
 		return exchange_fail(exchange, &err);
+	return 0;
+}
+
+int exchange_give_body(struct exchange *exchange, void *bytes, size_t room, size_t *out_size)
+{
+	const struct exchange_upload *upload = exchange->upload;
+	int64_t left = upload->size - exchange->sent;
+	size_t wanted = (int64_t)room < left ? room : (size_t)left;
+	struct err err;
+	ssize_t size;
+
+	do
+		size = pread(upload->fd, bytes, wanted, (off_t)(upload->offset + exchange->sent));
+	while (size < 0 && errno == EINTR);
+	if (size < 0)
+		(void)err_set_sys(&err, errno, "read what is to be sent");
+	else if (!size && wanted)
+		(void)err_set(&err, ERR_IO, "what is to be sent has become shorter meanwhile");
+	if (size < 0 || (!size && wanted))
+		return exchange_fail(exchange, &err);
+	exchange->sent += size;
+	if (upload->sent)
+		upload->sent(upload->ctx, exchange->sent);
+	*out_size = (size_t)size;
 	return 0;
 }
 

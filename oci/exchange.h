@@ -20,7 +20,7 @@
 #include "oci/oci.h"
 #include "oci/url.h"
 
-enum exchange_method { EXCHANGE_GET, EXCHANGE_HEAD, EXCHANGE_POST, EXCHANGE_PUT };
+enum exchange_method { EXCHANGE_GET, EXCHANGE_HEAD, EXCHANGE_POST, EXCHANGE_PUT, EXCHANGE_PATCH };
 
 enum { EXCHANGE_ANY_SIZE = -1 };
 
@@ -36,22 +36,33 @@ struct exchange_signature {
 	const char *secret_key;
 };
 
+/* A body that is a part of a file: read as it is sent, never held. */
+struct exchange_upload {
+	int fd;
+	int64_t offset, size; /* bytes of the file */
+	/* Told how many of size libcurl has taken; may go back when a connection is replaced. */
+	void (*sent)(void *ctx, int64_t bytes);
+	void *ctx;
+};
+
 struct exchange {
 	/* The question. The strings are the asker's and stay until the answer is there. */
 	enum exchange_method method;
 	const char *url;
-	const char *accept;                /* or NULL */
-	const char *authorization;         /* or NULL; sent to the place of url alone */
-	const char *form;                  /* the body of a POST; a PUT has none */
-	const char *content_type;          /* of the body; NULL: that of a form */
-	const struct exchange_line *lines; /* sent to the place of url alone */
+	const char *accept;                   /* or NULL */
+	const char *authorization;            /* or NULL; sent to the place of url alone */
+	const char *form;                     /* the body of a POST, PUT or PATCH; or NULL */
+	const struct exchange_upload *upload; /* the body instead of form, or NULL */
+	const char *content_type;             /* of the body; NULL: that of a form */
+	const struct exchange_line *lines;    /* sent to the place of url alone */
 	size_t line_count;
 	const struct exchange_signature *signature; /* or NULL; not with authorization */
 	bool follow;                                /* redirects */
 	bool direct;                                /* never by a proxy */
 	bool may_be_plain;    /* http is allowed here, whatever holds for the registry */
 	long connect_ms;      /* or 0: LIMIT_CONNECT_MS */
-	long answer_ms;       /* or 0: LIMIT_ANSWER_MS */
+	long answer_ms;       /* or 0: LIMIT_ANSWER_MS; with an upload there is no such limit */
+	long idle_s;          /* without a byte either way; or 0: that of the transport */
 	int64_t size;         /* that the body of a 200 must have, or EXCHANGE_ANY_SIZE */
 	int64_t offset;       /* with a size: bytes of it that the sink has already */
 	size_t max_bytes;     /* that the body of a 200 may have when size is any */
@@ -76,7 +87,8 @@ struct exchange {
 	/* For exchange.c and transport.c. */
 	size_t header_bytes;
 	bool headers_ended;
-	bool enough; /* the rest of the body is of no interest */
+	bool enough;  /* the rest of the body is of no interest */
+	int64_t sent; /* bytes of the upload */
 };
 
 /* Free what the answer holds and make ready to ask again. The question stays. */
@@ -84,6 +96,13 @@ void exchange_release(struct exchange *exchange);
 
 /* The nth (0, 1, …) value of a header of the answer, without outer white space, or NULL. */
 const char *exchange_header(const struct exchange *exchange, const char *name, size_t nth);
+
+/*
+ * Give the next bytes of the upload, at most room. *out_size 0: that was all. -1: the
+ * file can't be read, or has become shorter: end the transfer.
+ */
+MUST_CHECK int exchange_give_body(struct exchange *exchange, void *bytes, size_t room,
+                                  size_t *out_size);
 
 /* Record a failure, the first one only. Always -1. */
 int exchange_fail(struct exchange *exchange, const struct err *err);

@@ -53,6 +53,12 @@ enum {
 	LIMIT_METADATA_CONNECT_MS = 1000,
 	LIMIT_METADATA_ANSWER_MS = 2000,
 
+	/* Pushing. */
+	LIMIT_WHOLE_BYTES = 64 << 20,     /* a larger blob is sent in chunks */
+	LIMIT_CHUNK_BYTES = 16 << 20,     /* lost at the most when a connection breaks */
+	LIMIT_COMMIT_S = 10 * 60,         /* a registry may copy or hash all of a blob, silently */
+	LIMIT_READ_BACK_BYTES = 64 << 20, /* a larger blob is not fetched again as a proof */
+
 	/* Asking again. */
 	LIMIT_RETRIES = 5,               /* pauses in a round of one client */
 	RETRY_BASE_MS = 500,             /* the longest first pause; it doubles */

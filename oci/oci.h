@@ -80,6 +80,13 @@ enum oci_cause {
 	OCI_CAUSE_SERVER_FAILED,  /* 5xx */
 	OCI_CAUSE_HELPER,         /* credentials are left to a helper program */
 
+	/* What a registry has against a push. */
+	OCI_CAUSE_PUSH_NO_RIGHT,      /* may pull, but not push */
+	OCI_CAUSE_PUSH_NO_REPOSITORY, /* none of this name, and none is made by a push */
+	OCI_CAUSE_PUSH_FULL,          /* its quota, or its disk */
+	OCI_CAUSE_PUSH_TOO_LARGE,     /* 413: of what stands in front of it */
+	OCI_CAUSE_PUSH_IMMUTABLE,     /* the tag must not be moved */
+
 	/* Amazon's ECR. */
 	OCI_CAUSE_AWS_NO_CREDENTIALS, /* none of the sources has any */
 	OCI_CAUSE_AWS_KEY_UNKNOWN,
@@ -159,6 +166,7 @@ void oci_aws_release(struct oci_aws *aws);
 struct oci_settings {
 	struct oci_reference reference;
 	const char *layout; /* the folder of an OCI image layout: instead of a registry, or NULL */
+	bool is_pushed_to;  /* a token is asked for that allows this, too */
 	bool plain_http;    /* http instead of https */
 	bool insecure; /* don't verify certificates of the registry's host, whatever the port */
 	const char *ca_pem;   /* CAs to trust besides the system's, or NULL */
@@ -301,6 +309,43 @@ struct oci_sink {
  */
 MUST_CHECK int oci_blob(struct oci_client *client, const struct oci_descriptor *blob,
                         const struct oci_sink *sink, struct err *err);
+
+/* One file, to become the only layer of an artifact. */
+struct oci_push {
+	const char *tag;
+	int fd; /* the layer's bytes, from 0 on; must not change meanwhile */
+	struct oci_descriptor layer;
+	int64_t created_s; /* since 1970: org.opencontainers.image.created */
+};
+
+struct oci_push_observer {
+	struct oci_observer observer; /* of pauses */
+	/* How many of the layer's bytes are on their way. Called often; may go back. */
+	void (*progress)(void *ctx, int64_t bytes);
+	void *ctx;
+};
+
+/* What has become of it. */
+struct oci_pushed {
+	struct digest manifest;
+	bool layer_was_there; /* and was not sent */
+	bool is_read_back;    /* the layer was fetched again; a large one is only looked for */
+};
+
+/*
+ * Push the file as the artifact that ORAS 1.0.0 makes of a manifests.tgz
+ * (distribution-spec, "Push"), under a tag of settings->reference, then read it
+ * back as a client would. Blobs that are there are not sent. What may pass is
+ * tried again after a pause, `retries` times without progress at the most; a
+ * large layer goes on where it stopped. Errors: ERR_NETWORK; ERR_AUTH, also for a tag that
+ * must not be moved; ERR_NOT_FOUND; ERR_NO_SPACE for a quota; ERR_DIGEST when what is read back
+ * is something else; ERR_IO for the file; ERR_FORMAT; ERR_CANCELLED. Once it returns 0, the tag
+ * names the artifact, and all of it is there.
+ */
+MUST_CHECK int oci_push(const struct oci_settings *settings, const struct oci_push *push,
+                        const struct oci_push_observer *observer, unsigned retries,
+                        const struct cancel *cancel, struct oci_pushed *out_pushed,
+                        struct err *err);
 
 /* What was asked of registries and token servers since the client was made. */
 struct oci_counters {

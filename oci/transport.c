@@ -172,6 +172,26 @@ static size_t on_body(char *bytes, size_t unit, size_t count, void *ctx)
 	return size;
 }
 
+static size_t on_read(char *bytes, size_t unit, size_t count, void *ctx)
+{
+	struct slot *slot = ctx;
+	size_t size;
+
+	return exchange_give_body(slot->exchange, bytes, unit * count, &size) ? CURL_READFUNC_ABORT
+	                                                                      : size;
+}
+
+/* A kept connection turns out to be dead: what went into it goes into another one. */
+static int on_seek(void *ctx, curl_off_t offset, int origin)
+{
+	struct slot *slot = ctx;
+
+	if (origin != SEEK_SET || offset < 0 || offset > slot->exchange->upload->size)
+		return CURL_SEEKFUNC_FAIL;
+	slot->exchange->sent = offset;
+	return CURL_SEEKFUNC_OK;
+}
+
 /* curl_easy_setopt that remembers whether any of a series failed. */
 #define SET(option, value) (failed |= curl_easy_setopt(slot->easy, option, value) != CURLE_OK)
 
@@ -185,8 +205,10 @@ static int set_bounds(struct slot *slot)
 	SET(CURLOPT_CONNECTTIMEOUT_MS,
 	    exchange->connect_ms ? exchange->connect_ms : (long)LIMIT_CONNECT_MS);
 	SET(CURLOPT_LOW_SPEED_LIMIT, 1L);
-	SET(CURLOPT_LOW_SPEED_TIME, slot->transport->idle_s);
-	if (exchange->size < 0)
+	SET(CURLOPT_LOW_SPEED_TIME, exchange->idle_s ? exchange->idle_s : slot->transport->idle_s);
+	if (exchange->upload)
+		SET(CURLOPT_UPLOAD_BUFFERSIZE, 128L << 10);
+	else if (exchange->size < 0)
 		SET(CURLOPT_TIMEOUT_MS,
 		    exchange->answer_ms ? exchange->answer_ms : (long)LIMIT_ANSWER_MS);
 	else
@@ -260,6 +282,31 @@ static int set_signature(struct slot *slot)
 	return failed ? -1 : 0;
 }
 
+static int set_body(struct slot *slot)
+{
+	const struct exchange *exchange = slot->exchange;
+	const char *const methods[] = {
+		[EXCHANGE_POST] = "POST", [EXCHANGE_PUT] = "PUT", [EXCHANGE_PATCH] = "PATCH"
+	};
+	bool failed = false;
+
+	if (exchange->method < EXCHANGE_POST)
+		return 0;
+	if (exchange->upload) {
+		SET(CURLOPT_UPLOAD, 1L);
+		SET(CURLOPT_INFILESIZE_LARGE, (curl_off_t)exchange->upload->size);
+		SET(CURLOPT_READFUNCTION, on_read);
+		SET(CURLOPT_READDATA, slot);
+		SET(CURLOPT_SEEKFUNCTION, on_seek);
+		SET(CURLOPT_SEEKDATA, slot);
+	} else if (exchange->form) {
+		SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(exchange->form));
+		SET(CURLOPT_POSTFIELDS, exchange->form);
+	}
+	SET(CURLOPT_CUSTOMREQUEST, methods[exchange->method]);
+	return failed ? -1 : 0;
+}
+
 static int set_question(struct slot *slot)
 {
 	const struct exchange *exchange = slot->exchange;
@@ -275,13 +322,7 @@ static int set_question(struct slot *slot)
 	SET(CURLOPT_WRITEDATA, slot);
 	if (exchange->method == EXCHANGE_HEAD)
 		SET(CURLOPT_NOBODY, 1L);
-	if (exchange->method == EXCHANGE_POST) {
-		SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(exchange->form));
-		SET(CURLOPT_POSTFIELDS, exchange->form);
-	}
-	if (exchange->method == EXCHANGE_PUT)
-		SET(CURLOPT_CUSTOMREQUEST, "PUT");
-	return failed ? -1 : 0;
+	return failed ? -1 : set_body(slot);
 }
 
 /* Ask what slot->url names. Failures go to the exchange. */

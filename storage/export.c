@@ -5,7 +5,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,9 +17,8 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "path.h"
+#include "remove_tree.h"
 #include "store.h"
-
-enum { FTW_FOLDERS = 16 };
 
 struct exporting {
 	struct store *store;
@@ -247,14 +245,6 @@ int store_export_tar(struct store *store, const struct store_view *view, int fd,
 	return failed;
 }
 
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
-{
-	(void)st;
-	(void)kind;
-	(void)ftw;
-	return remove(path);
-}
-
 static int fill_folder(struct exporting *exporting, const char *part, const char *path,
                        struct err *err)
 {
@@ -310,6 +300,6 @@ int store_export_folder(struct store *store, const struct store_view *view, cons
 	failed = fill_folder(&exporting, part, path, err);
 	cleanup_fd(&exporting.folder);
 	if (failed)
-		(void)nftw(part, remove_one, FTW_FOLDERS, FTW_DEPTH | FTW_PHYS);
+		remove_tree(part);
 	return failed;
 }

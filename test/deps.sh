@@ -14,12 +14,12 @@ packages="gcc make pkg-config libc6-dev
 	libssl-dev libcrypt-dev zlib1g-dev libcmocka-dev
 	python3 docker-registry skopeo curl openssl apache2-utils
 	libarchive-tools ca-certificates git nginx-light tinyproxy-bin
-	golang-go nodejs wget chromium tidy sslscan"
+	golang-go nodejs wget chromium tidy sslscan bats jq shellcheck"
 
 case "${1-}" in
 '') ;;
 analyze)
-	packages="$packages clang clang-tidy clang-format cppcheck shellcheck
+	packages="$packages clang clang-tidy clang-format cppcheck
 		libclang-rt-14-dev valgrind"
 	;;
 bench)

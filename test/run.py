@@ -4,7 +4,7 @@
     test/run.py BUILD_DIR [--unit-only|--integration-only] [-j N] [PATTERN…]
 
 A pattern chooses what runs by a part of its name: a unit test's program, an
-integration file, or FILE:TEST for some tests of a file. Without patterns the
+integration file (Python or bats), or FILE:TEST for some tests of a file. Without patterns the
 check of the tree runs as well. The last line is `N passed, N failed`; the exit
 code is 1 when anything failed, crashed, ran out of time, or nothing ran.
 """
@@ -28,8 +28,8 @@ UNIT_SECONDS = 120
 FILE_SECONDS = 300
 TAIL = 200
 # The long ones first, so that the last to end is a short one.
-ORDER = ["crash", "powerloss", "fault_points", "hostile", "sync", "stall",
-         "consistency", "ecr", "serve"]
+ORDER = ["crash", "powerloss", "fault_points", "hostile", "push", "sync",
+         "stall", "consistency", "ecr", "serve"]
 REPORT = re.compile(r"ERROR: (Address|Leak|Memory)Sanitizer"
                     r"|WARNING: ThreadSanitizer|runtime error:"
                     r"|SUMMARY: \w+Sanitizer")
@@ -68,7 +68,8 @@ def unit_tests(build):
 
 
 def integration_tests():
-    names = [n for n in os.listdir(INTEGRATION) if n.endswith("_test.py")]
+    names = [n for n in os.listdir(INTEGRATION)
+             if n.endswith(("_test.py", ".bats"))]
     rank = {name + "_test.py": i for i, name in enumerate(ORDER)}
     return [os.path.join(INTEGRATION, name) for name in
             sorted(names, key=lambda n: (rank.get(n, len(ORDER)), n))]
@@ -149,6 +150,29 @@ def run_file(path, patterns, env, scale):
                    failed, output, time.monotonic() - start, note)
 
 
+def run_bats(path, patterns, env, scale):
+    """Counts lines of TAP: "ok 1 name", "not ok 2 name". A test that is skipped
+    has failed: what can't run proves nothing."""
+    start = time.monotonic()
+    some = ["--filter", "|".join(patterns)] if patterns else []
+    code, output = execute(["bats", "--tap", *some, path],
+                           FILE_SECONDS * scale, env)
+    passed = failed = 0
+    for line in re.findall(r"^(?:not )?ok \d+ .*$", output, re.M):
+        if line.startswith("ok") and " # skip" not in line:
+            passed += 1
+        else:
+            failed += 1
+    planned = re.search(r"^1\.\.(\d+)$", output, re.M)
+    note = verdict(code, output, passed, failed)
+    if not note and int(planned.group(1)) != passed + failed:
+        note = f"{planned.group(1)} tests were planned"
+    if note and not failed:
+        failed = 1
+    return Outcome(os.path.relpath(path, os.path.dirname(HERE)), passed,
+                   failed, output, time.monotonic() - start, note)
+
+
 def run_tree(build, env, scale):
     start = time.monotonic()
     code, output = execute([sys.executable, "-B",
@@ -202,7 +226,8 @@ def choose(build, options):
             name = os.path.basename(path)
             inner = chosen(name)
             if inner is not None:
-                integration.append((name, run_file, (path, inner)))
+                run = run_bats if name.endswith(".bats") else run_file
+                integration.append((name, run, (path, inner)))
     return unit, integration
 
 

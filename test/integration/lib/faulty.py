@@ -51,7 +51,7 @@ class Request(BaseHTTPRequestHandler):
     def do_GET(self):
         self.server.owner.answer(self)
 
-    do_HEAD = do_POST = do_PUT = do_GET
+    do_HEAD = do_POST = do_PUT = do_PATCH = do_GET
 
     def log_message(self, *arguments):
         pass

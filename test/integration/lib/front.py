@@ -116,14 +116,18 @@ ssl_certificate {self.pair[0]};
 ssl_certificate_key {self.pair[1]};
 {client}client_max_body_size 0;
 location / {{
-proxy_pass {self.registry.url};
+{self.location()}
+}} }} }}
+"""
+
+    def location(self):
+        """What it does with a request."""
+        return f"""proxy_pass {self.registry.url};
 proxy_set_header Host $http_host;
 proxy_set_header X-Forwarded-Proto https;
 proxy_ssl_verify on;
 proxy_ssl_name registry.example.test;
-proxy_ssl_trusted_certificate {self.registry.authority.ca};
-}} }} }}
-"""
+proxy_ssl_trusted_certificate {self.registry.authority.ca};"""
 
 
 class Files(_Program):

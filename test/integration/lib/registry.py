@@ -239,7 +239,8 @@ def basic(user, password):
 
 class TokenServer:
     """Gives out the Bearer tokens that docker-registry 2.8 accepts: RS256,
-    with the signer's certificate in the header (x5c). One user may pull, by
+    with the signer's certificate in the header (x5c). One user may pull, and what
+    else `may` says, by
     password (GET) or refresh token (POST)."""
 
     refresh = "refresh/of+the=user"
@@ -250,6 +251,7 @@ class TokenServer:
         self.folder = folder
         self.user, self.password = user, password
         hidden.hide(self.refresh)
+        self.may = {"pull"}  # what the user may
         self.requests = []
         self.bundle, self._key = authority.issue("tokens", algorithm="rsa")
         with open(self.bundle, encoding="ascii") as file:
@@ -301,7 +303,7 @@ class TokenServer:
             for scope in query.get("scope", []):
                 kind, name, actions = scope.split(":", 2)
                 access.append({"type": kind, "name": name, "actions": [
-                    a for a in actions.split(",") if a == "pull"]})
+                    a for a in actions.split(",") if a in self.may]})
             status = 200
             body = {"token": self.token(self.user, access), "expires_in": 300}
         data = json.dumps(body).encode()

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -373,6 +375,43 @@ static void lets_the_known_part_go_at_once(void **state)
 	assert_string_equal(buf_text(&sunk), "456789");
 }
 
+static void note_sent(void *ctx, int64_t bytes)
+{
+	*(int64_t *)ctx = bytes;
+}
+
+static void gives_a_part_of_a_file(void **state)
+{
+	CLEANUP(cleanup_fd) int fd = memfd_create("body", MFD_CLOEXEC);
+	int64_t told = -1;
+	struct exchange_upload upload = { fd, 2, 6, note_sent, &told };
+	struct exchange exchange = { .upload = &upload };
+	char bytes[16] = "";
+	size_t size;
+
+	(void)state;
+	assert_int_equal(write(fd, "0123456789", 10), 10);
+	assert_int_equal(exchange_give_body(&exchange, bytes, 4, &size), 0);
+	assert_int_equal(size, 4);
+	assert_int_equal(exchange_give_body(&exchange, bytes + 4, 10, &size), 0);
+	assert_int_equal(size, 2);
+	assert_string_equal(bytes, "234567");
+	assert_int_equal(told, 6);
+	assert_int_equal(exchange_give_body(&exchange, bytes, 4, &size), 0);
+	assert_int_equal(size, 0);
+	exchange_release(&exchange);
+	assert_int_equal(exchange.sent, 0);
+
+	/* A file that has become shorter ends the transfer: less would be sent than was announced.
+	 */
+	upload.size = 9;
+	assert_int_equal(exchange_give_body(&exchange, bytes, 16, &size), 0);
+	assert_int_equal(size, 8);
+	assert_int_equal(exchange_give_body(&exchange, bytes, 16, &size), -1);
+	assert_int_equal(exchange.failed, -1);
+	assert_int_equal(exchange.err.kind, ERR_IO);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -385,6 +424,7 @@ int main(void)
 		cmocka_unit_test(names_errors),
 		cmocka_unit_test(hides_what_authorization_said),
 		cmocka_unit_test(tells_absences_apart),
+		cmocka_unit_test(gives_a_part_of_a_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
