@@ -499,7 +499,7 @@ class Refused(PushCase):
             with self.subTest(says):
                 self.refused(self.file(artifact.tgz(**members)), says)
         whole = artifact.tgz(tree.release("4.5.15"))
-        self.refused(self.file(whole[:len(whole) // 2]), "archive is broken")
+        self.refused(self.file(whole[:len(whole) // 2]), "it is cut off")
         self.refused(self.file(b"this is no archive\n" * 100), "archive")
 
     def test_no_room_for_what_is_temporary(self):
