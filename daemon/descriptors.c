@@ -8,7 +8,7 @@
 #include "log.h"
 
 enum {
-	PER_CONNECTION = 4, /* the client's socket, two of a pair, and the file that is sent */
+	PER_CONNECTION = 2, /* the socket, and the file that is sent */
 	OWN = 256,          /* the store, the registry, the log, the workers */
 };
 

@@ -378,7 +378,7 @@ class Limits(Tls):
         daemon = self.wrapped(limit(64, 300), folder)
         line = daemon.wait_log("Fewer connections than --max-connections")
         self.assertEqual((line["connections"], line["descriptors"]),
-                         ("11", "300"))
+                         ("22", "300"))
         daemon.stop()
         daemon = self.wrapped(limit(64, 20000), folder)
         daemon.address()
@@ -387,7 +387,7 @@ class Limits(Tls):
                   encoding="ascii") as file:
             soft = next(line for line in file
                         if line.startswith("Max open files")).split()[3]
-        self.assertEqual(int(soft), 4096 * 4 + 256)
+        self.assertEqual(int(soft), 4096 * 2 + 256)
 
     def wrapped(self, wrapper, folder):
         return self.start("--repository", self.fake.repository(),
