@@ -22,7 +22,7 @@ enum {
 	BLOCK_BYTES = 512 * 1024,
 	BLOCKS = 8,
 	GZIP_WINDOW = 15 + 16,
-	TAR_MAGIC_AT = 257,
+	TAR_MAGIC_AT = 257, /* POSIX 1003.1, ustar */
 };
 
 struct stream {
@@ -46,7 +46,7 @@ struct stream {
 	unsigned char blocks[BLOCKS][BLOCK_BYTES];
 };
 
-int stream_format(int fd, enum stream_format *out_format, struct err *err)
+enum stream_format stream_format_of(const unsigned char head[static STREAM_HEAD_BYTES])
 {
 	static const struct {
 		size_t at;
@@ -63,17 +63,20 @@ int stream_format(int fd, enum stream_format *out_format, struct err *err)
 		{ 0, "PK\x03\x04", 4, STREAM_ZIP },
 		{ TAR_MAGIC_AT, "ustar", 5, STREAM_TAR },
 	};
-	char head[TAR_MAGIC_AT + 8] = "";
-	ssize_t n = pread(fd, head, sizeof(head), 0);
 
-	if (n < 0)
-		return err_set_sys(err, errno, "read the archive");
-	*out_format = STREAM_UNKNOWN;
 	for (size_t i = 0; i < sizeof(magics) / sizeof(magics[0]); i++)
-		if (!memcmp(head + magics[i].at, magics[i].magic, magics[i].size)) {
-			*out_format = magics[i].format;
-			break;
-		}
+		if (!memcmp(head + magics[i].at, magics[i].magic, magics[i].size))
+			return magics[i].format;
+	return STREAM_UNKNOWN;
+}
+
+int stream_format(int fd, enum stream_format *out_format, struct err *err)
+{
+	unsigned char head[STREAM_HEAD_BYTES] = { 0 };
+
+	if (pread(fd, head, sizeof(head), 0) < 0)
+		return err_set_sys(err, errno, "read the archive");
+	*out_format = stream_format_of(head);
 	return 0;
 }
 

@@ -24,7 +24,11 @@ enum stream_format {
 	STREAM_ZIP, /* not for stream_new, as STREAM_UNKNOWN */
 };
 
-/* What a file begins with says what it is. ERR_IO. */
+/* What a file begins with says what it is: so many bytes, zeros behind a shorter one. */
+enum { STREAM_HEAD_BYTES = 265 };
+enum stream_format stream_format_of(const unsigned char head[static STREAM_HEAD_BYTES]);
+
+/* The same of a file. ERR_IO. */
 MUST_CHECK int stream_format(int fd, enum stream_format *out_format, struct err *err);
 
 struct stream;

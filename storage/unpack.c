@@ -44,8 +44,9 @@ struct unpacking {
 	char path[PATH_ROOM]; /* of the entry at hand */
 	bool is_inner;
 	/* Of the outer level: */
-	uint64_t files;       /* all entries but folders */
-	char only[PATH_ROOM]; /* the first of these */
+	uint64_t files;                        /* all entries but folders */
+	char only[PATH_ROOM];                  /* the first of these */
+	unsigned char head[STREAM_HEAD_BYTES]; /* its first bytes, as they came */
 };
 
 /* A file's content as it comes: in memory, or in the writer once it is too large for that. */
@@ -123,6 +124,16 @@ static int grow(struct gathering *g, size_t room, struct err *err)
 	return 0;
 }
 
+/* What the first file begins with is kept. */
+static void keep_head(struct unpacking *u, const struct gathering *g, const void *bytes,
+                      size_t size)
+{
+	size_t room = g->size < sizeof(u->head) ? sizeof(u->head) - (size_t)g->size : 0;
+
+	if (!u->is_inner && !u->files && bytes)
+		memcpy(u->head + (sizeof(u->head) - room), bytes, size < room ? size : room);
+}
+
 /* Add bytes to the content, zeros where bytes is NULL. */
 static int gather(struct unpacking *u, struct gathering *g, const void *bytes, size_t size,
                   struct err *err)
@@ -132,6 +143,7 @@ static int gather(struct unpacking *u, struct gathering *g, const void *bytes, s
 	u->total += size;
 	if (check_size(u, g->size + size, err))
 		return -1;
+	keep_head(u, g, bytes, size);
 	if (!g->is_large && g->size + size > INGEST_BYTES_MAX && spill(u, g, err))
 		return -1;
 	if (g->is_large) {
@@ -488,43 +500,25 @@ static bool is_archive_name(const char *name)
 	return false;
 }
 
-/*
- * Whether the archive at hand is but the wrapping of another: its file descriptor,
- * or -1. That it is none is not said on the word of bytes that are not its own.
- */
-static int open_inner(struct unpacking *u, const struct tree_item *item, int *out_fd,
-                      struct err *err)
+/* Whether the archive at hand is but the wrapping of another. */
+static bool is_wrapping(const struct unpacking *u)
 {
-	CLEANUP(cleanup_fd) int fd = object_open(u->layout, &item->content, item->size, err);
-	enum stream_format format;
-
-	*out_fd = -1;
-	if (fd < 0 || stream_format(fd, &format, err))
-		return -1;
-	if (format == STREAM_UNKNOWN)
-		return object_verify(fd, &item->content, item->size, NULL, err);
-	*out_fd = steal_fd(&fd);
-	return 0;
+	return u->files == 1 && is_archive_name(u->only) &&
+	       stream_format_of(u->head) != STREAM_UNKNOWN;
 }
 
-/* The tree of the archive that is all of `outer`; *out_none when that is none. */
-static struct tree *unpack_inner(struct unpacking *u, const struct tree *outer, bool *out_none,
-                                 struct err *err)
+/* The tree of the archive that is all of `outer`. */
+static struct tree *unpack_inner(struct unpacking *u, const struct tree *outer, struct err *err)
 {
 	const struct tree_item *item = tree_item(outer, tree_find(outer, u->only));
+	CLEANUP(cleanup_fd) int fd = object_open(u->layout, &item->content, item->size, err);
 	char object[LAYOUT_OBJECT_SIZE], name[LAYOUT_OBJECT_SIZE + 8];
-	CLEANUP(cleanup_fd) int fd = -1;
-	int failed = open_inner(u, item, &fd, err);
-	struct tree *tree = NULL;
+	struct tree *tree;
 
-	*out_none = !failed && fd < 0;
-	if (fd >= 0) {
-		u->is_inner = true;
-		(void)snprintf(name, sizeof(name), "object %s",
-		               layout_object_name(&item->content, object));
-		tree = unpack_level(u, fd, &item->content, name, err);
-	}
-	if (tree || *out_none)
+	(void)snprintf(name, sizeof(name), "object %s", layout_object_name(&item->content, object));
+	u->is_inner = true;
+	tree = fd < 0 ? NULL : unpack_level(u, fd, &item->content, name, err);
+	if (tree)
 		return tree;
 	/* Other releases may name it, and so may the next try. */
 	if (err->kind == ERR_DIGEST)
@@ -541,9 +535,7 @@ struct tree *unpack(int fd, const struct digest *digest, const struct layout *la
 	struct unpacking u = {
 		.layout = layout, .limits = limits, .cancel = cancel, .writer = writer
 	};
-	struct tree *tree;
 	struct stat st;
-	bool is_none;
 
 	if (!writer)
 		return NULL;
@@ -553,8 +545,5 @@ struct tree *unpack(int fd, const struct digest *digest, const struct layout *la
 	}
 	u.packed = (uint64_t)st.st_size;
 	outer = unpack_level(&u, fd, digest, "the download", err);
-	if (!outer || u.files != 1 || !is_archive_name(u.only))
-		return STEAL(outer);
-	tree = unpack_inner(&u, outer, &is_none, err);
-	return is_none ? STEAL(outer) : tree;
+	return outer && is_wrapping(&u) ? unpack_inner(&u, outer, err) : STEAL(outer);
 }
