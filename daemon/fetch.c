@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "advice.h"
 #include "base/cleanup.h"
 #include "sync_log.h"
 
@@ -59,6 +60,11 @@ static int download(const struct fetching *with, const char *tag,
 	if (!store_publish(with->store, &source, file, with->cancel, out_release, err))
 		return 0;
 	*out_refused = err->kind == ERR_FORMAT || err->kind == ERR_LIMIT;
+	/* It was whole when it came: the disk is at fault, neither artifact nor registry. */
+	if (err->kind == ERR_DIGEST) {
+		err->kind = ERR_IO;
+		return err_cause(err, ADVICE_DATA_DIR_IO);
+	}
 	return -1;
 }
 

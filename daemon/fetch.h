@@ -20,7 +20,8 @@ struct fetching {
 /*
  * Fetch the release that tag names with this manifest, verify and publish it.
  * A layer that the store has unpacked already is not downloaded. Errors: those
- * of oci_manifest, oci_blob and store_publish. *out_refused is set when the
+ * of oci_manifest, oci_blob and store_publish, whose ERR_DIGEST is ERR_IO here:
+ * the layer came whole, and the disk changed it. *out_refused is set when the
  * archive's own content is at fault, which only another push can change.
  */
 MUST_CHECK int fetch(const struct fetching *with, const char *tag, const struct digest *manifest,

@@ -423,7 +423,7 @@ int store_try_archive(int fd, const char *scratch, const struct store_limits *li
 		return err_set_sys(err, errno, "create folder %s", dir);
 	failed = layout_open(dir, &layout, err);
 	if (!failed) {
-		tree = unpack(fd, &layout, limits, cancel, err);
+		tree = unpack(fd, NULL, &layout, limits, cancel, err);
 		layout_close(&layout);
 	}
 	remove_tree(dir);

@@ -211,14 +211,20 @@ struct store_source {
 
 /*
  * Unpack a verified download into a release, commit it and publish a view with
- * it; the tag's earlier release is replaced. On any error the store and the
+ * it; the tag's earlier release is replaced. It is read from disk for that, and
+ * each byte that is read is held against the digest once more. On any error the store and the
  * view are as before, and what was written is freed; the download stays for
  * another try where the archive itself is not at fault. (One error comes after
  * the commit: when releases/ can't be synced, the release is there and served,
  * and may be the earlier one again after a power loss. It is written once more by
  * the next sync, and nothing is swept until then.) Errors: ERR_FORMAT (names the
  * entry) and ERR_LIMIT for the archive, ERR_NO_SPACE (with numbers, before the
- * reserve is touched), ERR_IO, ERR_CANCELLED; ERR_ROLLBACK.
+ * reserve is touched), ERR_IO, ERR_CANCELLED; ERR_DIGEST, ERR_ROLLBACK.
+ *
+ * ERR_DIGEST: the download was read back from disk, as a whole, and is not the
+ * layer any more (or an archive in it that had become an object changed so). The
+ * archive is not at fault, the disk is; the download goes when it is freed, for
+ * the layer to be fetched anew.
  *
  * ERR_ROLLBACK: the tag has a release of another layer that was created later,
  * and settings->allow_rollback was not given. Where either date is missing or
@@ -457,7 +463,8 @@ MUST_CHECK int store_pack(const char *folder, int fd, const struct store_limits 
 
 /*
  * Unpack an archive below the folder `scratch`, as store_publish would, and throw
- * away what came of it. Errors: those of store_publish for the archive, ERR_IO, ERR_NO_SPACE.
+ * away what came of it. The archive has no digest that it was to have. Errors: those
+ * of store_publish for the archive, ERR_IO, ERR_NO_SPACE.
  */
 MUST_CHECK int store_try_archive(int fd, const char *scratch, const struct store_limits *limits,
                                  const struct cancel *cancel, struct err *err);

@@ -326,11 +326,12 @@ int store_publish(struct store *store, const struct store_source *source,
 		download->is_done = true;
 		return -1;
 	}
-	tree = unpack(download->fd, &store->layout, &store->limits, cancel, err);
+	tree = unpack(download->fd, source->layer, &store->layout, &store->limits, cancel, err);
 	if (!tree || commit(store, source, tree, NULL, out_release, err)) {
 		layout_explain(&store->layout, err);
 		roll_back(store, err);
-		download->is_done = err->kind == ERR_FORMAT || err->kind == ERR_LIMIT;
+		download->is_done = err->kind == ERR_FORMAT || err->kind == ERR_LIMIT ||
+		                    err->kind == ERR_DIGEST;
 		return -1;
 	}
 	download->is_done = true;

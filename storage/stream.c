@@ -1,4 +1,5 @@
-/* Packed bytes, unpacked by a thread; see stream.h. A ring of blocks lies between. */
+/* An archive's bytes, read and unpacked by a thread; see stream.h. A ring of blocks lies between.
+ */
 #include "stream.h"
 
 #include <errno.h>
@@ -11,6 +12,7 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#define ZLIB_CONST /* input is const */
 #include <zlib.h>
 
 #include "base/cleanup.h"
@@ -19,22 +21,18 @@
 enum {
 	BLOCK_BYTES = 512 * 1024,
 	BLOCKS = 8,
-	PACKED_BYTES = 128 * 1024,
 	GZIP_WINDOW = 15 + 16,
-	TAR_MAGIC_AT = 257,
+	TAR_MAGIC_AT = 257, /* POSIX 1003.1, ustar */
 };
 
 struct stream {
-	int fd;
+	struct proven *file; /* the thread's, while it runs */
 	enum stream_format format;
 	uint64_t bytes_max;
 	pthread_t thread;
 	bool is_running;
 	/* The unpacking thread's own: */
-	uint64_t at;    /* in the packed file */
 	uint64_t total; /* unpacked */
-	size_t length;  /* of the block at hand */
-	unsigned char packed[PACKED_BYTES];
 
 	pthread_mutex_t mutex; /* guards all below but the blocks' content */
 	pthread_cond_t changed;
@@ -48,7 +46,7 @@ struct stream {
 	unsigned char blocks[BLOCKS][BLOCK_BYTES];
 };
 
-int stream_format(int fd, enum stream_format *out_format, struct err *err)
+enum stream_format stream_format_of(const unsigned char head[static STREAM_HEAD_BYTES])
 {
 	static const struct {
 		size_t at;
@@ -65,17 +63,20 @@ int stream_format(int fd, enum stream_format *out_format, struct err *err)
 		{ 0, "PK\x03\x04", 4, STREAM_ZIP },
 		{ TAR_MAGIC_AT, "ustar", 5, STREAM_TAR },
 	};
-	char head[TAR_MAGIC_AT + 8] = "";
-	ssize_t n = pread(fd, head, sizeof(head), 0);
 
-	if (n < 0)
-		return err_set_sys(err, errno, "read the archive");
-	*out_format = STREAM_UNKNOWN;
 	for (size_t i = 0; i < sizeof(magics) / sizeof(magics[0]); i++)
-		if (!memcmp(head + magics[i].at, magics[i].magic, magics[i].size)) {
-			*out_format = magics[i].format;
-			break;
-		}
+		if (!memcmp(head + magics[i].at, magics[i].magic, magics[i].size))
+			return magics[i].format;
+	return STREAM_UNKNOWN;
+}
+
+int stream_format(int fd, enum stream_format *out_format, struct err *err)
+{
+	unsigned char head[STREAM_HEAD_BYTES] = { 0 };
+
+	if (pread(fd, head, sizeof(head), 0) < 0)
+		return err_set_sys(err, errno, "read the archive");
+	*out_format = stream_format_of(head);
 	return 0;
 }
 
@@ -117,19 +118,6 @@ static int unwanted(struct err *err)
 	return err_set(err, ERR_CANCELLED, "nobody reads on");
 }
 
-static ssize_t read_packed(struct stream *stream, struct err *err)
-{
-	ssize_t n;
-
-	do
-		n = pread(stream->fd, stream->packed, sizeof(stream->packed), (off_t)stream->at);
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return err_set_sys(err, errno, "read the archive");
-	stream->at += (uint64_t)n;
-	return n;
-}
-
 static int broken(struct err *err, const char *why)
 {
 	return err_set(err, ERR_FORMAT, "the archive's gzip data is broken: %s", why);
@@ -137,16 +125,16 @@ static int broken(struct err *err, const char *why)
 
 static int more_input(struct stream *stream, z_stream *z, struct err *err)
 {
-	ssize_t n;
+	const void *bytes;
+	size_t size;
 
 	if (z->avail_in)
 		return 1;
-	n = read_packed(stream, err);
-	if (n < 0)
+	if (proven_next(stream->file, &bytes, &size, err))
 		return -1;
-	z->next_in = stream->packed;
-	z->avail_in = (uInt)n;
-	return n > 0;
+	z->next_in = bytes;
+	z->avail_in = (uInt)size;
+	return size > 0;
 }
 
 /* After a member: 1 when another one begins, 0 at the end, where zeros may stand (as on tapes). */
@@ -215,12 +203,12 @@ static la_ssize_t give_packed(struct archive *archive, void *ctx, const void **o
 {
 	struct stream *stream = ctx;
 	struct err err;
-	ssize_t n = read_packed(stream, &err);
+	size_t size;
 
-	if (n < 0)
-		archive_set_error(archive, EIO, "%s", err.msg);
-	*out_bytes = stream->packed;
-	return n < 0 ? ARCHIVE_FATAL : n;
+	if (!proven_next(stream->file, out_bytes, &size, &err))
+		return (la_ssize_t)size;
+	archive_set_error(archive, EIO, "%s", err.msg);
+	return ARCHIVE_FATAL;
 }
 
 static void cleanup_archive(struct archive **archive)
@@ -261,12 +249,43 @@ static int unpack_other(struct stream *stream, struct err *err)
 	return 0;
 }
 
+/* What is not packed. */
+static int pass_on(struct stream *stream, struct err *err)
+{
+	const void *bytes;
+	size_t size;
+
+	do {
+		unsigned char *block = free_block(stream);
+
+		if (!block)
+			return unwanted(err);
+		if (proven_next(stream->file, &bytes, &size, err))
+			return -1;
+		memcpy(block, bytes, size);
+		if (block_is_full(stream, size, err))
+			return -1;
+	} while (size);
+	return 0;
+}
+
+static int unpack_all(struct stream *stream, struct err *err)
+{
+	switch (stream->format) {
+	case STREAM_GZIP:
+		return unpack_gzip(stream, err);
+	case STREAM_TAR:
+		return pass_on(stream, err);
+	default:
+		return unpack_other(stream, err);
+	}
+}
+
 static void *run(void *ctx)
 {
 	struct stream *stream = ctx;
 	struct err err;
-	int failed = stream->format == STREAM_GZIP ? unpack_gzip(stream, &err)
-	                                           : unpack_other(stream, &err);
+	int failed = unpack_all(stream, &err);
 
 	(void)pthread_mutex_lock(&stream->mutex);
 	stream->has_ended = true;
@@ -282,7 +301,8 @@ static void *run(void *ctx)
 
 DEFINE_CLEANUP(cleanup_stream, struct stream, stream_free);
 
-struct stream *stream_new(int fd, enum stream_format format, uint64_t bytes_max, struct err *err)
+struct stream *stream_new(struct proven *file, enum stream_format format, uint64_t bytes_max,
+                          struct err *err)
 {
 	CLEANUP(cleanup_stream) struct stream *stream = calloc(1, sizeof(*stream));
 	int sys;
@@ -291,7 +311,7 @@ struct stream *stream_new(int fd, enum stream_format format, uint64_t bytes_max,
 		(void)err_set_sys(err, ENOMEM, "unpack the archive");
 		return NULL;
 	}
-	stream->fd = fd;
+	stream->file = file;
 	stream->format = format;
 	stream->bytes_max = bytes_max;
 	(void)pthread_mutex_init(&stream->mutex, NULL);

@@ -1,7 +1,9 @@
 /*
- * The bytes inside a packed archive file: gzip, xz or zstd, unpacked by a
- * thread of its own. Every checksum that the format has is looked at, that at
- * the end as well, so what was taken counts only after stream_drain.
+ * The bytes inside an archive file that is read from its start to its end:
+ * gzip, xz or zstd, unpacked by a thread of its own, which also hashes the file
+ * (proven.h); and tar as it is. Every checksum that the format has is looked at,
+ * that at the end as well, so what was taken counts only after stream_drain;
+ * and after proven_end, which is the caller's, once the stream is freed.
  */
 #ifndef SPECMAN_STORAGE_STREAM_H
 #define SPECMAN_STORAGE_STREAM_H
@@ -11,24 +13,32 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "proven.h"
 
 enum stream_format {
 	STREAM_UNKNOWN,
 	STREAM_GZIP, /* RFC 1952; several members in a row are one content */
 	STREAM_XZ,
 	STREAM_ZSTD,
-	STREAM_TAR, /* not packed: these two are not for stream_new */
-	STREAM_ZIP,
+	STREAM_TAR, /* not packed */
+	STREAM_ZIP, /* not for stream_new, as STREAM_UNKNOWN */
 };
 
-/* What a file begins with says what it is. ERR_IO. */
+/* What a file begins with says what it is: so many bytes, zeros behind a shorter one. */
+enum { STREAM_HEAD_BYTES = 265 };
+enum stream_format stream_format_of(const unsigned char head[static STREAM_HEAD_BYTES]);
+
+/* The same of a file. ERR_IO. */
 MUST_CHECK int stream_format(int fd, enum stream_format *out_format, struct err *err);
 
 struct stream;
 
-/* Unpack what fd holds. Past bytes_max it is ERR_LIMIT. fd is borrowed, read with pread. */
-MUST_CHECK struct stream *stream_new(int fd, enum stream_format format, uint64_t bytes_max,
-                                     struct err *err);
+/*
+ * Unpack what the file holds. Past bytes_max it is ERR_LIMIT. The file is borrowed,
+ * and the stream's until that is freed.
+ */
+MUST_CHECK struct stream *stream_new(struct proven *file, enum stream_format format,
+                                     uint64_t bytes_max, struct err *err);
 
 /* Ends the thread. NULL is fine. */
 void stream_free(struct stream *stream);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -16,9 +17,10 @@
 #include "ingest.h"
 #include "object.h"
 #include "path.h"
+#include "proven.h"
 #include "stream.h"
 
-enum { READ_BLOCK = 128 * 1024, GAP_BYTES = 16384 };
+enum { GAP_BYTES = 16384 };
 
 /* What is inside a packed archive besides contents: headers, padding, long names. */
 static const uint64_t stream_bytes_an_entry = 4096;
@@ -34,15 +36,17 @@ struct unpacking {
 	uint64_t entries;
 	/* Of the level at hand: */
 	struct archive *archive;
-	struct stream *stream; /* NULL when it is not packed */
-	struct err stream_err; /* why that failed */
+	struct proven *file;   /* what is read */
+	struct stream *stream; /* NULL when it is read in any order */
+	struct err read_err;   /* why reading failed */
 	struct ingest *ingest;
 	struct tree *tree;
 	char path[PATH_ROOM]; /* of the entry at hand */
 	bool is_inner;
 	/* Of the outer level: */
-	uint64_t files;       /* all entries but folders */
-	char only[PATH_ROOM]; /* the first of these */
+	uint64_t files;                        /* all entries but folders */
+	char only[PATH_ROOM];                  /* the first of these */
+	unsigned char head[STREAM_HEAD_BYTES]; /* its first bytes, as they came */
 };
 
 /* A file's content as it comes: in memory, or in the writer once it is too large for that. */
@@ -67,14 +71,14 @@ static void cleanup_gathering(struct gathering *gathering)
 DEFINE_CLEANUP(cleanup_writer, struct object_writer, object_writer_free);
 DEFINE_CLEANUP(cleanup_tree, struct tree, tree_free);
 DEFINE_CLEANUP(cleanup_ingest, struct ingest, ingest_free);
-DEFINE_CLEANUP(cleanup_stream, struct stream, stream_free);
+DEFINE_CLEANUP(cleanup_proven, struct proven, proven_free);
 
 static int archive_error(struct unpacking *u, struct err *err)
 {
 	const char *text = archive_error_string(u->archive);
 
-	if (u->stream_err.kind) {
-		*err = u->stream_err;
+	if (u->read_err.kind) {
+		*err = u->read_err;
 		return u->path[0] ? err_context(err, "after entry \"%.160s\"", u->path) : -1;
 	}
 
@@ -120,6 +124,16 @@ static int grow(struct gathering *g, size_t room, struct err *err)
 	return 0;
 }
 
+/* What the first file begins with is kept. */
+static void keep_head(struct unpacking *u, const struct gathering *g, const void *bytes,
+                      size_t size)
+{
+	size_t room = g->size < sizeof(u->head) ? sizeof(u->head) - (size_t)g->size : 0;
+
+	if (!u->is_inner && !u->files && bytes)
+		memcpy(u->head + (sizeof(u->head) - room), bytes, size < room ? size : room);
+}
+
 /* Add bytes to the content, zeros where bytes is NULL. */
 static int gather(struct unpacking *u, struct gathering *g, const void *bytes, size_t size,
                   struct err *err)
@@ -129,6 +143,7 @@ static int gather(struct unpacking *u, struct gathering *g, const void *bytes, s
 	u->total += size;
 	if (check_size(u, g->size + size, err))
 		return -1;
+	keep_head(u, g, bytes, size);
 	if (!g->is_large && g->size + size > INGEST_BYTES_MAX && spill(u, g, err))
 		return -1;
 	if (g->is_large) {
@@ -312,26 +327,54 @@ static int read_entry(struct unpacking *u, struct archive_entry *entry, struct e
 
 /* ---- one level ---- */
 
-static la_ssize_t give_unpacked(struct archive *archive, void *ctx, const void **out_bytes)
+static la_ssize_t give(struct archive *archive, void *ctx, const void **out_bytes)
 {
 	struct unpacking *u = ctx;
 	size_t size;
 
-	if (stream_read(u->stream, out_bytes, &size, &u->stream_err)) {
-		archive_set_error(archive, EIO, "%s", u->stream_err.msg);
+	if (u->stream ? stream_read(u->stream, out_bytes, &size, &u->read_err)
+	              : proven_next(u->file, out_bytes, &size, &u->read_err)) {
+		archive_set_error(archive, EIO, "%s", u->read_err.msg);
 		return ARCHIVE_FATAL;
 	}
 	return (la_ssize_t)size;
 }
 
-static int open_archive(struct unpacking *u, int fd, struct err *err)
+static la_int64_t seek(struct archive *archive, void *ctx, la_int64_t offset, int whence)
+{
+	struct unpacking *u = ctx;
+	const uint64_t from = whence == SEEK_SET   ? 0
+	                      : whence == SEEK_CUR ? proven_at(u->file)
+	                                           : proven_size(u->file);
+
+	if (offset < 0 ? from < (uint64_t)-offset : (uint64_t)offset > INT64_MAX - from) {
+		archive_set_error(archive, EINVAL, "it says that it goes on where nothing can be");
+		return ARCHIVE_FATAL;
+	}
+	proven_seek(u->file, from + (uint64_t)offset);
+	return (la_int64_t)proven_at(u->file);
+}
+
+/* How the file is read: in order by a thread, or as a zip archive asks for it. */
+static int prepare_reading(struct unpacking *u, enum stream_format format, struct err *err)
 {
 	const struct store_limits *limits = u->limits;
-	enum stream_format format;
-	int result;
+	const uint64_t packed_max = limits->total_bytes + limits->entries * stream_bytes_an_entry;
 
-	if (lseek(fd, 0, SEEK_SET) < 0)
-		return err_set_sys(err, errno, "read the archive");
+	if (format == STREAM_ZIP || format == STREAM_UNKNOWN) {
+		if (archive_read_set_seek_callback(u->archive, seek) != ARCHIVE_OK)
+			return archive_error(u, err);
+		return proven_index(u->file, u->cancel, err);
+	}
+	u->stream = stream_new(u->file, format, format == STREAM_TAR ? UINT64_MAX : packed_max,
+	                       err);
+	return u->stream ? 0 : -1;
+}
+
+static int open_archive(struct unpacking *u, int fd, struct err *err)
+{
+	enum stream_format format;
+
 	if (stream_format(fd, &format, err))
 		return -1;
 	u->archive = archive_read_new();
@@ -340,17 +383,11 @@ static int open_archive(struct unpacking *u, int fd, struct err *err)
 	if (archive_read_support_format_tar(u->archive) != ARCHIVE_OK ||
 	    archive_read_support_format_zip(u->archive) != ARCHIVE_OK)
 		return archive_error(u, err);
-	if (format == STREAM_GZIP || format == STREAM_XZ || format == STREAM_ZSTD) {
-		u->stream = stream_new(
-			fd, format, limits->total_bytes + limits->entries * stream_bytes_an_entry,
-			err);
-		if (!u->stream)
-			return -1;
-		result = archive_read_open(u->archive, u, NULL, give_unpacked, NULL);
-	} else {
-		result = archive_read_open_fd(u->archive, fd, READ_BLOCK);
-	}
-	return result == ARCHIVE_OK ? 0 : archive_error(u, err);
+	if (prepare_reading(u, format, err))
+		return -1;
+	return archive_read_open(u->archive, u, NULL, give, NULL) == ARCHIVE_OK
+	               ? 0
+	               : archive_error(u, err);
 }
 
 /*
@@ -364,6 +401,14 @@ static bool is_harmless(struct archive *archive)
 	return text && (strstr(text, "converted") || strstr(text, "ACL") || strstr(text, "acl"));
 }
 
+/* libarchive can take a part that it could not read for an archive's end. */
+static int end_entries(struct unpacking *u, struct err *err)
+{
+	if (u->read_err.kind)
+		return archive_error(u, err);
+	return u->stream ? stream_drain(u->stream, err) : 0;
+}
+
 static int read_entries(struct unpacking *u, struct err *err)
 {
 	struct archive_entry *entry;
@@ -374,7 +419,7 @@ static int read_entries(struct unpacking *u, struct err *err)
 		if (cancel_check(u->cancel, err))
 			return -1;
 		if (result == ARCHIVE_EOF)
-			return u->stream ? stream_drain(u->stream, err) : 0;
+			return end_entries(u, err);
 		if (result != ARCHIVE_OK && !(result == ARCHIVE_WARN && is_harmless(u->archive)))
 			return archive_error(u, err);
 		if (read_entry(u, entry, err))
@@ -395,29 +440,38 @@ static void fill_in(void *ctx, struct tree_item *item)
 	item->twin_size = done.twin_size;
 }
 
-/* The tree of the archive in fd; see unpack. */
-static struct tree *unpack_level(struct unpacking *u, int fd, struct err *err)
+/* End the reading. What seems wrong with the archive may be what the disk made of it. */
+static int close_archive(struct unpacking *u, int failed, struct err *err)
+{
+	cleanup_archive(&u->archive);
+	u->archive = NULL;
+	stream_free(STEAL(u->stream));
+	if (failed && err->kind != ERR_FORMAT && err->kind != ERR_LIMIT)
+		return -1;
+	return proven_end(u->file, u->cancel, err) || failed ? -1 : 0;
+}
+
+/* The tree of the archive in fd; see unpack. name is the file's, for errors. */
+static struct tree *unpack_level(struct unpacking *u, int fd, const struct digest *digest,
+                                 const char *name, struct err *err)
 {
 	/* Folders that no entry names, and what links copy, count too: each path has `depth` at
 	 * most. */
 	CLEANUP(cleanup_tree) struct tree *tree = tree_new(u->limits->entries * 2, err);
 	CLEANUP(cleanup_ingest) struct ingest *ingest = tree ? ingest_new(u->layout, err) : NULL;
-	CLEANUP(cleanup_stream) struct stream *stream = NULL;
-	CLEANUP(cleanup_archive) struct archive *archive = NULL;
+	CLEANUP(cleanup_proven)
+	struct proven *file = ingest ? proven_new(fd, digest, name, err) : NULL;
 	uint64_t before = u->entries;
 	int failed;
 
-	if (!ingest)
+	if (!file)
 		return NULL;
 	u->tree = tree;
 	u->ingest = ingest;
-	u->archive = NULL;
-	u->stream = NULL;
+	u->file = file;
 	u->path[0] = '\0';
 	failed = open_archive(u, fd, err) || read_entries(u, err);
-	archive = u->archive;
-	stream = u->stream;
-	if (failed || ingest_finish(ingest, err))
+	if (close_archive(u, failed, err) || ingest_finish(ingest, err))
 		return NULL;
 	tree_fill_files(tree, fill_in, ingest);
 	if (tree_resolve_links(tree, u->limits, err))
@@ -446,35 +500,41 @@ static bool is_archive_name(const char *name)
 	return false;
 }
 
-/* Whether the archive at hand is but the wrapping of another: its file descriptor, or -1. */
-static int open_inner(struct unpacking *u, const struct tree *tree, int *out_fd, struct err *err)
+/* Whether the archive at hand is but the wrapping of another. */
+static bool is_wrapping(const struct unpacking *u)
 {
-	CLEANUP(cleanup_fd) int fd = -1;
-	enum stream_format format;
-	const struct tree_item *item;
-
-	*out_fd = -1;
-	if (u->files != 1 || !is_archive_name(u->only))
-		return 0;
-	item = tree_item(tree, tree_find(tree, u->only));
-	fd = object_open(u->layout, &item->content, item->size, err);
-	if (fd < 0 || stream_format(fd, &format, err))
-		return -1;
-	if (format != STREAM_UNKNOWN)
-		*out_fd = steal_fd(&fd);
-	return 0;
+	return u->files == 1 && is_archive_name(u->only) &&
+	       stream_format_of(u->head) != STREAM_UNKNOWN;
 }
 
-struct tree *unpack(int fd, const struct layout *layout, const struct store_limits *limits,
-                    const struct cancel *cancel, struct err *err)
+/* The tree of the archive that is all of `outer`. */
+static struct tree *unpack_inner(struct unpacking *u, const struct tree *outer, struct err *err)
+{
+	const struct tree_item *item = tree_item(outer, tree_find(outer, u->only));
+	CLEANUP(cleanup_fd) int fd = object_open(u->layout, &item->content, item->size, err);
+	char object[LAYOUT_OBJECT_SIZE], name[LAYOUT_OBJECT_SIZE + 8];
+	struct tree *tree;
+
+	(void)snprintf(name, sizeof(name), "object %s", layout_object_name(&item->content, object));
+	u->is_inner = true;
+	tree = fd < 0 ? NULL : unpack_level(u, fd, &item->content, name, err);
+	if (tree)
+		return tree;
+	/* Other releases may name it, and so may the next try. */
+	if (err->kind == ERR_DIGEST)
+		object_put_aside(u->layout, &item->content);
+	(void)err_context(err, "%.160s in the archive", u->only);
+	return NULL;
+}
+
+struct tree *unpack(int fd, const struct digest *digest, const struct layout *layout,
+                    const struct store_limits *limits, const struct cancel *cancel, struct err *err)
 {
 	CLEANUP(cleanup_writer) struct object_writer *writer = object_writer_new(layout, err);
 	CLEANUP(cleanup_tree) struct tree *outer = NULL;
-	CLEANUP(cleanup_fd) int inner = -1;
 	struct unpacking u = {
 		.layout = layout, .limits = limits, .cancel = cancel, .writer = writer
 	};
-	struct tree *tree;
 	struct stat st;
 
 	if (!writer)
@@ -484,14 +544,6 @@ struct tree *unpack(int fd, const struct layout *layout, const struct store_limi
 		return NULL;
 	}
 	u.packed = (uint64_t)st.st_size;
-	outer = unpack_level(&u, fd, err);
-	if (!outer || open_inner(&u, outer, &inner, err))
-		return NULL;
-	if (inner < 0)
-		return STEAL(outer);
-	u.is_inner = true;
-	tree = unpack_level(&u, inner, err);
-	if (!tree)
-		(void)err_context(err, "%.160s in the archive", u.only);
-	return tree;
+	outer = unpack_level(&u, fd, digest, "the download", err);
+	return outer && is_wrapping(&u) ? unpack_inner(&u, outer, err) : STEAL(outer);
 }

@@ -6,7 +6,8 @@
  *	FAULT_DIR    the folder, absolute
  *	FAULT_TRACE  a file that gets a line for each call, or unset
  *	FAULT_AT     the number of the call to fail at, from 1; 0 or unset: none
- *	FAULT_HOW    before | after: SIGKILL on that side of it; or an errno as a number
+ *	FAULT_HOW    before | after: SIGKILL on that side of it; an errno as a number;
+ *	             or rot: a write succeeds, and its first byte is another on disk
  *	FAULT_ON     with an errno: all later calls fail as well, if it is set
  *	FAULT_ONLY   it is only about calls like this one: "fsync releases", or "fsync"
  *	FAULT_WHILE  with an errno: calls fail as long as this file is there
@@ -48,6 +49,7 @@ struct call {
 	unsigned number;
 	unsigned place; /* its number among those that FAULT_AT is about, or 0 */
 	bool skip;      /* it is to fail: error says how */
+	bool rots;      /* it is a write, of which something else is to be read */
 	int error;
 };
 
@@ -149,6 +151,7 @@ static void begin(struct call *call)
 		return;
 	if (!strcmp(how, "before"))
 		(void)raise(SIGKILL);
+	call->rots = !strcmp(how, "rot");
 	call->error = atoi(how);
 	call->skip = call->error != 0;
 }
@@ -299,6 +302,16 @@ static bool is_ours(struct call *call)
 	return is_written(call->fd) && path_of_fd(call->fd, call->path);
 }
 
+/* The first byte alone: a short write is allowed by POSIX, the rest follows by itself. */
+static long long write_rotten(struct call *call)
+{
+	const unsigned char byte = (unsigned char)~*(const unsigned char *)call->bytes;
+
+	call->bytes = &byte;
+	call->size = 1;
+	return end(call, syscall(SYS_write, call->fd, &byte, 1));
+}
+
 ssize_t write(int fd, const void *bytes, size_t size)
 {
 	struct call call = { .name = "write", .fd = fd, .bytes = bytes, .size = size };
@@ -307,6 +320,8 @@ ssize_t write(int fd, const void *bytes, size_t size)
 		return syscall(SYS_write, fd, bytes, size);
 	call.offset = lseek(fd, 0, fcntl(fd, F_GETFL) & O_APPEND ? SEEK_END : SEEK_CUR);
 	begin(&call);
+	if (call.rots && size)
+		return (ssize_t)write_rotten(&call);
 	return THROUGH(call, ssize_t, syscall(SYS_write, fd, bytes, size));
 }
 

@@ -87,7 +87,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	if (!cancel)
 		cancel = cancel_new(&err);
 	MUST(cancel);
-	tree = unpack(fd, fuzz_store(), &limits, cancel, &err);
+	tree = unpack(fd, NULL, fuzz_store(), &limits, cancel, &err);
 	if (tree)
 		check_release(tree);
 	else

@@ -5,7 +5,7 @@ import errno
 import os
 import unittest
 
-from lib import fault
+from lib import artifact, fault
 from lib.case import Case
 from lib.daemon import Specman
 from lib.powerloss import Disk, write
@@ -101,13 +101,13 @@ class Retries(Case):
         self.old = fault.layout(self.link + ".1", {"1.0.0": ONE})
         os.symlink(self.old, self.link)
 
-    def launch(self, only, at):
+    def launch(self, only, at, how=errno.EIO):
         self.disk = Disk(self.data)
         self.trace = os.path.join(self.work, "trace")
         daemon = Specman(
             "--repository", "oci-layout:" + self.link, "--poll-interval", "1h",
             data=self.data, log=os.path.join(self.work, "log"),
-            env=fault.preload(self.data, at, errno.EIO, only=only,
+            env=fault.preload(self.data, at, how, only=only,
                               trace=self.trace))
         self.addCleanup(daemon.finish)
         return daemon
@@ -171,6 +171,29 @@ class Retries(Case):
         self.push_another()
         self.retry(self.launch("syncfs .", 1), "1.0.0")
         self.check(object_of(ONE, LOST), {**ONE, **TWO})
+
+
+    def test_download_that_changes_on_disk(self):
+        """It was verified when it came, and is read otherwise: neither is that
+        unpacked, nor is the artifact blamed, nor is it gone on with."""
+        layer = artifact.digest(artifact.tgz(TWO)).replace(":", "-")
+        daemon = self.launch(f"write tmp/download-{layer}", 1, "rot")
+        daemon.wait_log("msg=Published .*tag=1.0.0")
+        self.push_another()
+        daemon.poll_now()
+        told = daemon.wait_log('msg="Release not fetched".*tag=1.0.1')
+        self.assertIn("the download changed on disk", told["error"])
+        self.assertEqual((told["kind"], told["cause"]), ("io", "data-dir-io"))
+        self.assertIn("dmesg", told["advice"])
+        mark = daemon.mark()
+        daemon.poll_now()
+        self.assertNotIn("held", daemon.wait_log('msg="Downloading 1.0.1"', mark))
+        daemon.wait_log("msg=Published .*tag=1.0.1", mark)
+        daemon.stop()
+        self.assertEqual(fault.disorder(self.data), "")
+        self.assertEqual(os.listdir(os.path.join(self.data, "tmp")), [])
+        self.assertEqual(fault.served(self.data),
+                         (fault.hashes({**ONE, **TWO}), []))
 
 
 def object_of(files, path):

@@ -12,29 +12,28 @@
 
 #include "harness.h"
 
-/* Publish an archive, or republish one of a layer that is there, under these digests and date. */
+/* Publish an archive, or republish one of a layer that is there, with this manifest and date. */
 static int move(struct fixture *f, const char *tag, unsigned char manifest, unsigned char layer,
                 const char *created, struct err *err)
 {
-	const struct digest digests[2] = {
-		{ .algorithm = DIGEST_SHA256, .bytes = { manifest } },
-		{ .algorithm = DIGEST_SHA256, .bytes = { layer } },
-	};
-	const struct store_source source = { tag, created, &digests[0], &digests[1] };
+	const struct digest named = { .algorithm = DIGEST_SHA256, .bytes = { manifest } };
+	struct digest digest;
+	const struct store_source source = { tag, created, &named, &digest };
 	CLEANUP(buf_release) struct buf bytes = BUF_INIT(1 << 20);
 	struct store_download *download;
 	struct store_release release;
 	char path[96];
 	int failed;
 
+	(void)snprintf(path, sizeof(path), "%s/archive", f->dir);
+	build(path, layer % 2 ? base_items : newer_items);
+	assert_int_equal(io_read_file(AT_FDCWD, path, &bytes, err), 0);
+	assert_int_equal(digest_of(DIGEST_SHA256, bytes.data, bytes.size, &digest, err), 0);
 	if (!store_republish(f->store, &source, &release, err))
 		return 0;
 	if (err->kind != ERR_NOT_FOUND)
 		return -1;
-	(void)snprintf(path, sizeof(path), "%s/archive", f->dir);
-	build(path, layer % 2 ? base_items : newer_items);
-	assert_int_equal(io_read_file(AT_FDCWD, path, &bytes, err), 0);
-	download = store_download_open(f->store, &digests[1], bytes.size, err);
+	download = store_download_open(f->store, &digest, bytes.size, err);
 	assert_non_null(download);
 	assert_int_equal(store_download_write(download, bytes.data, bytes.size, err), 0);
 	failed = store_publish(f->store, &source, download, f->cancel, &release, err);

@@ -499,11 +499,14 @@ static void a_worker_that_fails_ends_it(void **state)
 		assert_int_equal(close(open(path, O_WRONLY | O_CREAT, 0600)), 0);
 	}
 	{
-		const struct digest any = { .algorithm = DIGEST_SHA256 };
-		struct store_download *download = store_download_open(f->store, &any, 1, &err);
-		const struct store_source source = { "1.0.0", "", &any, &any };
+		struct store_download *download;
+		struct digest layer;
+		const struct store_source source = { "1.0.0", "", &layer, &layer };
 		struct store_release release;
 
+		assert_int_equal(digest_of(DIGEST_SHA256, archive.data, archive.size, &layer, &err),
+		                 0);
+		download = store_download_open(f->store, &layer, archive.size, &err);
 		assert_non_null(download);
 		assert_int_equal(store_download_write(download, archive.data, archive.size, &err),
 		                 0);
