@@ -29,8 +29,8 @@ enum range_verdict {
  * in the order in which they were asked for, those that can't be are left out;
  * a set that is malformed or can't be at all is RANGE_NONE. Ignored are an empty
  * set, other units than bytes, any range of nothing, more than RANGES_MAX ranges, and those
- * that come to more than the whole (section 14.2 allows that). A
- * size is that of a file: INT64_MAX at most, so that heads of parts can be added to it.
+ * that come to more than the whole (section 14.2 allows that). size is that of a
+ * file: INT64_MAX at most, so that the heads of parts can be added to it.
  */
 enum range_verdict range_parse(const char *field, uint64_t size, struct parts *out_parts);
 
