@@ -244,6 +244,8 @@ class Many(Abuse):
     def test_broken_off(self):
         """Clients that go at any moment of a large answer, in any way."""
         daemon, client = self.served()
+        # It is in the cache from here on, which is not to be given back.
+        self.assertTrue(client.get("/large.bin").body == LARGE)
         descriptors = self.descriptors(daemon)
         kib = self.resident_kib(daemon)
         context = ssl.create_default_context(cafile=daemon.ca())
