@@ -124,7 +124,7 @@ struct tls_server;
  * ERR_CONFIG or ERR_FORMAT for certificate and key (names the file and what is
  * wrong: can't be read, no PEM, key is not the certificate's, …) and for the
  * client CA, ERR_IO for sockets and threads. TLS 1.2 and 1.3 only, ECDHE with AEAD ciphers, ALPN
- * "http/1.1" (RFC 7301), no renegotiation, no compression; session tickets with
+ * "http/1.1" and "http/1.0" (RFC 7301), no renegotiation, no compression; session tickets with
  * keys that the workers share and that change with time.
  */
 MUST_CHECK struct tls_server *tls_server_start(const struct tls_settings *settings,
