@@ -14,7 +14,10 @@ packages="gcc make pkg-config libc6-dev
 	libssl-dev libcrypt-dev zlib1g-dev libcmocka-dev
 	python3 docker-registry skopeo curl openssl apache2-utils
 	libarchive-tools ca-certificates git nginx-light tinyproxy-bin
-	golang-go nodejs wget chromium tidy sslscan bats jq shellcheck"
+	golang-go nodejs wget chromium tidy sslscan bats jq shellcheck
+	python3-yaml python3-jsonschema
+	buildah podman runc mmdebstrap uidmap busybox-static
+	libzstd-dev liblzma-dev libbz2-dev nettle-dev"
 
 case "${1-}" in
 '') ;;
@@ -33,7 +36,7 @@ abuse)
 	exit 2
 	;;
 esac
-command -v kubectl >/dev/null 2>&1 || packages="$packages kubernetes-client"
+command -v npm >/dev/null 2>&1 || packages="$packages npm"
 
 # A package that another one provides (pkgconf for pkg-config) counts as there.
 is_installed() {
