@@ -1,0 +1,353 @@
+"""The image: what is in it, and how it runs as the StatefulSet runs it."""
+import base64
+import bz2
+import collections
+import io
+import json
+import lzma
+import os
+import random
+import re
+import signal
+import stat
+import tarfile
+import threading
+import unittest
+import zipfile
+
+from lib import artifact, image, kube, layout, proc
+from lib.case import Case, quote
+from lib.certs import Authority
+from lib.client import plain
+from lib.image import Container, note
+from lib.registry import PATH, Registry
+from lib.secret import Secret, platform
+from lib.wait import until
+
+MIB = 1 << 20
+LIMIT = 30 * MIB
+BUSYBOX = "/usr/bin/busybox"
+TREE = {"roar/nickfury/versions.yaml": b"versions: [4.5.15]\n" * 100,
+        "roar/gr\u00fc\u00df.yaml": b"a: 1\n",
+        "packs/large.bin": random.Random(1).randbytes(3 * MIB)}
+# Names in ASCII: zip's flag for UTF-8 is not understood.
+ZIPPED = {"a.yaml": b"a: 1\n" * 1000, "b/b.yaml": b"b: 1\n" * 1000,
+          "b/c.bin": random.Random(2).randbytes(MIB)}
+
+way = None
+built = None
+shared = {}
+
+
+def setUpModule():
+    global way, built
+    folder = Case.class_folder.__func__(Module)
+    way = image.choose(folder)
+    unittest.addModuleCleanup(Module.doClassCleanups)
+    unittest.addModuleCleanup(way.close)
+    note("the image runs by " + way.name)
+    built = way.build()
+    shared["authority"] = Authority(os.path.join(folder, "ca"))
+    shared["registry"] = Registry(folder, shared["authority"], "puller",
+                                  "pass/of+puller")
+    unittest.addModuleCleanup(shared["registry"].stop)
+
+
+class Module(Case):
+    """Holds what the module has."""
+
+
+def pod():
+    for item in kube.build("base"):
+        if item["kind"] == "StatefulSet":
+            return item["spec"]["template"]["spec"]
+    raise AssertionError("no StatefulSet")
+
+
+class Contents(Case):
+    def test_nothing_else(self):
+        """The program, what its loader needs, certificates, accounts, licences,
+        the list; nothing that another user could change or that runs as one."""
+        libraries = set()
+        for path, status in image.files(way.root()):
+            if path.split("/")[1] in ("dev", "proc", "sys") and \
+                    not way.nested:
+                continue
+            mode = stat.S_IMODE(status.st_mode)
+            self.assertFalse(mode & 0o6000, path)
+            self.assertFalse(mode & 0o002 and path != "/tmp", path)
+            self.assertEqual(status.st_uid, 65532 if path == image.DATA else 0,
+                             path)
+            if stat.S_ISDIR(status.st_mode):
+                continue
+            self.assertTrue(stat.S_ISREG(status.st_mode), path)
+            if re.match(r"/lib(64)?/.*\.so(\.[0-9.]+)?$", path):
+                libraries.add(os.path.basename(path))
+            elif path not in ("/usr/bin/specman", "/etc/passwd", "/etc/group",
+                              "/etc/nsswitch.conf", "/etc/hosts",
+                              "/etc/ssl/certs/ca-certificates.crt",
+                              "/usr/share/specman/specman.spdx.json"):
+                self.assertRegex(path, "^/usr/share/doc/[^/]+/copyright$")
+        self.assertEqual(libraries, self.needed())
+
+    def needed(self):
+        """What the loader is asked for, from the program on."""
+        found, ahead = set(), ["/usr/bin/specman"]
+        places = {os.path.basename(path): path
+                  for path, _ in image.files(way.root())
+                  if path.startswith("/lib")}
+        while ahead:
+            done = proc.run(["readelf", "-d", way.root() + ahead.pop()])
+            for name in re.findall(r"\(NEEDED\).*\[(.*)\]",
+                                   done.stdout.decode()):
+                if name not in found:
+                    found.add(name)
+                    ahead.append(places[name])
+        loader = re.search(r"interpreter: (.*)\]", proc.run(
+            ["readelf", "-l", way.root() + "/usr/bin/specman"]
+        ).stdout.decode()).group(1)
+        return found | {os.path.basename(loader)}
+
+    def test_list_of_packages(self):
+        """The SPDX document names what each library is from, and what is linked
+        statically; each licence is there."""
+        root = way.root()
+        with open(root + "/usr/share/specman/specman.spdx.json",
+                  encoding="utf-8") as file:
+            document = json.load(file)
+        self.assertEqual(document["spdxVersion"], "SPDX-2.3")
+        self.assertEqual(document["dataLicense"], "CC0-1.0")
+        self.assertRegex(document["documentNamespace"], r"^\w+:\S+$")
+        packages = {p["SPDXID"]: p for p in document["packages"]}
+        self.assertEqual(len(packages), len(document["packages"]))
+        for package in packages.values():
+            self.assertRegex(package["SPDXID"], r"^SPDXRef-[A-Za-z0-9.-]+$")
+            self.assertTrue(package["versionInfo"])
+            self.assertTrue(os.path.exists(
+                f"{root}/usr/share/doc/{package['name']}/copyright"))
+        links = collections.defaultdict(set)
+        for relation in document["relationships"]:
+            links[relation["relationshipType"]].add(
+                packages[relation["relatedSpdxElement"]]["name"])
+        self.assertEqual(links["DESCRIBES"], {"specman"})
+        self.assertEqual(links["STATIC_LINK"],
+                         {"libmicrohttpd-dev", "libarchive-dev"})
+        wanted = {"ca-certificates"}
+        for path, _ in image.files(root):
+            if re.match(r"/lib.*\.so", path):
+                done = proc.run(["dpkg-query", "-S", "*/"
+                                 + os.path.basename(path)]).stdout.decode()
+                wanted.add(done.split(":")[0])
+        self.assertEqual(links["DEPENDS_ON"], wanted)
+        digest = packages["SPDXRef-specman"]["checksums"][0]["checksumValue"]
+        with open(root + "/usr/bin/specman", "rb") as file:
+            self.assertEqual("sha256:" + digest, artifact.digest(file.read()))
+
+    def test_same_bytes_again(self):
+        again = way.build("localhost/specman:again" if way.nested
+                          else "again")
+        self.assertEqual(again, built)
+
+    def test_configuration(self):
+        if not way.nested:
+            return self.check_root()
+        found = json.loads(way.podman("image", "inspect",
+                                      image.NAME).stdout)[0]["Config"]
+        self.assertEqual(found["User"], "65532:65532")
+        self.assertEqual(found["Entrypoint"], ["/usr/bin/specman"])
+        self.assertEqual(set(found["ExposedPorts"]), {"8443/tcp", "8080/tcp"})
+        self.assertEqual(found["StopSignal"], "SIGTERM")
+        self.assertEqual(found["Env"], ["PATH=/usr/bin"])
+        labels = {name.rpartition(".")[2]: value
+                  for name, value in found["Labels"].items()}
+        self.assertEqual(set(labels), {"title", "description", "version",
+                                       "revision", "created", "licenses"})
+        self.assertEqual(labels["version"], "0.1.0")
+        self.assertRegex(labels["revision"], "^([0-9a-f]{40}|unknown)$")
+        self.assertRegex(labels["created"], r"^\d{4}-\d\d-\d\dT[\d:]{8}Z$")
+
+    def check_root(self):
+        with open(way.root() + "/etc/passwd", encoding="ascii") as file:
+            self.assertRegex(file.read(), "^specman:x:65532:65532:")
+
+    def test_size_as_pushed(self):
+        if way.nested:
+            size = image.pushed_size(way, shared["registry"],
+                                     shared["authority"])
+        else:
+            tar = proc.run(["tar", "-C", way.root(), "--exclude=./proc",
+                            "--exclude=./sys", "--exclude=./dev", "-czO",
+                            "."]).stdout
+            size = len(tar)
+        note(f"the image has {size / MIB:.1f} MiB as pushed")
+        self.assertLess(size, LIMIT)
+
+
+class RunCase(Case):
+    """Containers that sync from a registry on loopback."""
+
+    number = 0
+
+    def setUp(self):
+        RunCase.number += 1
+        self.path = f"packs{self.number}"
+        self.registry = shared["registry"]
+        self.repository_path = \
+            f"{self.path}/spectro-manifests/manifest"
+
+    def push(self, tag, layer):
+        return self.registry.push(tag, layer, self.repository_path)
+
+    def secret(self, **more):
+        folder = os.path.join(self.folder(), "secret")
+        return Secret(folder, **platform(self.registry, self.path, **more))
+
+    def run_image(self, *flags, **options):
+        folder = self.folder()
+        options.setdefault("data", os.path.join(folder, "data"))
+        container = Container(way, *flags,
+                              log=os.path.join(folder, "stderr.log"),
+                              **options)
+        self.addCleanup(container.finish)
+        return container
+
+    def synced(self, *flags, files=None, **options):
+        """A container that serves a release."""
+        files = files or TREE
+        self.push("1.0.0", artifact.tgz(files))
+        secret = self.secret()
+        container = self.run_image("--poll-interval", "1h", *flags,
+                                   secret=secret.folder, **options)
+        container.test_secret = secret
+        path, data = next(iter(files.items()))
+        self.wait_body(self.client(container), "/" + quote(path), data,
+                       container)
+        return container
+
+
+class Running(RunCase):
+    def test_as_the_stateful_set(self):
+        """User, rights, root, memory are what the objects ask for; it syncs with
+        the mounted secret and serves; commands are found by name."""
+        container = self.synced()
+        self.check_tree(self.client(container), TREE)
+        context = pod()["securityContext"]
+        own = pod()["containers"][0]["securityContext"]
+        status = container.status()
+        self.assertEqual(set(status["Uid"].split()),
+                         {str(context["runAsUser"])})
+        self.assertEqual(set(status["Gid"].split()),
+                         {str(context["runAsGroup"])})
+        self.assertEqual(own["capabilities"], {"drop": ["ALL"]})
+        for kind in ("Inh", "Prm", "Eff", "Bnd", "Amb"):
+            self.assertEqual(int(status["Cap" + kind], 16), 0, kind)
+        self.assertIs(own["allowPrivilegeEscalation"], False)
+        self.assertEqual(status["NoNewPrivs"], "1")
+        self.assertEqual(status["NSpid"].split()[-1], "1")
+        self.check_mounts(container)
+        if way.nested:
+            self.assertEqual(status["Seccomp"], "2")
+            self.assertEqual(self.memory_limit(container), 256 * MIB)
+        container.execute("specman", "sync")
+        done = container.execute("specman", "check")
+        self.assertRegex(done.stdout.decode(), r"(?m)^\d+ ok, 0 failed")
+        done = container.execute("specman", "ls")
+        self.assertIn(b"1.0.0", done.stdout)
+
+    def check_mounts(self, container):
+        mounts = {}
+        with open(f"/proc/{container.pid()}/mountinfo",
+                  encoding="utf-8") as file:
+            for line in file:
+                fields = line.split()
+                mounts[fields[4]] = fields[5].split(",")[0]
+        root = "" if way.nested else way.root()
+        names = {m["name"]: m for m in
+                 pod()["containers"][0]["volumeMounts"]}
+        self.assertEqual(mounts[root or "/"], "ro")
+        self.assertEqual(mounts[root + names["data"]["mountPath"]], "rw")
+        self.assertTrue(names["registry"]["readOnly"])
+        self.assertEqual(mounts[root + names["registry"]["mountPath"]], "ro")
+
+    def memory_limit(self, container):
+        for name in ("memory.limit_in_bytes", "memory.max"):
+            path = os.path.join(container.cgroup("memory"), name)
+            if os.path.exists(path):
+                with open(path, encoding="ascii") as file:
+                    return int(file.read())
+        raise AssertionError("no control group for memory")
+
+    def test_probes(self):
+        """With a network of its own and no flag at all: what the kubelet asks is
+        answered on the ports that the objects name, as it should be."""
+        folder = self.folder()
+        os.chmod(folder, 0o755)
+        layout.write(folder, {"1.0.0": artifact.tgz(TREE)})
+        container = self.run_image(
+            "--repository", "oci-layout:/mnt", "--poll-interval", "1h",
+            own_net=True, listen=None,
+            binds=[f"{folder}:/mnt:ro"])
+        probes = pod()["containers"][0]
+        ports = {p["name"]: p["containerPort"] for p in probes["ports"]}
+        for name, wanted in (("startupProbe", 200), ("livenessProbe", 200),
+                             ("readinessProbe", 200)):
+            get = probes[name]["httpGet"]
+            url = (f"{get.get('scheme', 'HTTP').lower()}://127.0.0.1:"
+                   f"{ports.get(get['port'], get['port'])}{get['path']}")
+            until(lambda: self.ask(container, url) == wanted, f"{name}: {url}",
+                  30, container.tail)
+        service = f"https://127.0.0.1:{ports['https']}/packs/large.bin"
+        self.assertEqual(self.ask(container, service), 200)
+
+    def test_not_ready_without_files(self):
+        container = self.run_image(own_net=True, listen=None)
+        container.wait_log("Waiting for the registry secret")
+        self.assertEqual(self.ask(container, "http://127.0.0.1:8080/livez"),
+                         200)
+        self.assertEqual(self.ask(container, "http://127.0.0.1:8080/readyz"),
+                         503)
+
+    def ask(self, container, url):
+        """The status of an answer in the container's network."""
+        done = proc.run(["nsenter", "--net", "-t", str(container.pid()),
+                         "curl", "-sk", "-o", "/dev/null", "--max-time", "20",
+                         "-w", "%{http_code}", url], check=False)
+        return int(done.stdout)
+
+    def test_names_of_the_hosts_file(self):
+        """hostAliases count: the image says where names are looked up first."""
+        registry = Registry(self.folder())
+        self.addCleanup(registry.stop)
+        registry.push("1.0.0", artifact.tgz(TREE))
+        container = self.run_image(
+            "--plain-http", "--repository",
+            f"registry.invalid:{registry.port}/{PATH}",
+            hosts=["registry.invalid:127.0.0.1"])
+        container.wait_log('msg="Persisting 1.0.0"')
+
+    def test_archives(self):
+        """All kinds that are promised, by what is linked statically."""
+        plain_tar = artifact.tar(TREE)
+        box = io.BytesIO()
+        with zipfile.ZipFile(box, "w", zipfile.ZIP_DEFLATED) as file:
+            for number, (path, data) in enumerate(ZIPPED.items()):
+                file.writestr(path, data, (zipfile.ZIP_DEFLATED,
+                                           zipfile.ZIP_BZIP2,
+                                           zipfile.ZIP_LZMA)[number % 3])
+        zstd = proc.run(["zstd", "-qc"], input=plain_tar).stdout
+        layers = {"1.0.0": plain_tar, "2.0.0": artifact.tgz(TREE),
+                  "3.0.0": lzma.compress(plain_tar), "4.0.0": zstd,
+                  "5.0.0": box.getvalue()}
+        for tag, layer in layers.items():
+            self.push(tag, layer)
+        container = self.run_image("--poll-interval", "1h",
+                                   secret=self.secret().folder)
+        client = self.client(container)
+        for tag in layers:
+            for path, data in (ZIPPED if tag == "5.0.0" else TREE).items():
+                self.wait_body(client, f"/.specman/releases/{tag}/"
+                               + quote(path), data, container)
+
+
+if __name__ == "__main__":
+    unittest.main()
