@@ -1,7 +1,7 @@
 """The image: what is in it, and how it runs as the StatefulSet runs it."""
 import base64
-import bz2
 import collections
+import http.client
 import io
 import json
 import lzma
@@ -12,13 +12,13 @@ import signal
 import stat
 import tarfile
 import threading
+import time
 import unittest
 import zipfile
 
 from lib import artifact, image, kube, layout, proc
 from lib.case import Case, quote
 from lib.certs import Authority
-from lib.client import plain
 from lib.image import Container, note
 from lib.registry import PATH, Registry
 from lib.secret import Secret, platform
@@ -347,6 +347,143 @@ class Running(RunCase):
             for path, data in (ZIPPED if tag == "5.0.0" else TREE).items():
                 self.wait_body(client, f"/.specman/releases/{tag}/"
                                + quote(path), data, container)
+
+
+class Lifecycle(RunCase):
+    def test_sigterm_under_load(self):
+        """Answers that run when SIGTERM comes are whole, and the end comes within
+        five seconds."""
+        container = self.synced()
+        client = self.client(container)
+        path, data = "/packs/large.bin", TREE["packs/large.bin"]
+        running = [self.begun(client, path) for _ in range(16)]
+        stop, torn = threading.Event(), []
+        load = [threading.Thread(target=self.ask_on, args=(
+            self.client(container), path, data, stop, torn))
+            for _ in range(4)]
+        for thread in load:
+            thread.start()
+        container.process.send_signal(signal.SIGTERM)
+        start = time.monotonic()
+        container.wait_log("msg=Stopping")
+        for sock, file, head in running:
+            self.assertEqual(head + file.read(len(data) - len(head)), data)
+            sock.close()
+        self.assertEqual(container.process.wait(start + 5 - time.monotonic()),
+                         0)
+        took = time.monotonic() - start
+        stop.set()
+        for thread in load:
+            thread.join()
+        self.assertEqual(torn, [])
+        note(f"ended {took:.2f} s after SIGTERM, 16 answers and more running")
+
+    def begun(self, client, path):
+        """A connection in the middle of an answer, which is longer than what lies
+        in sockets on the way."""
+        sock = client.raw(receive_buffer=16384)
+        self.addCleanup(sock.close)
+        sock.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        file = sock.makefile("rb")
+        self.assertIn(b" 200 ", file.readline())
+        while file.readline() != b"\r\n":
+            pass
+        return sock, file, file.read(1000)
+
+    @staticmethod
+    def ask_on(client, path, data, stop, torn):
+        """Requests without end; notes answers that begin and are not whole. Who is
+        not answered at all asks another replica."""
+        while not stop.is_set():
+            try:
+                if client.get(path).body != data:
+                    torn.append("other bytes")
+            except http.client.IncompleteRead as error:
+                torn.append(repr(error))
+            except (http.client.RemoteDisconnected, OSError):
+                return
+
+    def test_orphans_are_reaped(self):
+        """What a command leaves behind becomes PID 1's child; it does not stay
+        as a zombie. specman itself makes no children."""
+        container = self.synced(binds=[f"{BUSYBOX}:/busybox:ro"])
+        self.assertEqual(self.children(container), [])
+        container.execute("/busybox", "sh", "-c",
+                          "/busybox sleep 1000 >/dev/null 2>&1 </dev/null &")
+        orphans = until(lambda: self.children(container), "an orphan")
+        self.assertEqual(len(orphans), 1)
+        os.kill(orphans[0], signal.SIGKILL)
+        until(lambda: self.children(container) == [], "the orphan to be reaped")
+
+    @staticmethod
+    def children(container):
+        found = []
+        for name in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{name}/stat", encoding="utf-8",
+                          errors="replace") as file:
+                    fields = file.read().rpartition(")")[2].split()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if int(fields[1]) == container.pid():
+                found.append(int(name))
+        return found
+
+    def test_sighup(self):
+        container = self.synced()
+        self.push("2.0.0", artifact.tgz({"new.yaml": b"new: 1\n"}))
+        container.process.send_signal(signal.SIGHUP)
+        self.wait_body(self.client(container), "/new.yaml", b"new: 1\n",
+                       container)
+
+    def test_secret_comes_changes_and_goes(self):
+        """As the kubelet does it: by the link ..data."""
+        folder = os.path.join(self.folder(), "secret")
+        secret = Secret(folder)
+        container = self.run_image("--poll-interval", "1h", secret=folder)
+        container.wait_log("Waiting for the registry secret")
+        client = self.client(container)
+        for number, keys in enumerate(({}, {"region": "nowhere"})):
+            base = f"{self.path}-{number}"
+            body = f"n: {number}\n".encode()
+            self.registry.push("1.0.0" if number == 0 else "2.0.0",
+                               artifact.tgz({"n.yaml": body}),
+                               f"{base}/spectro-manifests/manifest")
+            secret.put(platform(self.registry, base, **keys))
+            self.wait_body(client, "/n.yaml", body, container)
+        mark = container.mark()
+        secret.remove()
+        container.wait_log("Waiting for the registry secret", mark)
+        self.assertEqual(client.get("/n.yaml").body, b"n: 1\n")
+
+    def test_replicas_agree(self):
+        """Two with volumes of their own and one registry: the same answers, to
+        the ETag, whenever each came by what it has."""
+        text = b"versions: [1, 2, 3]\n" * 1000
+        for number in (1, 2):
+            self.push(f"{number}.0.0", artifact.tgz(
+                {**TREE, "text.yaml": text, f"own-{number}.yaml": b"a: 1\n"}))
+        secret = self.secret()
+        one = self.run_image("--poll-interval", "1h", secret=secret.folder)
+        self.wait_body(self.client(one), "/own-2.yaml", b"a: 1\n", one)
+        self.push("3.0.0", artifact.tgz({"text.yaml": text + b"more: 1\n"}))
+        one.execute("specman", "sync")
+        other = self.run_image("--poll-interval", "1h", secret=secret.folder)
+        self.wait_body(self.client(other), "/text.yaml", text + b"more: 1\n",
+                       other)
+        paths = [*TREE, "text.yaml", "own-1.yaml", "own-2.yaml"]
+        for path in paths:
+            for coding in ("identity", "gzip"):
+                found = []
+                for container in (one, other):
+                    answer = self.client(container).get(
+                        "/" + quote(path), Accept_Encoding=coding)
+                    self.assertEqual(answer.status, 200)
+                    found.append((answer.body, *map(answer.headers.get, (
+                        "ETag", "Last-Modified", "Repr-Digest",
+                        "Content-Encoding", "Specman-Release"))))
+                self.assertEqual(found[0], found[1], path)
+                self.assertTrue(found[0][1])
 
 
 if __name__ == "__main__":
