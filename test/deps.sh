@@ -16,7 +16,8 @@ packages="gcc make pkg-config libc6-dev
 	libarchive-tools ca-certificates git nginx-light tinyproxy-bin
 	golang-go nodejs wget chromium tidy sslscan bats jq shellcheck
 	python3-yaml python3-jsonschema
-	buildah podman runc mmdebstrap uidmap busybox-static
+	buildah podman runc mmdebstrap uidmap catatonit
+	busybox-static zstd iproute2
 	libzstd-dev liblzma-dev libbz2-dev nettle-dev"
 
 case "${1-}" in

@@ -69,8 +69,8 @@ class Objects(Case):
         container = one(objects, "StatefulSet", "specman")["spec"][
             "template"]["spec"]["containers"][0]
         self.assertEqual({v["name"] for v in container["env"]},
-                         {"SPECMAN_FIPS", "SPECMAN_TLS_CERT",
-                          "SPECMAN_TLS_KEY"})
+                         {"SPECMAN_CACHE_SIZE", "SPECMAN_FIPS",
+                          "SPECMAN_TLS_CERT", "SPECMAN_TLS_KEY"})
         self.assertEqual({m["name"] for m in container["volumeMounts"]},
                          {"data", "registry", "tls"})
         self.assertEqual(len(objects), 9)
@@ -387,7 +387,8 @@ class Overlays(Case):
         self.assertNotIn("subPath", mount, "a subPath is never updated")
         self.assertEqual(
             {v["name"]: v["value"] for v in container["env"]},
-            {"SPECMAN_TLS_CERT": mount["mountPath"] + "/tls.crt",
+            {"SPECMAN_CACHE_SIZE": "64Mi",
+             "SPECMAN_TLS_CERT": mount["mountPath"] + "/tls.crt",
              "SPECMAN_TLS_KEY": mount["mountPath"] + "/tls.key"})
         self.assertIn("specman-service.hubble-system.svc",
                       certificate["dnsNames"])
@@ -437,8 +438,8 @@ class Overlays(Case):
         base = one(kube.build("base"), "StatefulSet", "specman")["spec"][
             "template"]["spec"]["containers"][0]
         self.assertEqual(container["image"], base["image"] + "-fips")
-        self.assertEqual(container["env"],
-                         [{"name": "SPECMAN_FIPS", "value": "true"}])
+        self.assertEqual(one_named(container["env"], "SPECMAN_FIPS"),
+                         {"name": "SPECMAN_FIPS", "value": "true"})
 
     def test_namespace(self):
         labels = one(self.built("namespace"), "Namespace", "hubble-system")[
