@@ -2,21 +2,18 @@
 #include "config.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "config_value.h"
 #include "oci/oci.h"
-#include "unit.h"
-
-enum kind { TEXT, TEXTS, SWITCH, DURATION, INTERVAL, PERCENT, COUNT, SIZE, LISTEN, CHOICE };
 
 struct flag {
 	const char *name;
-	enum kind kind;
+	enum config_kind kind;
 	size_t offset;
 	const char *value; /* what the help calls it */
 	const char *by_default;
@@ -112,10 +109,7 @@ enum { FLAG_COUNT = sizeof(flags) / sizeof(flags[0]), NAME_SIZE = 64 };
 _Static_assert(sizeof(flags) / sizeof(flags[0]) <= CONFIG_FLAGS_MAX, "each flag has its origin");
 
 /* What each COUNT may be. */
-static const struct bounds {
-	size_t offset;
-	int least, most;
-} bounds[] = {
+static const struct bounds bounds[] = {
 	{ AT(workers), 1, 256 },           { AT(registry_retries), 0, 20 },
 	{ AT(max_releases), 1, 10000 },    { AT(max_entries), 1, 10000000 },
 	{ AT(max_ratio), 1, 1000000 },     { AT(max_path_length), 1, 4096 },
@@ -124,18 +118,14 @@ static const struct bounds {
 };
 
 /* What each CHOICE may be: the names of an enumeration's values, from 0 on. */
-static const struct choices {
-	size_t offset;
-	unsigned count;
-	const char *names[4];
-} choices[] = {
+static const struct choices choices[] = {
 	{ AT(overlay), 3, { "semver", "pushed", "single" } },
 	{ AT(log_level), 4, { "debug", "info", "warning", "error" } },
 };
 
 _Static_assert(sizeof(enum store_overlay) == sizeof(unsigned) &&
                        sizeof(enum log_level) == sizeof(unsigned),
-               "set_choice writes an unsigned");
+               "config_value.c writes an unsigned");
 
 /* ---- values ---- */
 
@@ -157,118 +147,18 @@ static const struct choices *choices_of(const struct flag *flag)
 	return &choices[i];
 }
 
-static int set_choice(const struct choices *allowed, const char *from, const char *text,
-                      void *field, struct err *err)
-{
-	char list[80] = "";
-	size_t length = 0;
-
-	for (unsigned i = 0; i < allowed->count; i++) {
-		const char *between = !i ? "" : i + 1 < allowed->count ? ", " : " or ";
-
-		if (!strcmp(text, allowed->names[i])) {
-			memcpy(field, &i, sizeof(i));
-			return 0;
-		}
-		length += (size_t)snprintf(list + length, sizeof(list) - length, "%s%s", between,
-		                           allowed->names[i]);
-	}
-	return err_set(err, ERR_CONFIG, "%s is \"%.80s\", and may be %s", from, text, list);
-}
-
-static int add_listener(void *field, const char *text, struct err *err)
-{
-	struct config_listen *list = field;
-
-	if (list->count == CONFIG_LISTEN_MAX)
-		return err_set(err, ERR_CONFIG, "more than %d addresses", CONFIG_LISTEN_MAX);
-	if (listen_parse(text, &list->at[list->count], err))
-		return -1;
-	list->count++;
-	return 0;
-}
-
-static int add_text(struct config_texts *texts, const char *from, const char *text, struct err *err)
-{
-	if (!*text)
-		return err_set(err, ERR_CONFIG, "%s is empty", from);
-	if (texts->count == CONFIG_TEXTS_MAX)
-		return err_set(err, ERR_CONFIG, "%s is given more than %d times", from,
-		               CONFIG_TEXTS_MAX);
-	texts->at[texts->count++] = text;
-	return 0;
-}
-
-static int set_count(const struct bounds *allowed, const char *from, const char *text, void *field,
-                     struct err *err)
-{
-	const char *end;
-
-	if (unit_parse_count(text, allowed->least, allowed->most, &end, field) || *end)
-		return err_set(err, ERR_CONFIG, "%s is \"%.80s\", and may be %d to %d", from, text,
-		               allowed->least, allowed->most);
-	return 0;
-}
-
 /* `from` is how the operator wrote the name. */
 static int set_value(const struct flag *flag, const char *from, const char *text,
                      struct config *config, struct err *err)
 {
-	char *field = (char *)config + flag->offset;
-	const char *end = "";
+	const struct config_rule rule = {
+		.kind = flag->kind,
+		.bounds = flag->kind == COUNT ? bounds_of(flag) : NULL,
+		.choices = flag->kind == CHOICE ? choices_of(flag) : NULL,
+	};
 
 	config->origins[flag - flags].text = text;
-	switch (flag->kind) {
-	case TEXT:
-		if (!*text)
-			return err_set(err, ERR_CONFIG, "%s is empty", from);
-		memcpy(field, &text, sizeof(text));
-		return 0;
-	case TEXTS:
-		return add_text((struct config_texts *)(void *)field, from, text, err);
-	case SWITCH:
-		if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
-			return err_set(err, ERR_CONFIG, "%s is \"%.80s\", and may be true or false",
-			               from, text);
-		*(bool *)field = *text == 't';
-		return 0;
-	case DURATION:
-		if (unit_parse_duration(text, (int64_t *)(void *)field))
-			return err_set(err, ERR_CONFIG,
-			               "%s is \"%.80s\", and may be a time such as 30s, 5m or 12h",
-			               from, text);
-		return 0;
-	case INTERVAL:
-		if (!strcmp(text, "off") || !strcmp(text, "0")) {
-			*(int64_t *)(void *)field = 0;
-			return 0;
-		}
-		if (unit_parse_duration(text, (int64_t *)(void *)field))
-			return err_set(err, ERR_CONFIG,
-			               "%s is \"%.80s\", and may be a time such as 12h, or off",
-			               from, text);
-		return 0;
-	case PERCENT:
-		if (unit_parse_count(text, 0, 100, &end, (int64_t *)(void *)field) ||
-		    strcmp(end, "%") != 0)
-			return err_set(err, ERR_CONFIG, "%s is \"%.80s\", and may be 0%% to 100%%",
-			               from, text);
-		return 0;
-	case COUNT:
-		return set_count(bounds_of(flag), from, text, field, err);
-	case SIZE:
-		if (unit_parse_size(text, (int64_t *)(void *)field))
-			return err_set(
-				err, ERR_CONFIG,
-				"%s is \"%.80s\", and may be a size such as 512Ki, 64Mi or 10Gi",
-				from, text);
-		return 0;
-	case LISTEN:
-		return add_listener(field, text, err) ? err_context(err, "%s", from) : 0;
-	case CHOICE:
-		return set_choice(choices_of(flag), from, text, field, err);
-	}
-	return 0;
+	return config_value_set(&rule, from, text, (char *)config + flag->offset, err);
 }
 
 /* ---- names ---- */
@@ -438,7 +328,8 @@ static int check_together(struct config *config, struct err *err)
 			continue;
 		if (((flags[i].offset == AT(listen) && !config->listen.count) ||
 		     (flags[i].offset == AT(admin_listen) && !config->admin_listen.count)) &&
-		    add_listener(field, flags[i].by_default, err))
+		    config_value_set(&(struct config_rule){ .kind = LISTEN }, flags[i].name,
+		                     flags[i].by_default, field, err))
 			return -1;
 	}
 	if (check_repository(config->repository, "--repository", err))
