@@ -87,10 +87,17 @@ $(O)/test/fault/layer.so: test/fault/layer.c
 $(O)/test/fault/served: $(O)/test/fault/served.o $(call objects,$(STORAGE) $(BASE))
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_storage)
 
+# The log's lines, to be compared with those of logrus.
+GOLDEN   := $(O)/test/golden/log_driver
+
+$(O)/test/golden/log_driver: $(O)/test/golden/log_driver.o $(call objects,$(addprefix daemon/,log.c unicode.c) $(BASE))
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_base)
+
 # Harnesses for parsers of what comes from outside: `fuzz` runs them under clang's libFuzzer,
 # the tests replay what is in the corpus; that of requests has a unit test of its own.
 FUZZ         := $(patsubst test/fuzz/%_fuzz.c,%,$(wildcard test/fuzz/*_fuzz.c))
-FUZZED       := $(patsubst %,daemon/%.c,accept conditional escape head listing multipart range target)
+FUZZED       := $(patsubst %,daemon/%.c,accept conditional escape head listing multipart range target unicode)
 FUZZ_SECONDS ?= 60
 FUZZ_FLAGS   := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -O1 -g
 REPLAY       := $(patsubst %,$(O)/test/unit/fuzz/%_replay,$(filter-out request,$(FUZZ)))
@@ -104,7 +111,7 @@ build-fuzz/%_fuzz: test/fuzz/%_fuzz.c $(wildcard test/fuzz/*.h) $(FUZZED) $(STOR
 	clang -std=c17 -D_GNU_SOURCE -I. -Idaemon $(FUZZ_FLAGS) -pthread -o $@ $(filter %.c,$^) $(LIBS_storage)
 
 .SECONDARY:
--include $(patsubst %.o,%.d,$(call objects,$(MODULES) daemon/main.c test/fault/served.c test/bench/store_driver.c $(UNIT) $(wildcard test/fuzz/*.c)))
+-include $(patsubst %.o,%.d,$(call objects,$(MODULES) daemon/main.c test/fault/served.c test/golden/log_driver.c test/bench/store_driver.c $(UNIT) $(wildcard test/fuzz/*.c)))
 
 deps:
 	@test/deps.sh
@@ -116,13 +123,13 @@ demo: deps
 check: deps
 	@$(MAKE) --no-print-directory check-run
 
-check-run: all $(UNIT_BIN) $(REPLAY) $(FAULT)
+check-run: all $(UNIT_BIN) $(REPLAY) $(FAULT) $(GOLDEN)
 	@python3 test/run.py $(O)
 
 unit: $(UNIT_BIN) $(REPLAY)
 	@python3 test/run.py $(O) --unit-only
 
-integration: all $(FAULT)
+integration: all $(FAULT) $(GOLDEN)
 	@python3 test/run.py $(O) --integration-only
 
 bench:

@@ -136,33 +136,6 @@ static void conditions_are_judged(void **state)
 	}
 }
 
-static void the_log_quotes_as_logrus_does(void **state)
-{
-	static const char *const cases[][2] = {
-		{ "4.5.13", "4.5.13" },
-		{ "a-b_c/d@e^f+g", "a-b_c/d@e^f+g" },
-		{ "", "" },
-		{ "two words", "\"two words\"" },
-		{ "tags[a b]", "\"tags[a b]\"" },
-		{ "say \"x\" \\", "\"say \\\"x\\\" \\\\\"" },
-		{ "a\nb\tc\x01", "\"a\\nb\\tc\\x01\"" },
-		{ "\x7f", "\"\\x7f\"" },
-		{ "\xc3\xa4", "\"\xc3\xa4\"" },
-		{ "\xc2\x85", "\"\\u0085\"" },
-		{ "\xff\xc3", "\"\\xff\\xc3\"" },
-		{ "a:1", "\"a:1\"" },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		CLEANUP(buf_release) struct buf line = BUF_INIT(1000);
-		struct err err;
-
-		assert_int_equal(log_quote(&line, cases[i][0], &err), 0);
-		assert_string_equal(buf_text(&line), cases[i][1]);
-	}
-}
-
 static void troubles_are_thinned(void **state)
 {
 	struct err err;
@@ -271,7 +244,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(targets_are_resolved),
 		cmocka_unit_test(conditions_are_judged),
-		cmocka_unit_test(the_log_quotes_as_logrus_does),
 		cmocka_unit_test(troubles_are_thinned),
 		cmocka_unit_test(configuration_is_read),
 		cmocka_unit_test(sizes_are_read),
