@@ -1,18 +1,36 @@
 /* Values of flags; see config_value.h. */
 #include "config_value.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "config.h"
 #include "unit.h"
 
-static int set_text(const char *from, const char *text, void *field, struct err *err)
+enum { TEXT_MAX_BYTES = PATH_MAX - 1 };
+
+static int set_secret(const char *from, const char *text, void *field, struct err *err)
 {
 	if (!*text)
 		return err_set(err, ERR_CONFIG, "%s is empty", from);
+	if (strlen(text) > TEXT_MAX_BYTES)
+		return err_set(err, ERR_CONFIG, "%s has %zu bytes, and may have %d", from,
+		               strlen(text), TEXT_MAX_BYTES);
 	memcpy(field, &text, sizeof(text));
 	return 0;
+}
+
+/* A line end comes from a file or a block of YAML, and makes a name that is not there. */
+static int set_text(const char *from, const char *text, void *field, struct err *err)
+{
+	for (const char *at = text; *at; at++)
+		if ((unsigned char)*at < 0x20 || *at == 0x7f)
+			return err_set(err, ERR_CONFIG,
+			               "%s is \"%.80s\", and may have no control character (here "
+			               "0x%02x at byte %zu)",
+			               from, text, (unsigned char)*at, (size_t)(at - text) + 1);
+	return set_secret(from, text, field, err);
 }
 
 static int add_text(struct config_texts *texts, const char *from, const char *text, struct err *err)
@@ -90,9 +108,10 @@ static int set_switch(const char *from, const char *text, bool *field, struct er
 static int set_duration(const char *from, const char *text, int64_t *field, struct err *err)
 {
 	if (unit_parse_duration(text, field))
-		return err_set(err, ERR_CONFIG,
-		               "%s is \"%.80s\", and may be a time such as 30s, 5m or 12h", from,
-		               text);
+		return err_set(
+			err, ERR_CONFIG,
+			"%s is \"%.80s\", and may be a time such as 30s, 5m or 12h, up to 8760h",
+			from, text);
 	return 0;
 }
 
@@ -101,9 +120,10 @@ static int set_interval(const char *from, const char *text, int64_t *field, stru
 	if (!strcmp(text, "off") || !strcmp(text, "0"))
 		*field = 0;
 	else if (unit_parse_duration(text, field))
-		return err_set(err, ERR_CONFIG,
-		               "%s is \"%.80s\", and may be a time such as 12h, or off", from,
-		               text);
+		return err_set(
+			err, ERR_CONFIG,
+			"%s is \"%.80s\", and may be a time such as 12h, up to 8760h, or off", from,
+			text);
 	return 0;
 }
 
@@ -140,6 +160,8 @@ int config_value_set(const struct config_rule *rule, const char *from, const cha
 		return add_listener(field, from, text, err);
 	case CHOICE:
 		return set_choice(rule->choices, from, text, field, err);
+	case SECRET:
+		return set_secret(from, text, field, err);
 	}
 	return 0;
 }

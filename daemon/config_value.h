@@ -18,6 +18,7 @@ enum config_kind {
 	SIZE,     /* int64_t, bytes: 512Ki, 64Mi, 10Gi */
 	LISTEN,   /* struct config_listen: may be repeated */
 	CHOICE,   /* an enumeration, by its values' names */
+	SECRET,   /* const char *: no flag, but a variable, that is never shown */
 };
 
 /* What a COUNT may be. */
