@@ -36,7 +36,6 @@ def call(*arguments, env=None, check=True, seconds=30):
     stderr = done.stderr.decode(errors="replace")
     if REPORT.search(stderr):
         raise AssertionError("sanitizer report:\n" + stderr)
-    hidden.check(done.stdout.decode(errors="replace") + stderr)
     return done
 
 

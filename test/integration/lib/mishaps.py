@@ -598,6 +598,13 @@ def certificate_of_a_client_as_its_ca(stage):
                stage.authority.issue("a-client")[0])
 
 
+@cause("client-ca-unfit", title="client_ca_that_has_expired",
+       says="of its 1 certificates 0 are no CA's and 1 have expired")
+def expired_client_ca(stage):
+    return Run(*stage.plain(), *stage.data(), "--tls-client-ca",
+               stage.authority.issue("old-ca", days=(-30, -1), is_ca=True)[0])
+
+
 @cause("client-ca-unfit", "warn", "client_ca_with_more_than_cas",
        says="has 2 certificates, of which 1 are no CA's and 0 have expired")
 def client_ca_and_client(stage):
