@@ -177,11 +177,18 @@ format-check:
 	clang-format --dry-run --Werror $(wildcard */*.[ch] */*/*.[ch] */*/*/*.[ch])
 
 $(O)/specman.1: $(O)/specman deploy/man/specman.1.in deploy/man/options.awk
-	env -i $(O)/specman --help | awk -f deploy/man/options.awk - deploy/man/specman.1.in >$@
+	env -i $(O)/specman --help | awk -f deploy/man/options.awk - deploy/man/specman.1.in \
+		>$@.$$$$ && mv $@.$$$$ $@
 
 install: all $(O)/specman.1
 	install -D -m 0755 $(O)/specman $(DESTDIR)$(PREFIX)/bin/specman
 	install -D -m 0644 $(O)/specman.1 $(DESTDIR)$(PREFIX)/share/man/man1/specman.1
+	install -D -m 0644 deploy/completion/specman.bash \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/specman
+	install -D -m 0644 deploy/completion/_specman \
+		$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_specman
+	install -D -m 0644 deploy/completion/specman.fish \
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/specman.fish
 
 clean:
 	rm -rf build build-*

@@ -63,7 +63,7 @@ static const struct flag flags[] = {
 	  "keep the newest N versions, 0.0.0, and tags that are none; else all" },
 	{ "prune", SWITCH, AT(prune), "", "false",
 	  "drop releases whose tag is gone or taken no more" },
-	{ "overlay", CHOICE, AT(overlay), "ORDER", "semver",
+	{ "overlay", CHOICE, AT(overlay), "semver|pushed|single", "semver",
 	  "what wins: semver: the newest version; pushed: what was seen last; single: the newest "
 	  "version alone is served" },
 	{ "allow-rollback", SWITCH, AT(allow_rollback), "", "false",
@@ -100,15 +100,15 @@ static const struct flag flags[] = {
 	{ "access-log", SWITCH, AT(access_log), "", "false", "a line in the log for each request" },
 	{ "tls-client-ca", TEXT, AT(tls_client_ca), "FILE", NULL,
 	  "CAs (PEM) of client certificates; else clients show none" },
-	{ "tls-client-auth", CHOICE, AT(tls_client_auth), "MODE", "require",
+	{ "tls-client-auth", CHOICE, AT(tls_client_auth), "require|request", "require",
 	  "require: no connection without one; request: a good one or none" },
 	{ "max-connections", COUNT, AT(max_connections), "N", "4096",
 	  "turn further connections away" },
 	{ "max-connections-per-address", COUNT, AT(max_per_address), "N", "512",
 	  "the same for one address; an IPv6 /64 counts as one" },
-	{ "log-level", CHOICE, AT(log_level), "LEVEL", "info", "debug, info, warning or error" },
-	{ "log-format", CHOICE, AT(log_format), "FORMAT", "text",
-	  "text or json, both as logrus writes them" },
+	{ "log-level", CHOICE, AT(log_level), "debug|info|warning|error", "info",
+	  "what is logged at least" },
+	{ "log-format", CHOICE, AT(log_format), "text|json", "text", "both as logrus writes them" },
 };
 
 enum { FLAG_COUNT = sizeof(flags) / sizeof(flags[0]), NAME_SIZE = 64 };

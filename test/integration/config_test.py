@@ -279,6 +279,10 @@ class Configuration(Case):
         help_, found = documented(), self.effective_of_nothing()
         for name, row in self.each():
             self.assertEqual(help_[name][1], row.default)
+            if isinstance(row, Choice):
+                self.assertEqual(help_[name][0], "|".join(row.names))
+            else:
+                self.assertNotIn("|", help_[name][0])
             self.assertEqual(found[name], (
                 row.shows or row.default or "(not set)", "default"))
         self.assertEqual(set(found), set(FLAGS) | {
