@@ -203,7 +203,8 @@ FLAGS = {
     "max-path-length": Count(1, 4096, default="4096"),
     "max-depth": Count(1, 256, default="64"),
     "listen": Listen(default="[::]:8443"),
-    "admin-listen": Listen(default="[::]:8080"),
+    "admin-listen": Listen(["127.0.0.2:0", "[::2]:2", "0.0.0.0:3"],
+                           default="[::]:8080"),
     "workers": Count(1, 256, shows=str(len(os.sched_getaffinity(0)))),
     "tls-cert": Text(beside=["--tls-key", PAIR]),
     "tls-key": Text(beside=["--tls-cert", PAIR]),
@@ -296,65 +297,76 @@ class Configuration(Case):
 
     # ---- what is understood ----
 
+    # All flags at once: so those that need one another have one another.
+
+    ROUNDS = max(len(row.good) for row in FLAGS.values())
+
+    def values(self, number):
+        return {name: row.good[number % len(row.good)]
+                for name, row in FLAGS.items()}
+
+    def variables(self, values):
+        return {variable(name): value for name, value in values.items()}
+
+    def check_all(self, expected, source, *flags, env=None):
+        found = self.effective(*flags, env=env)
+        for name, value in expected.items():
+            self.assertEqual(found[name], (value, source(name)), name)
+
     def test_by_flag(self):
-        for name, row in self.each():
-            for value in row.good:
-                for flags in ([f"--{name}={value}"], [f"--{name}", value]):
-                    if isinstance(row, Switch) and len(flags) == 2:
-                        continue
-                    found = self.effective(*row.beside, *flags)
-                    self.assertEqual(found[name], (value, "flag"))
+        for number in range(self.ROUNDS):
+            values = self.values(number)
+            self.check_all(values, lambda _: "flag", *(
+                f"--{name}={value}" for name, value in values.items()))
+            self.check_all(values, lambda _: "flag", *(
+                word for name, value in values.items() for word in (
+                    [f"--{name}={value}"] if isinstance(FLAGS[name], Switch)
+                    else [f"--{name}", value])))
 
     def test_by_environment(self):
-        for name, row in self.each():
-            at = self.base.index("--" + name) if "--" + name in self.base \
-                else len(self.base)
-            given = self.base[:at] + self.base[at + 2:]
-            for value in row.good:
-                if row.several and " " in value:
-                    continue
-                done = call("check", *given, *row.beside, check=False,
-                            env={variable(name): value})
+        for number in range(self.ROUNDS):
+            values = self.values(number)
+            done = call("check", env=self.variables(values), check=False)
+            for name, value in values.items():
                 self.assertIn(f"  --{name} {value}  [environment: "
                               f"{variable(name)}]\n", os.fsdecode(done.stdout))
 
     def test_by_both_the_flag_counts(self):
-        for name, row in self.each():
-            flag, env = row.good[-1], row.good[0]
-            found = self.effective(*row.beside, f"--{name}={flag}",
-                                   env={variable(name): env})
-            self.assertEqual(found[name], (flag, "flag"))
-            # What does not count is not looked at.
-            if row.bad:
-                found = self.effective(*row.beside, f"--{name}={flag}",
-                                       env={variable(name): row.bad[0][0]})
-                self.assertEqual(found[name], (flag, "flag"))
+        """And what does not count is not looked at."""
+        bad = {name: row.bad[-1][0] for name, row in FLAGS.items()}
+        for number in range(self.ROUNDS):
+            values = self.values(number)
+            flags = [f"--{name}={value}" for name, value in values.items()]
+            for other in (self.values(number + 1), bad):
+                self.check_all(values, lambda _: "flag", *flags,
+                               env=self.variables(other))
 
     def test_of_a_flag_that_is_given_twice_the_last_one_counts(self):
-        for name, row in self.each():
-            if row.several:
-                continue
-            found = self.effective(*row.beside, f"--{name}={row.good[0]}",
-                                   f"--{name}={row.good[-1]}")
-            self.assertEqual(found[name], (row.good[-1], "flag"))
+        for number in range(self.ROUNDS):
+            first, last = self.values(number), self.values(number + 1)
+            self.check_all({
+                name: f"{first[name]} {value}" if FLAGS[name].several else value
+                for name, value in last.items()}, lambda _: "flag", *(
+                    f"--{name}={values[name]}" for values in (first, last)
+                    for name in values))
 
     def test_a_flag_that_may_be_repeated(self):
         for name, row in self.each(Texts, Listen):
             first, second, third = row.good[:3]
-            found = self.effective(f"--{name}={first}", f"--{name}", second)
+            found = self.effective("--registry-retries=0", f"--{name}={first}", f"--{name}", second)
             self.assertEqual(found[name], (f"{first} {second}", "flag"))
             for between in (" ", "\n", " \t\r\n "):
-                found = self.effective(env={
+                found = self.effective("--registry-retries=0", env={
                     variable(name): between.join(["", first, second, ""])})
                 self.assertEqual(found[name], (
                     f"{first} {second}", "environment: " + variable(name)))
             # The flag's list takes the place of the variable's.
-            found = self.effective(f"--{name}={third}", env={
+            found = self.effective("--registry-retries=0", f"--{name}={third}", env={
                 variable(name): f"{first} {second}"})
             self.assertEqual(found[name], (third, "flag"))
             many = [f"--{name}={third}" if isinstance(row, Texts)
                     else f"--{name}=127.0.0.1:0"] * (row.most + 1)
-            self.effective(*many[1:])
+            self.effective("--registry-retries=0", *many[1:])
             self.refused(f"--{name} is given more than {row.most} times; see",
                          *many)
             self.refused(f"{variable(name)} is empty; see",
