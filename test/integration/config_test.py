@@ -158,7 +158,7 @@ REPOSITORY_BAD = [
 PAIR = "/some/other/file"
 
 FLAGS = {
-    "repository": Text(["harbor.example.com/a/b", "127.0.0.1:5000/a",
+    "repository": Text(["127.0.0.1:1/a/b", "127.0.0.1:5000/a",
                         "oci-layout:/mnt/scar"], REPOSITORY_BAD),
     "registry-secret-dir": Text(default="/etc/specman/registry"),
     "registry-config": Text(),
@@ -168,7 +168,7 @@ FLAGS = {
     "registry-ca": Text(),
     "registry-cert": Text(beside=["--registry-key", PAIR]),
     "registry-key": Text(beside=["--registry-cert", PAIR]),
-    "repository-mirror": Texts(["m.example/a", "oci-layout:/m", "n.example/b"],
+    "repository-mirror": Texts(["127.0.0.1:1/a", "oci-layout:/m", "[::1]:1/b"],
                                REPOSITORY_BAD),
     "registry-insecure": Switch(default="false"),
     "plain-http": Switch(default="false"),
@@ -228,13 +228,14 @@ def variable(name):
 
 
 def documented():
-    """{name: (value, default)} of --help."""
+    """{name: (value, default, what it is)} of --help."""
     found = {}
     for line in call("--help").stdout.decode().split("\n"):
-        match = re.match(r"  --([a-z0-9-]+) (\S*) +\S.*?"
+        match = re.match(r"  --([a-z0-9-]+) (\S*) +(\S.*?)"
                          r"(?: \(default (\S+)\))?$", line)
         if match:
-            found[match.group(1)] = match.group(2), match.group(3)
+            name, value, what, default = match.groups()
+            found[name] = value, default, what
     return found
 
 
@@ -269,6 +270,21 @@ class Configuration(Case):
 
     def test_every_flag_has_a_row_here(self):
         self.assertEqual(set(documented()), set(FLAGS))
+
+    def test_the_readme_has_the_same_flags(self):
+        with open(os.path.join(os.path.dirname(__file__), *[os.pardir] * 2,
+                               "README.md"), encoding="utf-8") as file:
+            section = re.search(r"(?ms)^## Configuration\n(.*?)^## ",
+                                file.read()).group(1)
+        rows = re.findall(r"(?m)^\| `--([a-z0-9-]+)(?: (\S+))?` \| "
+                          r"(?:`(\S+)`)? \| (.*) \|$", section)
+        self.assertEqual({
+            name: (value.replace("\\|", "|"), default or None,
+                   what.replace("\\|", "|"))
+            for name, value, default, what in rows}, documented())
+        self.assertEqual(len(rows), len(FLAGS), "each stands there once")
+        for name in SECRETS:
+            self.assertIn(f"| `{variable(name)}` |", section)
 
     def test_every_variable_without_a_flag_has_one(self):
         text = call("--help").stdout.decode()
@@ -353,7 +369,8 @@ class Configuration(Case):
     def test_a_flag_that_may_be_repeated(self):
         for name, row in self.each(Texts, Listen):
             first, second, third = row.good[:3]
-            found = self.effective("--registry-retries=0", f"--{name}={first}", f"--{name}", second)
+            found = self.effective("--registry-retries=0",
+                                   f"--{name}={first}", f"--{name}", second)
             self.assertEqual(found[name], (f"{first} {second}", "flag"))
             for between in (" ", "\n", " \t\r\n "):
                 found = self.effective("--registry-retries=0", env={
@@ -361,8 +378,9 @@ class Configuration(Case):
                 self.assertEqual(found[name], (
                     f"{first} {second}", "environment: " + variable(name)))
             # The flag's list takes the place of the variable's.
-            found = self.effective("--registry-retries=0", f"--{name}={third}", env={
-                variable(name): f"{first} {second}"})
+            found = self.effective(
+                "--registry-retries=0", f"--{name}={third}",
+                env={variable(name): f"{first} {second}"})
             self.assertEqual(found[name], (third, "flag"))
             many = [f"--{name}={third}" if isinstance(row, Texts)
                     else f"--{name}=127.0.0.1:0"] * (row.most + 1)
@@ -496,9 +514,9 @@ class Configuration(Case):
     def test_addresses_with_passwords_are_not_repeated(self):
         hidden.hide("hunter2hunter2")
         for name in ("repository", "repository-mirror"):
-            for way in ({"env": {variable(name): "u:hunter2hunter2@h/a"}},
-                        {"env": {variable(name): "https://u:hunter2hunter2@h/a"}}):
-                done = call("check", *self.base[:2], check=False, **way)
+            for value in "u:hunter2hunter2@h/a", "https://u:hunter2hunter2@h/a":
+                done = call("check", *self.base[:2], check=False,
+                            env={variable(name): value})
                 self.assertEqual(done.returncode, 2)
             done = call("check", f"--{name}=u:hunter2hunter2@h/a", check=False)
             self.assertEqual(done.returncode, 2)
