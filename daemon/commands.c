@@ -209,19 +209,20 @@ static int check_operands(const struct command *command, const struct config *co
 	               command->name, *command->operands ? " " : "", command->operands);
 }
 
+/* `command` is that which runs when none is named, and becomes the one that is. */
 static int understand(char *const *args, char *const *environment, struct config *out_config,
-                      const struct command **out_command, struct err *err)
+                      const struct command **command, struct err *err)
 {
 	CLEANUP(config_release) struct config config = { .command = NULL };
-	const struct command *command = &commands[0];
 
 	if (config_read(args, environment, &config, err) || policy_check(&config, err))
 		return -1;
-	if (config.command && !(command = find(config.command)))
+	if (config.command && !find(config.command))
 		return refuse(config.command, err);
-	if (check_operands(command, &config, err))
+	if (config.command)
+		*command = find(config.command);
+	if (check_operands(*command, &config, err))
 		return -1;
-	*out_command = command;
 	*out_config = config;
 	config = (struct config){ .command = NULL };
 	return 0;
@@ -235,6 +236,7 @@ int command_run(char *const *args, char *const *environment)
 
 	if (wants_help(args, &command))
 		return command ? print_command_help(command) : print_help();
+	command = &commands[0];
 	if (understand(args, environment, &config, &command, &err)) {
 		const char *last = err.msg + strlen(err.msg) - 1;
 
