@@ -17,12 +17,14 @@ class Kind:
     """`good` are values; `bad` are (value, what the message says of it)."""
     several = False
 
-    def __init__(self, good=(), bad=(), default=None, beside=(), shows=None):
+    def __init__(self, good=(), bad=(), default=None, beside=(), shows=None,
+                 apart=False):
         self.good = list(good) or self.samples()
         self.bad = self.mistakes() + list(bad)
         self.default = default
         self.beside = list(beside)  # flags that it needs
-        self.shows = shows          # the default in effect, where that is no text
+        self.shows = shows          # the default in effect, if that is no text
+        self.apart = apart          # it does not go with all others at once
 
     def samples(self):
         return []
@@ -315,56 +317,57 @@ class Configuration(Case):
 
     # All flags at once: so those that need one another have one another.
 
-    ROUNDS = max(len(row.good) for row in FLAGS.values())
+    def rounds(self):
+        """(flags that are needed besides, values, the next ones)."""
+        groups = [(row.beside, [name]) for name, row in FLAGS.items()
+                  if row.apart]
+        groups.append(([], [n for n, row in FLAGS.items() if not row.apart]))
+        for beside, names in groups:
+            for number in range(max(len(FLAGS[n].good) for n in names)):
+                yield beside, *({n: FLAGS[n].good[at % len(FLAGS[n].good)]
+                                 for n in names} for at in (number, number + 1))
 
-    def values(self, number):
-        return {name: row.good[number % len(row.good)]
-                for name, row in FLAGS.items()}
+    def flags(self, values):
+        return [f"--{name}={value}" for name, value in values.items()]
 
     def variables(self, values):
         return {variable(name): value for name, value in values.items()}
 
-    def check_all(self, expected, source, *flags, env=None):
+    def check_all(self, expected, *flags, env=None):
         found = self.effective(*flags, env=env)
         for name, value in expected.items():
-            self.assertEqual(found[name], (value, source(name)), name)
+            self.assertEqual(found[name], (value, "flag"), name)
 
     def test_by_flag(self):
-        for number in range(self.ROUNDS):
-            values = self.values(number)
-            self.check_all(values, lambda _: "flag", *(
-                f"--{name}={value}" for name, value in values.items()))
-            self.check_all(values, lambda _: "flag", *(
+        for beside, values, _ in self.rounds():
+            self.check_all(values, *beside, *self.flags(values))
+            self.check_all(values, *beside, *(
                 word for name, value in values.items() for word in (
                     [f"--{name}={value}"] if isinstance(FLAGS[name], Switch)
                     else [f"--{name}", value])))
 
     def test_by_environment(self):
-        for number in range(self.ROUNDS):
-            values = self.values(number)
-            done = call("check", env=self.variables(values), check=False)
+        for beside, values, _ in self.rounds():
+            done = call("check", *beside, env=self.variables(values),
+                        check=False)
             for name, value in values.items():
                 self.assertIn(f"  --{name} {value}  [environment: "
                               f"{variable(name)}]\n", os.fsdecode(done.stdout))
 
     def test_by_both_the_flag_counts(self):
         """And what does not count is not looked at."""
-        bad = {name: row.bad[-1][0] for name, row in FLAGS.items()}
-        for number in range(self.ROUNDS):
-            values = self.values(number)
-            flags = [f"--{name}={value}" for name, value in values.items()]
-            for other in (self.values(number + 1), bad):
-                self.check_all(values, lambda _: "flag", *flags,
+        for beside, values, others in self.rounds():
+            bad = {name: FLAGS[name].bad[-1][0] for name in values}
+            for other in (others, bad):
+                self.check_all(values, *beside, *self.flags(values),
                                env=self.variables(other))
 
     def test_of_a_flag_that_is_given_twice_the_last_one_counts(self):
-        for number in range(self.ROUNDS):
-            first, last = self.values(number), self.values(number + 1)
+        for beside, first, last in self.rounds():
             self.check_all({
                 name: f"{first[name]} {value}" if FLAGS[name].several else value
-                for name, value in last.items()}, lambda _: "flag", *(
-                    f"--{name}={values[name]}" for values in (first, last)
-                    for name in values))
+                for name, value in last.items()}, *beside, *self.flags(first),
+                *self.flags(last))
 
     def test_a_flag_that_may_be_repeated(self):
         for name, row in self.each(Texts, Listen):
