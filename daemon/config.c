@@ -100,6 +100,8 @@ static const struct flag flags[] = {
 	  "CAs (PEM) of client certificates; else clients show none" },
 	{ "tls-client-auth", TEXT, AT(tls_client_auth), "MODE", "require",
 	  "require: no connection without one; request: a good one or none" },
+	{ "fips", SWITCH, AT(fips), "", "false",
+	  "start only with OpenSSL's FIPS provider, and use approved algorithms alone" },
 	{ "max-connections", COUNT, AT(max_connections), "N", "4096",
 	  "turn further connections away" },
 	{ "max-connections-per-address", COUNT, AT(max_per_address), "N", "512",
@@ -453,6 +455,10 @@ static int check_together(struct config *config, struct err *err)
 		return err_set(err, ERR_CONFIG,
 		               "--tls-client-auth is \"%.80s\", and may be require or request",
 		               config->tls_client_auth);
+	if (config->fips && config->htpasswd)
+		return err_set(err, ERR_CONFIG,
+		               "--htpasswd does not go with --fips: bcrypt and SHA-crypt are not "
+		               "approved; let clients show certificates (--tls-client-ca)");
 	if (!config->registry_cert != !config->registry_key)
 		return err_set(err, ERR_CONFIG,
 		               "--registry-cert and --registry-key belong together");

@@ -80,6 +80,7 @@ struct config {
 	bool access_log;
 	const char *tls_client_ca;
 	const char *tls_client_auth; /* "require" or "request" */
+	bool fips;
 	int64_t max_connections;
 	int64_t max_per_address;
 	enum log_level log_level;
