@@ -8,6 +8,7 @@
 #   make bench-store      how fast releases are unpacked, loaded, looked up in and published (12 GiB of disk)
 #   make soak             the largest samples of tests, in full size
 #   make abuse            100,000 random requests, scanners, slow clients, thousands of connections
+#   make fips-test        --fips with OpenSSL's FIPS provider, which is built from Debian's source first
 #   make fuzz             each harness for FUZZ_SECONDS (60)
 #   make analyze          clang-tidy, cppcheck, shellcheck
 #   make format           lay out the source with clang-format
@@ -153,6 +154,13 @@ abuse:
 	@python3 -B test/fuzz/requests.py $(O)/specman --count 100000
 	@python3 -B test/abuse/tls_abuse.py $(O)/specman
 
+# Debian ships no FIPS provider.
+fips-test:
+	@test/deps.sh fips
+	@$(MAKE) --no-print-directory all
+	@test/fips/provider.sh build-fips
+	@python3 -B test/fips/fips_test.py $(O)/specman build-fips
+
 fuzz:
 	@test/deps.sh analyze
 	@$(MAKE) --no-print-directory $(patsubst %,build-fuzz/%_fuzz,$(FUZZ))
@@ -175,7 +183,7 @@ clean:
 	rm -rf build build-*
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -14
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -15
 
-.PHONY: all deps demo check check-run unit integration bench bench-store soak abuse fuzz analyze format \
+.PHONY: all deps demo check check-run unit integration bench bench-store soak abuse fips-test fuzz analyze format \
 	format-check install clean help
