@@ -108,8 +108,8 @@ class Whole(FipsCase):
         """What it has besides is there, and is not used."""
         def change(texts, _):
             texts["openssl.cnf"] = texts["openssl.cnf"].replace(
-                "base = base\n", "base = base\ndefault = default\n"
-            ) + "[default]\nactivate = 1\n"
+                "base = base\n", "base = base\ndefault = all_else\n"
+            ) + "[all_else]\nactivate = 1\n"
         env = self.other_config(change)
         daemon = self.start("--fips", "--poll-interval", "1h", *self.flags,
                             env=env)
