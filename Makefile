@@ -10,7 +10,8 @@
 #   make abuse            100,000 random requests, scanners, slow clients, thousands of connections
 #   make fips-test        --fips with OpenSSL's FIPS provider, which is built from Debian's source first
 #   make fuzz             each harness for FUZZ_SECONDS (60)
-#   make analyze          clang-tidy, cppcheck, shellcheck
+#   make coverage         every test, and which lines they reach
+#   make analyze          gcc -fanalyzer, clang-tidy, cppcheck, shellcheck
 #   make format           lay out the source with clang-format
 #   SANITIZE=address,undefined or SANITIZE=thread: a build of its own, for every target
 
@@ -166,6 +167,15 @@ fuzz:
 	@$(MAKE) --no-print-directory $(patsubst %,build-fuzz/%_fuzz,$(FUZZ))
 	@test/fuzz/run.sh build-fuzz $(FUZZ_SECONDS) $(FUZZ)
 
+# Threads count, so the counters are atomic; who can't write them (another user, a read-only
+# folder) must not say so where a test reads. Counted even when a test fails, which counts in the end.
+coverage: deps
+	@test/deps.sh coverage
+	@find build-coverage -name '*.gcda' -delete 2>/dev/null; :
+	@status=0; GCOV_ERROR_FILE=/dev/null $(MAKE) --no-print-directory O=build-coverage \
+		CFLAGS='-Og -g --coverage -fprofile-update=atomic' LDFLAGS=--coverage check-run || status=1; \
+	gcovr --root . --filter '(daemon|oci|storage|tls)/' --sort-percentage build-coverage && exit $$status
+
 analyze:
 	@test/deps.sh analyze
 	@test/analyze.sh
@@ -183,7 +193,7 @@ clean:
 	rm -rf build build-*
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -15
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -16
 
-.PHONY: all deps demo check check-run unit integration bench bench-store soak abuse fips-test fuzz analyze format \
+.PHONY: all deps demo check check-run unit integration bench bench-store soak abuse fips-test fuzz coverage analyze format \
 	format-check install clean help

@@ -26,7 +26,7 @@ static char *download_name(const struct digest *digest, char name[static DOWNLOA
 	char text[DIGEST_TEXT_SIZE];
 
 	(void)snprintf(name, DOWNLOAD_NAME_SIZE, LAYOUT_DOWNLOAD "%s", digest_format(digest, text));
-	*strchr(name, ':') = '-';
+	name[strcspn(name, ":")] = '-';
 	return name;
 }
 
