@@ -182,6 +182,7 @@ static void read_about(const OSSL_PROVIDER *provider, struct fips_provider *abou
 
 bool fips_find(struct fips_provider *out_provider)
 {
+	struct fips_provider about = { .name = "", .version = "" };
 	OSSL_PROVIDER *provider;
 
 	/* Loading what is not active would make it so. */
@@ -190,8 +191,9 @@ bool fips_find(struct fips_provider *out_provider)
 	provider = OSSL_PROVIDER_load(NULL, provider_name);
 	if (!provider)
 		return false;
-	read_about(provider, out_provider);
+	read_about(provider, &about);
 	(void)OSSL_PROVIDER_unload(provider);
+	*out_provider = about;
 	return true;
 }
 
