@@ -16,6 +16,12 @@ enum { TEST_NAME_SIZE = 96 };
 
 static const char provider_name[] = "fips";
 
+/* The process' own hold on both, for as long as it lives: a configuration need not activate them.
+ */
+static struct {
+	OSSL_PROVIDER *fips, *base;
+} held;
+
 /* ---- who gives an algorithm: the provider's name, NULL when nobody does ---- */
 
 static const char *digest_from(const char *algorithm)
@@ -122,37 +128,35 @@ static int on_self_test(const OSSL_PARAM params[], void *ctx)
  * OpenSSL is silent about a provider that its configuration names and that does
  * not load; what is tried after that fails for reasons that mislead.
  */
-static int load(OSSL_PROVIDER **out_provider, struct err *err)
+static int load(struct err *err)
 {
 	char failed[TEST_NAME_SIZE] = "";
 	char *config = CONF_get1_default_config_file();
 
 	OSSL_SELF_TEST_set_callback(NULL, on_self_test, failed);
-	*out_provider = OSSL_PROVIDER_load(NULL, provider_name);
+	held.fips = OSSL_PROVIDER_load(NULL, provider_name);
 	OSSL_SELF_TEST_set_callback(NULL, NULL, NULL);
 	if (*failed)
 		(void)err_set(err, ERR_CONFIG, "its self-test %s fails", failed);
-	else if (!*out_provider)
+	else if (!held.fips)
 		(void)refuse("it can't be loaded", err);
-	if (*failed || !*out_provider)
+	if (*failed || !held.fips)
 		(void)err_context(err, "OpenSSL's FIPS provider is not active by %s",
 		                  config ? config : "a configuration");
 	OPENSSL_free(config);
-	return *failed || !*out_provider ? -1 : 0;
+	return *failed || !held.fips ? -1 : 0;
 }
 
 int fips_require(struct err *err)
 {
-	OSSL_PROVIDER *provider;
-
 	ERR_clear_error();
-	/* Both stay for as long as the process does. */
-	if (load(&provider, err))
+	if (load(err))
 		return -1;
-	if (OSSL_PROVIDER_self_test(provider) != 1)
+	if (OSSL_PROVIDER_self_test(held.fips) != 1)
 		return refuse("OpenSSL's FIPS provider fails its self-tests", err);
 	/* Reads certificates and keys, and has no cryptography. */
-	if (!OSSL_PROVIDER_load(NULL, "base"))
+	held.base = OSSL_PROVIDER_load(NULL, "base");
+	if (!held.base)
 		return refuse("OpenSSL's base provider can't be loaded", err);
 	if (EVP_default_properties_enable_fips(NULL, 1) != 1)
 		return refuse("OpenSSL can't be bound to its FIPS provider", err);
