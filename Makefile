@@ -12,6 +12,7 @@
 #   make fuzz             each harness for FUZZ_SECONDS (60)
 #   make coverage         every test, and which lines they reach
 #   make analyze          gcc -fanalyzer, clang-tidy, cppcheck, shellcheck
+#   make install          program, man page and completions, below PREFIX (/usr/local)
 #   make format           lay out the source with clang-format
 #   SANITIZE=address,undefined or SANITIZE=thread: a build of its own, for every target
 
@@ -186,14 +187,18 @@ format:
 format-check:
 	clang-format --dry-run --Werror $(wildcard */*.[ch] */*/*.[ch] */*/*/*.[ch])
 
-install: all
+$(O)/specman.1: $(O)/specman deploy/man/specman.1.in deploy/man/options.awk
+	env -i $(O)/specman --help | awk -f deploy/man/options.awk - deploy/man/specman.1.in >$@
+
+install: all $(O)/specman.1
 	install -D -m 0755 $(O)/specman $(DESTDIR)$(PREFIX)/bin/specman
+	install -D -m 0644 $(O)/specman.1 $(DESTDIR)$(PREFIX)/share/man/man1/specman.1
 
 clean:
 	rm -rf build build-*
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -16
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
-.PHONY: all deps demo check check-run unit integration bench bench-store soak abuse fips-test fuzz coverage analyze format \
-	format-check install clean help
+.PHONY: all deps demo check check-run unit integration bench bench-store soak abuse fips-test fuzz \
+	coverage analyze format format-check install clean help
