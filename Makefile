@@ -8,8 +8,10 @@
 #   make bench-store      how fast releases are unpacked, loaded, looked up in and published (12 GiB of disk)
 #   make soak             the largest samples of tests, in full size
 #   make abuse            100,000 random requests, scanners, slow clients, thousands of connections
+#   make fips-test        --fips with OpenSSL's FIPS provider, which is built from Debian's source first
 #   make fuzz             each harness for FUZZ_SECONDS (60)
-#   make analyze          clang-tidy, cppcheck, shellcheck
+#   make coverage         every test, and which lines they reach
+#   make analyze          gcc -fanalyzer, clang-tidy, cppcheck, shellcheck
 #   make install          program, man page and completions, below PREFIX (/usr/local)
 #   make format           lay out the source with clang-format
 #   SANITIZE=address,undefined or SANITIZE=thread: a build of its own, for every target
@@ -161,10 +163,26 @@ abuse:
 	@python3 -B test/fuzz/requests.py $(O)/specman --count 100000
 	@python3 -B test/abuse/tls_abuse.py $(O)/specman
 
+# Debian ships no FIPS provider.
+fips-test:
+	@test/deps.sh fips
+	@$(MAKE) --no-print-directory all
+	@test/fips/provider.sh build-fips
+	@python3 -B test/fips/fips_test.py $(O)/specman build-fips
+
 fuzz:
 	@test/deps.sh analyze
 	@$(MAKE) --no-print-directory $(patsubst %,build-fuzz/%_fuzz,$(FUZZ))
 	@test/fuzz/run.sh build-fuzz $(FUZZ_SECONDS) $(FUZZ)
+
+# Threads count, so the counters are atomic; who can't write them (another user, a read-only
+# folder) must not say so where a test reads. Counted even when a test fails, which counts in the end.
+coverage: deps
+	@test/deps.sh coverage
+	@find build-coverage -name '*.gcda' -delete 2>/dev/null; :
+	@status=0; GCOV_ERROR_FILE=/dev/null $(MAKE) --no-print-directory O=build-coverage \
+		CFLAGS='-Og -g --coverage -fprofile-update=atomic' LDFLAGS=--coverage check-run || status=1; \
+	gcovr --root . --filter '(daemon|oci|storage|tls)/' --sort-percentage build-coverage && exit $$status
 
 analyze:
 	@test/deps.sh analyze
@@ -194,7 +212,7 @@ clean:
 	rm -rf build build-*
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -15
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
-.PHONY: all deps demo check check-run unit integration bench bench-store soak abuse fuzz analyze format \
-	format-check install clean help
+.PHONY: all deps demo check check-run unit integration bench bench-store soak abuse fips-test fuzz \
+	coverage analyze format format-check install clean help

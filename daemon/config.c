@@ -102,6 +102,8 @@ static const struct flag flags[] = {
 	  "CAs (PEM) of client certificates; else clients show none" },
 	{ "tls-client-auth", CHOICE, AT(tls_client_auth), "require|request", "require",
 	  "require: no connection without one; request: a good one or none" },
+	{ "fips", SWITCH, AT(fips), "", "false",
+	  "start only with OpenSSL's FIPS provider, and use approved algorithms alone" },
 	{ "max-connections", COUNT, AT(max_connections), "N", "4096",
 	  "turn further connections away" },
 	{ "max-connections-per-address", COUNT, AT(max_per_address), "N", "512",

@@ -87,6 +87,7 @@ struct config {
 	bool access_log;
 	const char *tls_client_ca;
 	enum tls_client_auth tls_client_auth;
+	bool fips;
 	int64_t max_connections;
 	int64_t max_per_address;
 	enum log_level log_level;

@@ -6,6 +6,8 @@
 #   test/deps.sh analyze    the static analysers as well
 #   test/deps.sh bench      the servers and the client of the benches as well
 #   test/deps.sh abuse      the scanners and slow clients as well
+#   test/deps.sh fips       what unpacks and builds OpenSSL as well
+#   test/deps.sh coverage   what counts the lines that tests reach as well
 set -eu
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 
@@ -29,8 +31,14 @@ bench)
 abuse)
 	packages="$packages testssl.sh slowhttptest"
 	;;
+fips)
+	packages="$packages dpkg-dev perl"
+	;;
+coverage)
+	packages="$packages gcovr"
+	;;
 *)
-	echo "usage: ${0##*/} [analyze|bench|abuse]" >&2
+	echo "usage: ${0##*/} [analyze|bench|abuse|fips|coverage]" >&2
 	exit 2
 	;;
 esac

@@ -178,6 +178,7 @@ enum tls_cause {
 	TLS_CAUSE_CERTIFICATE, /* the file can't be used as one */
 	TLS_CAUSE_KEY,         /* nor this as a key */
 	TLS_CAUSE_OTHER_KEY,   /* each is fine, they don't belong together */
+	TLS_CAUSE_KEY_KIND,    /* FIPS mode does not have this kind of key */
 	TLS_CAUSE_CLIENT_CA,   /* the CA of client certificates can't be used */
 };
 

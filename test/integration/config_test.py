@@ -216,6 +216,7 @@ FLAGS = {
     "tls-client-ca": Text(),
     "tls-client-auth": Choice("require", "request", default="require",
                               beside=["--tls-client-ca", PAIR]),
+    "fips": Switch(default="false", apart=True),
     "max-connections": Count(1, 65536, default="4096"),
     "max-connections-per-address": Count(1, 65536, default="512"),
     "log-level": Choice("debug", "info", "warning", "error", default="info"),
