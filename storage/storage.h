@@ -325,6 +325,9 @@ struct store_view *store_release_view_get(struct store *store, const struct stor
 MUST_CHECK struct store_view *
 store_release_view_load(struct store *store, const struct store_release *release, struct err *err);
 
+/* How many files there are to be asked for, and the bytes of all of them. */
+uint64_t store_view_files(const struct store_view *view, uint64_t *out_bytes);
+
 /* 64 hex digits that name this set of releases; the same on every replica. */
 const char *store_view_id(const struct store_view *view);
 
@@ -523,8 +526,9 @@ bool store_scrub_is_wanted(struct store *store);
 
 /* Figures since store_open, but for those of "now". Any thread, cheap. */
 struct store_counters {
-	uint64_t objects; /* named by releases and held views, at the last sweep */
-	uint64_t damaged; /* now: found missing or wrong, and not healed yet */
+	uint64_t objects;      /* named by releases and held views, at the last sweep */
+	uint64_t object_bytes; /* of all these, each once */
+	uint64_t damaged;      /* now: found missing or wrong, and not healed yet */
 	uint64_t damaged_total;
 	uint64_t healed_total;
 	uint64_t cache_hits;
@@ -537,8 +541,22 @@ struct store_counters {
 	uint64_t scrub_bytes;
 	uint64_t scrub_passes;
 	int64_t scrub_passed_at; /* when a pass last ended, also before store_open; 0: never */
+	uint32_t scrub_ppm;      /* how much of the pass under way is done, in millionths */
 };
 
 void store_count(struct store *store, struct store_counters *out_counters);
+
+/* What the disk has room for. */
+struct store_room {
+	uint64_t bytes, free_bytes;   /* of the file system; free for this process */
+	uint64_t inodes, free_inodes; /* 0: the file system has no fixed number */
+	uint64_t quarantined;         /* files in quarantine/, STORE_QUARANTINED_MAX at the most */
+};
+
+enum { STORE_QUARANTINED_MAX = 10000 };
+
+/* Ask the file system. Any thread; waits for the disk when that does. ERR_IO. */
+MUST_CHECK int store_look_at_room(struct store *store, struct store_room *out_room,
+                                  struct err *err);
 
 #endif

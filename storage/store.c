@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -430,6 +431,7 @@ void store_count(struct store *store, struct store_counters *out_counters)
 	(void)pthread_mutex_lock(&store->mutex);
 	*out_counters = (struct store_counters){
 		.objects = store->objects,
+		.object_bytes = store->object_bytes,
 		.damaged = store->damaged.count,
 		.damaged_total = store->damaged_total,
 		.healed_total = store->healed_total,
@@ -443,6 +445,28 @@ void store_count(struct store *store, struct store_counters *out_counters)
 		.scrub_bytes = store->scrub_bytes,
 		.scrub_passes = store->scrub_passes,
 		.scrub_passed_at = store->scrub_passed_at,
+		.scrub_ppm = store->scrub_ppm,
 	};
 	(void)pthread_mutex_unlock(&store->mutex);
+}
+
+int store_look_at_room(struct store *store, struct store_room *out_room, struct err *err)
+{
+	CLEANUP(cleanup_dir) DIR *dir = layout_list(store->layout.quarantine, ".", err);
+	struct store_room room = { .bytes = 0 };
+	const struct dirent *entry;
+	struct statvfs fs;
+
+	if (!dir)
+		return -1;
+	if (fstatvfs(store->layout.root, &fs))
+		return err_set_sys(err, errno, "free space of the data directory");
+	room.bytes = (uint64_t)fs.f_blocks * fs.f_frsize;
+	room.free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+	room.inodes = fs.f_files;
+	room.free_inodes = fs.f_favail;
+	while (room.quarantined < STORE_QUARANTINED_MAX && (entry = readdir(dir)))
+		room.quarantined += entry->d_name[0] != '.';
+	*out_room = room;
+	return 0;
 }
