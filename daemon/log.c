@@ -1,6 +1,7 @@
 /* The log; see log.h. */
 #include "log.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,11 +12,23 @@
 
 enum { LINE_MAX_BYTES = 64 * 1024 };
 
+static const char *const level_names[LOG_LEVELS] = { "debug", "info", "warning", "error" };
 static enum log_level least_level = LOG_INFO;
+static atomic_uint_fast64_t written_lines[LOG_LEVELS];
 
 void log_set_level(enum log_level least)
 {
 	least_level = least;
+}
+
+uint64_t log_lines_written(enum log_level level)
+{
+	return atomic_load_explicit(&written_lines[level], memory_order_relaxed);
+}
+
+const char *log_level_name(enum log_level level)
+{
+	return level_names[level];
 }
 
 static bool is_bare(const char *value)
@@ -97,7 +110,6 @@ static const struct log_field *next_field(const struct log_field *fields, const 
 static int format_line(struct buf *line, enum log_level level, const char *msg,
                        const struct log_field *fields, struct err *err)
 {
-	static const char *const names[] = { "debug", "info", "warning", "error" };
 	const struct log_field *field = NULL;
 	struct timespec now;
 	struct tm utc;
@@ -106,7 +118,7 @@ static int format_line(struct buf *line, enum log_level level, const char *msg,
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	(void)gmtime_r(&now.tv_sec, &utc);
 	(void)strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%SZ", &utc);
-	if (buf_addf(line, err, "time=\"%s\" level=%s msg=", stamp, names[level]) ||
+	if (buf_addf(line, err, "time=\"%s\" level=%s msg=", stamp, level_names[level]) ||
 	    log_quote(line, msg, err))
 		return -1;
 	while ((field = next_field(fields, field ? field->key : NULL)))
@@ -128,6 +140,7 @@ void log_line(enum log_level level, const char *msg, const struct log_field *fie
 		if (buf_addf(&line, &err, "level=error msg=\"a log line could not be made\"\n"))
 			return;
 	}
+	(void)atomic_fetch_add_explicit(&written_lines[level], 1, memory_order_relaxed);
 	/* Nobody is left to be told when standard error is gone. */
 	written = write(STDERR_FILENO, line.data, line.size);
 	(void)written;

@@ -11,9 +11,13 @@
 #ifndef SPECMAN_LOG_H
 #define SPECMAN_LOG_H
 
+#include <stdint.h>
+
 #include "base/buf.h"
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR };
+
+enum { LOG_LEVELS = LOG_ERROR + 1 };
 
 struct log_field {
 	const char *key; /* NULL ends the list */
@@ -25,6 +29,10 @@ void log_set_level(enum log_level least);
 
 /* fields may be NULL. */
 void log_line(enum log_level level, const char *msg, const struct log_field *fields);
+
+/* How many lines of a level were written. Any thread. */
+uint64_t log_lines_written(enum log_level level);
+const char *log_level_name(enum log_level level);
 
 /* Append value as the formatter writes it, quoted when it must be. */
 MUST_CHECK int log_quote(struct buf *line, const char *value, struct err *err);
