@@ -26,6 +26,7 @@
 #include "poller.h"
 #include "recurring.h"
 #include "scrubber.h"
+#include "status.h"
 #include "storage/storage.h"
 #include "storing.h"
 #include "sync.h"
@@ -45,7 +46,10 @@ enum {
 struct service {
 	const struct config *config;
 	struct recurring *troubles;
+	struct status *status;
+	struct storing_observer observer; /* both of them, for the store */
 	struct cancel *cancel;
+	struct cancel *sync_cancel; /* the sync thread's own, by which its turning shows */
 	struct store *store;
 	struct http *http;
 	struct tls_server *server;
@@ -133,9 +137,13 @@ int serve_state_dir(const struct config *config, char *path, size_t size, struct
 static int open_store(struct service *service, struct err *err)
 {
 	service->troubles = recurring_new(err);
-	service->cancel = service->troubles ? cancel_new(err) : NULL;
-	service->store = service->cancel ? storing_open(service->config, service->troubles, err)
-	                                 : NULL;
+	service->status = service->troubles ? status_new(err) : NULL;
+	service->cancel = service->status ? cancel_new(err) : NULL;
+	service->sync_cancel = service->cancel ? cancel_new(err) : NULL;
+	if (!service->sync_cancel)
+		return -1;
+	service->observer = (struct storing_observer){ service->troubles, service->status };
+	service->store = storing_open(service->config, &service->observer, err);
 	return service->store ? 0 : -1;
 }
 
@@ -252,18 +260,21 @@ static int start(struct service *service, struct err *err)
 	if (open_store(service, err) || start_server(service, err) || start_admin(service, err) ||
 	    tell_start(service, err))
 		return -1;
-	service->sync = sync_new(service->config, service->store, service->cancel, err);
+	service->sync = sync_new(service->config, service->store, service->status,
+	                         service->sync_cancel, err);
 	if (!service->sync)
 		return -1;
-	service->poller = poller_start(service->config, service->sync, service->cancel, err);
+	service->poller = poller_start(service->config, service->sync, service->status,
+	                               service->sync_cancel, err);
 	if (!service->poller)
 		return -1;
-	service->certificate = certificate_watch_start(service->server, service->troubles, err);
+	service->certificate = certificate_watch_start(service->server, service->troubles,
+	                                               service->status, err);
 	if (!service->certificate)
 		return -1;
 	start_control(service);
 	service->scrubber = scrubber_start(service->config, service->store, service->troubles,
-	                                   service->cancel, err);
+	                                   service->status, service->cancel, err);
 	return service->scrubber ? 0 : -1;
 }
 
@@ -272,17 +283,22 @@ static void stop(struct service *service)
 	atomic_store(&service->stopping, true);
 	if (service->cancel)
 		cancel_raise(service->cancel);
+	if (service->sync_cancel)
+		cancel_raise(service->sync_cancel);
 	certificate_watch_stop(service->certificate);
 	tls_server_stop(service->server, GRACE_MS);
 	control_stop(service->control);
 	poller_join(service->poller);
 	scrubber_join(service->scrubber);
-	sync_free(service->sync);
+	/* Its routes read what is freed below. */
 	admin_stop(service->admin);
+	sync_free(service->sync);
 	tls_server_free(service->server);
 	http_free(service->http);
 	store_close(service->store);
+	cancel_free(service->sync_cancel);
 	cancel_free(service->cancel);
+	status_free(service->status);
 	recurring_free(service->troubles);
 }
 
