@@ -23,6 +23,7 @@
 #include "descriptors.h"
 #include "http.h"
 #include "log.h"
+#include "metrics.h"
 #include "poller.h"
 #include "recurring.h"
 #include "scrubber.h"
@@ -59,6 +60,7 @@ struct service {
 	struct poller *poller;
 	struct scrubber *scrubber;
 	struct control *control;
+	struct metrics metrics;
 	struct admin_route routes[ROUTES_MAX];
 	atomic_bool stopping;
 };
@@ -194,6 +196,7 @@ static int start_admin(struct service *service, struct err *err)
 	const struct admin_route routes[] = {
 		{ .path = "/livez", .answer = answer_livez, .ctx = service },
 		{ .path = "/readyz", .answer = answer_readyz, .ctx = service },
+		{ .path = "/metrics", .answer = metrics_answer, .ctx = &service->metrics },
 	};
 	struct admin_settings settings = {
 		.listen = service->config->admin_listen.at,
@@ -202,6 +205,8 @@ static int start_admin(struct service *service, struct err *err)
 		.route_count = sizeof(routes) / sizeof(routes[0]),
 	};
 
+	service->metrics = (struct metrics){ service->config, service->store, service->http,
+		                             service->server, service->status };
 	_Static_assert(sizeof(routes) <= sizeof(service->routes), "each has its place");
 	memcpy(service->routes, routes, sizeof(routes));
 	service->admin = admin_start(&settings, err);

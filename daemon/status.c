@@ -21,6 +21,7 @@ struct status {
 	uint64_t met_in[STATUS_TROUBLES_MAX]; /* the round in which each trouble was met last */
 	uint64_t lost;                        /* troubles that found no place in it */
 	struct status_snapshot now;
+	struct oci_counters registry;
 };
 
 struct status *status_new(struct err *err)
@@ -76,6 +77,8 @@ void status_round_ended(struct status *status, enum sync_result result,
 	now->rounds[result]++;
 	now->troubles_lost = status->lost;
 	(void)snprintf(now->reason, sizeof(now->reason), "%s", outcome->reason);
+	if (result == SYNC_DONE)
+		now->done_at = now->round_ended_at;
 	if (result == SYNC_DONE && outcome->verdict != SYNC_VERDICT_FAILED)
 		now->success_at = now->round_ended_at;
 	(void)pthread_mutex_unlock(&status->mutex);
@@ -98,6 +101,8 @@ void status_look_at_disk(struct status *status, const char *dir)
 	(void)pthread_mutex_lock(&status->mutex);
 	status->now.disk_total = (uint64_t)fs.f_blocks * fs.f_frsize;
 	status->now.disk_free = (uint64_t)fs.f_bavail * fs.f_frsize;
+	status->now.inodes = fs.f_files;
+	status->now.inodes_free = fs.f_favail;
 	status->now.disk_at = time(NULL);
 	(void)pthread_mutex_unlock(&status->mutex);
 }
@@ -224,6 +229,11 @@ void status_sweep_tags(struct status *status)
 		if (status->now.troubles[i].is_tag && status->met_in[i] != status->round)
 			end(status, i);
 	(void)pthread_mutex_unlock(&status->mutex);
+}
+
+struct oci_counters *status_registry(struct status *status)
+{
+	return &status->registry;
 }
 
 void status_read(struct status *status, struct status_snapshot *out_snapshot)

@@ -46,6 +46,7 @@ struct status_snapshot {
 	int64_t round_ms;                /* how long that took */
 	enum sync_result result;         /* what it came to; of no meaning before the first */
 	int64_t success_at; /* when the last one ended that was SYNC_DONE, all tags well */
+	int64_t done_at;    /* the same whatever became of single tags: the registry answers */
 	int64_t next_at;    /* when the next one is due; 0 while one is under way */
 	uint64_t rounds[STATUS_RESULTS];  /* how many came to what */
 	uint64_t failures[STATUS_CAUSES]; /* how often by cause (advice.h); [0]: none is known */
@@ -56,10 +57,13 @@ struct status_snapshot {
 	/* The data directory's file system, when it was last looked at: */
 	uint64_t disk_total;
 	uint64_t disk_free; /* for this user */
+	uint64_t inodes;    /* 0: it has no fixed number */
+	uint64_t inodes_free;
 	int64_t disk_at;
 };
 
 struct status;
+struct oci_counters;
 
 MUST_CHECK struct status *status_new(struct err *err);
 void status_free(struct status *status);
@@ -89,6 +93,9 @@ void status_stays(struct status *status, const char *tag, const char *what, cons
 /* The sync thread: tags that the round under way, which got through, met no trouble with are well.
  */
 void status_sweep_tags(struct status *status);
+
+/* What is asked of registries is counted here, whatever client asks; it lives as long as status. */
+struct oci_counters *status_registry(struct status *status);
 
 /* A copy of all of it. Any thread. */
 void status_read(struct status *status, struct status_snapshot *out_snapshot);

@@ -90,6 +90,8 @@ int sync_source_renew(struct sync_source *source, struct err *err)
 		return -1;
 	if (sync_trouble_over(source->trouble, "secret", NULL))
 		log_line(LOG_INFO, "The registry secret is there", NULL);
+	for (size_t i = 0; i < registry.count; i++)
+		registry.sources[i].counters = status_registry(source->trouble->status);
 	tell_name(source, &registry.sources[0]);
 	tell_unknown_keys(source);
 	tell_unchecked(source, &registry.sources[0]);

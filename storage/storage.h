@@ -546,17 +546,9 @@ struct store_counters {
 
 void store_count(struct store *store, struct store_counters *out_counters);
 
-/* What the disk has room for. */
-struct store_room {
-	uint64_t bytes, free_bytes;   /* of the file system; free for this process */
-	uint64_t inodes, free_inodes; /* 0: the file system has no fixed number */
-	uint64_t quarantined;         /* files in quarantine/, STORE_QUARANTINED_MAX at the most */
-};
-
 enum { STORE_QUARANTINED_MAX = 10000 };
 
-/* Ask the file system. Any thread; waits for the disk when that does. ERR_IO. */
-MUST_CHECK int store_look_at_room(struct store *store, struct store_room *out_room,
-                                  struct err *err);
+/* How many files lie in quarantine/; counting ends at STORE_QUARANTINED_MAX. Any thread. ERR_IO. */
+MUST_CHECK int store_count_quarantined(struct store *store, uint64_t *out_count, struct err *err);
 
 #endif

@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -450,23 +449,16 @@ void store_count(struct store *store, struct store_counters *out_counters)
 	(void)pthread_mutex_unlock(&store->mutex);
 }
 
-int store_look_at_room(struct store *store, struct store_room *out_room, struct err *err)
+int store_count_quarantined(struct store *store, uint64_t *out_count, struct err *err)
 {
 	CLEANUP(cleanup_dir) DIR *dir = layout_list(store->layout.quarantine, ".", err);
-	struct store_room room = { .bytes = 0 };
 	const struct dirent *entry;
-	struct statvfs fs;
+	uint64_t count = 0;
 
 	if (!dir)
 		return -1;
-	if (fstatvfs(store->layout.root, &fs))
-		return err_set_sys(err, errno, "free space of the data directory");
-	room.bytes = (uint64_t)fs.f_blocks * fs.f_frsize;
-	room.free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
-	room.inodes = fs.f_files;
-	room.free_inodes = fs.f_favail;
-	while (room.quarantined < STORE_QUARANTINED_MAX && (entry = readdir(dir)))
-		room.quarantined += entry->d_name[0] != '.';
-	*out_room = room;
+	while (count < STORE_QUARANTINED_MAX && (entry = readdir(dir)))
+		count += entry->d_name[0] != '.';
+	*out_count = count;
 	return 0;
 }
