@@ -519,6 +519,20 @@ class Registry(FakeCase):
                                              result="waiting"), 1)
 
 
+class Objects(unittest.TestCase):
+    def test_kubernetes_takes_them(self):
+        """As `kubectl apply -k` would, or an overlay of its own."""
+        done = proc.run(["kubectl", "kustomize", MONITORING])
+        found = done.stdout.decode()
+        self.assertEqual(sorted(re.findall(r"^kind: (\w+)", found, re.M)),
+                         ["ConfigMap", "PrometheusRule"])
+        self.assertEqual(len(re.findall(r"^  namespace: hubble-system$", found,
+                                        re.M)), 2)
+        for alert in alerts():
+            self.assertIn(f"alert: {alert}\n", found)
+        self.assertIn('grafana_dashboard: "1"', found)
+
+
 class Rules(Case):
     """The alert rules with their own times."""
 
