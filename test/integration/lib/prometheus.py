@@ -5,7 +5,7 @@ import re
 import urllib.parse
 import urllib.request
 
-from . import client
+from . import client, hidden
 from .front import _Program
 
 _SAMPLE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$")
@@ -42,7 +42,9 @@ class Figures:
 def scrape(daemon, accept=None):
     """One answer of /metrics."""
     headers = {"Accept": accept} if accept else {}
-    return client.plain(daemon.address("admin"), "/metrics", "GET", headers)
+    answer = client.plain(daemon.address("admin"), "/metrics", "GET", headers)
+    hidden.check(answer.body.decode())
+    return answer
 
 
 def figures(daemon):
