@@ -62,5 +62,4 @@ void transport_run(struct transport *transport, const struct transport_work *wor
 /* Run one. */
 void transport_ask(struct transport *transport, struct exchange *exchange);
 
-
 #endif

@@ -7,6 +7,7 @@ import urllib.request
 
 from . import client, hidden
 from .front import _Program
+from .wait import until
 
 _SAMPLE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -61,6 +62,15 @@ class Prometheus(_Program):
     def __init__(self, folder, targets, rules):
         self.targets, self.rules = targets, rules
         super().__init__(folder)
+        until(self._is_ready, "prometheus to be ready", 60, self.output)
+
+    def _is_ready(self):
+        try:
+            with urllib.request.urlopen(
+                    f"http://127.0.0.1:{self.port}/-/ready", timeout=60):
+                return True
+        except OSError:  # it listens before it can answer
+            return False
 
     def command(self, config):
         return ["prometheus", "--config.file=" + config,
