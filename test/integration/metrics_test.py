@@ -237,6 +237,23 @@ class Counts(FakeCase):
         self.wait(daemon, 1, "specman_http_answers_broken_off_total")
         self.wait(daemon, 0, "specman_http_requests_in_flight")
 
+    def test_clients_make_no_series(self):
+        """Whatever they ask for, and by whatever method."""
+        daemon = self.serve()
+        client = self.client(daemon)
+        before = len(figures(daemon).samples)
+        for n in range(40):
+            client.request(f"METHOD{n}", f"/path-{n}",
+                           {"User-Agent": f"agent-{n}", "Host": f"host-{n}"})
+            client.request("GET", f"/path-{n}")
+        self.wait(daemon, 40, "specman_http_requests_total", method="other",
+                  code="405")
+        answer = scrape(daemon)
+        self.assertEqual(len(Figures(answer.body.decode()).samples),
+                         before + 1)
+        for word in (b"METHOD", b"path-", b"agent-", b"host-"):
+            self.assertNotIn(word, answer.body)
+
     def test_logins(self):
         users = os.path.join(self.folder(), "users")
         made = proc.run(["htpasswd", "-nbB", "-C", "4", "reader", "pass-word"])
