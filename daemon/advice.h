@@ -44,6 +44,11 @@ enum advice_cause {
 	ADVICE_CERT_OTHER_NAME,
 	ADVICE_SELF_MADE_BROKEN,
 
+	/* Who may ask. */
+	ADVICE_CLIENT_CA_BAD,
+	ADVICE_CLIENT_CA_UNFIT, /* it can be read, and nobody is let in by it */
+	ADVICE_USERS,           /* lines of the htpasswd file */
+
 	ADVICE_CLOCK,
 
 	/* What the repository has. */
