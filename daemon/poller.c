@@ -161,6 +161,7 @@ static void *run(void *ctx)
 	struct poller *poller = ctx;
 	int64_t back_off = 1;
 
+	(void)pthread_setname_np(pthread_self(), "sync"); /* for ps and top */
 	while (!cancel_is_raised(poller->cancel)) {
 		const struct seen seen = { registry_fingerprint(poller->config),
 			                   sync_damages(poller->sync) };
