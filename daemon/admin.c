@@ -63,6 +63,8 @@ static enum MHD_Result send_answer(struct MHD_Connection *connection, struct adm
 	if (MHD_add_response_header(response, "Content-Type", answer->type) == MHD_YES &&
 	    MHD_add_response_header(response, "Cache-Control", "no-store") == MHD_YES &&
 	    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff") == MHD_YES &&
+	    (!answer->challenge ||
+	     MHD_add_response_header(response, "WWW-Authenticate", answer->challenge) == MHD_YES) &&
 	    (!answer->policy || MHD_add_response_header(response, "Content-Security-Policy",
 	                                                answer->policy) == MHD_YES) &&
 	    (!allow || MHD_add_response_header(response, "Allow", allow) == MHD_YES))

@@ -21,6 +21,7 @@
 #include "control.h"
 #include "descriptors.h"
 #include "health.h"
+#include "hook.h"
 #include "http.h"
 #include "log.h"
 #include "overview.h"
@@ -56,6 +57,7 @@ struct service {
 	struct tls_server *server;
 	struct certificate_watch *certificate;
 	struct overviews *overviews;
+	struct hook *hook;
 	struct admin *admin;
 	struct sync *sync;
 	struct poller *poller;
@@ -152,14 +154,17 @@ static int start_server(struct service *service, struct err *err)
 	return service->server ? 0 : -1;
 }
 
-static int start_overviews(struct service *service, struct err *err)
+static int prepare_routes(struct service *service, struct err *err)
 {
 	service->overviews = overviews_new(
 		&(struct overview_sources){ service->config, service->store, service->status,
 	                                    service->server, service->sync_cancel,
 	                                    &service->stopping },
 		err);
-	return service->overviews ? 0 : -1;
+	if (!service->overviews)
+		return -1;
+	service->hook = hook_new(service->config, service->troubles, err);
+	return service->hook ? 0 : -1;
 }
 
 static int start_admin(struct service *service, struct err *err)
@@ -169,6 +174,10 @@ static int start_admin(struct service *service, struct err *err)
 		{ .path = "/readyz", .answer = health_ready, .ctx = service->overviews },
 		{ .path = "/status", .answer = status_page_answer, .ctx = service->overviews },
 		{ .path = "/status.json", .answer = status_json_answer, .ctx = service->overviews },
+		{ .path = "/hooks/sync",
+		  .is_post = true,
+		  .answer = hook_answer,
+		  .ctx = service->hook },
 	};
 	struct admin_settings settings = {
 		.listen = service->config->admin_listen.at,
@@ -233,7 +242,7 @@ static void start_control(struct service *service)
 static int start(struct service *service, struct err *err)
 {
 	if (open_store(service, err) || start_server(service, err) ||
-	    start_overviews(service, err) || start_admin(service, err) || tell_start(service, err))
+	    prepare_routes(service, err) || start_admin(service, err) || tell_start(service, err))
 		return -1;
 	service->sync = sync_new(service->config, service->store, service->status,
 	                         service->sync_cancel, err);
@@ -243,6 +252,7 @@ static int start(struct service *service, struct err *err)
 	                               service->sync_cancel, err);
 	if (!service->poller)
 		return -1;
+	hook_attach(service->hook, service->poller);
 	service->certificate = certificate_watch_start(service->server, service->troubles,
 	                                               service->status, err);
 	if (!service->certificate)
@@ -263,11 +273,13 @@ static void stop(struct service *service)
 	certificate_watch_stop(service->certificate);
 	tls_server_stop(service->server, GRACE_MS);
 	control_stop(service->control);
+	hook_attach(service->hook, NULL);
 	poller_join(service->poller);
 	scrubber_join(service->scrubber);
 	/* Its routes read what is freed below. */
 	admin_stop(service->admin);
 	overviews_free(service->overviews);
+	hook_free(service->hook);
 	sync_free(service->sync);
 	tls_server_free(service->server);
 	http_free(service->http);
