@@ -10,6 +10,7 @@
 #   make abuse            100,000 random requests, scanners, slow clients, thousands of connections
 #   make fuzz             each harness for FUZZ_SECONDS (60)
 #   make analyze          clang-tidy, cppcheck, shellcheck
+#   make install          program, man page and completions, below PREFIX (/usr/local)
 #   make format           lay out the source with clang-format
 #   SANITIZE=address,undefined or SANITIZE=thread: a build of its own, for every target
 
@@ -177,14 +178,18 @@ format:
 format-check:
 	clang-format --dry-run --Werror $(wildcard */*.[ch] */*/*.[ch] */*/*/*.[ch])
 
-install: all
+$(O)/specman.1: $(O)/specman deploy/man/specman.1.in deploy/man/options.awk
+	env -i $(O)/specman --help | awk -f deploy/man/options.awk - deploy/man/specman.1.in >$@
+
+install: all $(O)/specman.1
 	install -D -m 0755 $(O)/specman $(DESTDIR)$(PREFIX)/bin/specman
+	install -D -m 0644 $(O)/specman.1 $(DESTDIR)$(PREFIX)/share/man/man1/specman.1
 
 clean:
 	rm -rf build build-*
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -14
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -15
 
 .PHONY: all deps demo check check-run unit integration bench bench-store soak abuse fuzz analyze format \
 	format-check install clean help

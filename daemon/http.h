@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "recurring.h"
+#include "status.h"
 #include "storage/storage.h"
 #include "tls/tls.h"
 
@@ -17,6 +18,7 @@ struct http;
 struct http_settings {
 	struct store *store;
 	struct recurring *troubles;
+	struct status *status;
 	const char *htpasswd; /* the file of those who may ask; NULL: anyone */
 	bool has_listings;
 	bool has_access_log;

@@ -139,6 +139,7 @@ static int start_server(struct service *service, struct err *err)
 	const struct http_settings http = {
 		.store = service->store,
 		.troubles = service->troubles,
+		.status = service->status,
 		.htpasswd = config->htpasswd,
 		.has_listings = !config->no_listing,
 		.has_access_log = config->access_log,

@@ -218,10 +218,11 @@ static void add_state(struct page *page, const struct overview *overview)
 
 /* ---- what to do ---- */
 
-static void add_need(struct page *page, const struct overview *overview,
-                     const struct overview_need *need)
+static void add_need(struct page *page, const struct overview *overview, size_t number)
 {
+	const struct overview_need *need = &overview->needs[number];
 	const struct advice *advice = advice_find(need->cause);
+	bool is_repeated = number && need[-1].cause == need->cause;
 
 	html(page, need->is_error
 	                   ? "<li class=\"bad\">\n<h3><span class=\"tone\">Error:</span> "
@@ -237,7 +238,7 @@ static void add_need(struct page *page, const struct overview *overview,
 	}
 	if (advice) {
 		html(page, "<p class=\"todo\"><strong>To do:</strong> ");
-		say_prose(page, advice->text);
+		say_prose(page, is_repeated ? "As above." : advice->text);
 		html(page, "</p>\n");
 	}
 	if (need->since || advice) {
@@ -264,7 +265,7 @@ static void add_needs(struct page *page, const struct overview *overview)
 	html(page, "<section class=\"card\" aria-labelledby=\"needs\">\n"
 	           "<h2 id=\"needs\">What needs attention</h2>\n<ul class=\"needs\">\n");
 	for (size_t i = 0; i < overview->need_count; i++)
-		add_need(page, overview, &overview->needs[i]);
+		add_need(page, overview, i);
 	html(page, "</ul>\n");
 	if (overview->status.troubles_lost) {
 		html(page, "<p class=\"quiet\">");

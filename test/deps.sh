@@ -14,7 +14,7 @@ packages="gcc make pkg-config libc6-dev
 	libssl-dev libcrypt-dev zlib1g-dev libcmocka-dev
 	python3 docker-registry skopeo curl openssl apache2-utils
 	libarchive-tools ca-certificates git nginx-light tinyproxy-bin
-	golang-go nodejs wget chromium tidy sslscan bats jq shellcheck"
+	golang-go nodejs wget chromium tidy sslscan bats jq shellcheck mandoc"
 
 case "${1-}" in
 '') ;;

@@ -179,6 +179,8 @@ class Seen(StatusCase):
         url = "http://%s:%d/status" % daemon.address("admin")
         for dark in (False, True):
             for kind, width in WIDTHS.items():
+                if dark and kind == "small":
+                    continue
                 with self.subTest(name, dark=dark, width=width):
                     page = self.browser.page(width, dark=dark)
                     page.open(url)
@@ -335,6 +337,27 @@ class Seen(StatusCase):
         self.assertEqual(found["needs"][0]["severity"], "error")
         os.unlink(other)
         self.wait_status(daemon, lambda s: s["state"] == "healthy")
+
+    def test_long_names(self):
+        """What is as long as it may be, and has no place to be broken at."""
+        fake = FakeRegistry()
+        self.addCleanup(fake.stop)
+        path = "p" * 120 + "/" + "m" * 100
+        pipe = artifact.member("f" * 250 + "/" + "p" * 200, tarfile.FIFOTYPE)
+        fake.push("1" * 128, artifact.tgz({"a.yaml": b"a\n"}), path)
+        fake.push("x" * 128, artifact.tgz({"b.yaml": b"b\n"}), path)
+        for number in range(30):
+            fake.push(f"{number}" + "y" * 120, artifact.tgz(members=[pipe]),
+                      path)
+        daemon = self.launch(fake.repository(path))
+        found = self.wait_status(daemon, lambda s: s["sync"]["ended_at"])
+        self.assertEqual((len(found["needs"]), found["needs_omitted"]),
+                         (24, 6))
+        self.assertIn(", and 29 more; serving 2 releases", found["summary"])
+        self.look(daemon, "long", "And 6 more tags: see the log.", "x" * 128)
+        page = get(daemon).body.decode()
+        self.assertEqual(page.count(found["needs"][0]["advice"][:30]), 1)
+        self.assertEqual(page.count("As above."), 23)
 
     def test_nothing_yet(self):
         fake = FakeRegistry()
@@ -639,6 +662,36 @@ class Certificate(StatusCase):
         self.assertNotEqual(good, b"")
         daemon.process.send_signal(signal.SIGHUP)
         self.wait_status(daemon, lambda s: s["state"] == "healthy")
+
+
+class Users(StatusCase):
+    def test_a_broken_file_of_users(self):
+        fake = FakeRegistry()
+        self.addCleanup(fake.stop)
+        fake.push("1.0.0", artifact.tgz({"a.yaml": b"a\n"}))
+        path = os.path.join(self.folder(), "users")
+        password = hide_password()
+        users = proc.run(["htpasswd", "-inB", "-C", "4", "operator"],
+                         input=password.encode()).stdout
+
+        def put(text):
+            with open(path, "wb") as file:
+                file.write(text)
+        put(users)
+        daemon = self.launch(fake.repository(), "--htpasswd", path)
+        self.wait_synced(daemon)
+        client = self.client(daemon)
+
+        def ask():
+            return client.get("/a.yaml", Authorization=basic("operator",
+                                                             password))
+        put(b"operator:no-hash\n")
+        self.assertEqual(ask().status, 200)
+        found = self.wait_status(daemon, lambda s: ask() and s["needs"])
+        self.assertEqual(needs(found), [("Users not taken over", "users")])
+        put(users + b"\n")
+        self.wait_status(daemon, lambda s: ask().status == 200
+                         and s["state"] == "healthy")
 
 
 class Secrets(FakeCase):
