@@ -41,10 +41,8 @@ class HookCase(Case):
 
     def hook(self, daemon, token="Bearer " + TOKEN, body=b"",
              method="POST"):
-        answer = plain(daemon.address("admin"), "/hooks/sync", method,
-                       {"Authorization": token} if token else {}, body)
-        hidden.check(answer.body.decode())
-        return answer
+        return plain(daemon.address("admin"), "/hooks/sync", method,
+                     {"Authorization": token} if token else {}, body)
 
 
 class Registries(HookCase):

@@ -28,9 +28,7 @@ TIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$"
 
 
 def get(daemon, path="/status", **headers):
-    answer = plain(daemon.address("admin"), path, headers=headers)
-    hidden.check(answer.body.decode())
-    return answer
+    return plain(daemon.address("admin"), path, headers=headers)
 
 
 def status(daemon):

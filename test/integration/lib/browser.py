@@ -23,16 +23,18 @@ class Browser:
 
     def __init__(self):
         self._profile = tempfile.mkdtemp(prefix="specman-chromium-")
+        self._log = os.path.join(self._profile, "stderr.log")
         theirs_in, self._out = os.pipe()
         self._in, theirs_out = os.pipe()
         for fd in (theirs_in, theirs_out):
             os.set_inheritable(fd, True)
         # The protocol's descriptors are 3 and 4.
-        self._process = proc.spawn(
-            ["sh", "-c", f'exec 9<&{theirs_in} 8>&{theirs_out} 3<&9 4>&8 '
-             'chromium "$@"', "sh", f"--user-data-dir={self._profile}",
-             *_FLAGS], pass_fds=(theirs_in, theirs_out),
-            stdout=-3, stderr=-3)
+        with open(self._log, "wb") as log:
+            self._process = proc.spawn(
+                ["sh", "-c", f'exec 9<&{theirs_in} 8>&{theirs_out} 3<&9 4>&8 '
+                 'chromium "$@"', "sh", f"--user-data-dir={self._profile}",
+                 *_FLAGS], pass_fds=(theirs_in, theirs_out),
+                stdout=log, stderr=log)
         os.close(theirs_in)
         os.close(theirs_out)
         self._buffer = b""
@@ -49,20 +51,28 @@ class Browser:
         while b"\0" not in self._buffer:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([self._in], [], [], left)[0]:
-                raise AssertionError("Chromium does not answer")
+                raise AssertionError("Chromium does not answer: "
+                                     + self._said())
             data = os.read(self._in, 1 << 20)
             if not data:
-                raise AssertionError("Chromium has ended")
+                raise AssertionError("Chromium has ended: " + self._said())
             self._buffer += data
         text, _, self._buffer = self._buffer.partition(b"\0")
         return json.loads(text)
+
+    def _said(self):
+        with open(self._log, encoding="utf-8", errors="replace") as file:
+            return f"{self._process.poll()}\n{file.read()[-3000:]}"
 
     def call(self, method, session=None, seconds=60, **parameters):
         self._number += 1
         message = {"id": self._number, "method": method, "params": parameters}
         if session:
             message["sessionId"] = session
-        os.write(self._out, json.dumps(message).encode() + b"\0")
+        try:
+            os.write(self._out, json.dumps(message).encode() + b"\0")
+        except BrokenPipeError:
+            raise AssertionError("Chromium is gone: " + self._said()) from None
         deadline = time.monotonic() + seconds * scale()
         while True:
             answer = self._receive(deadline)
