@@ -44,6 +44,8 @@ enum advice_cause {
 	ADVICE_CERT_OTHER_NAME,
 	ADVICE_SELF_MADE_BROKEN,
 
+	ADVICE_VERIFY_KEY, /* a file of --verify-key has no usable keys */
+
 	ADVICE_CLOCK,
 
 	/* What the repository has. */

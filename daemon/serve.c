@@ -30,6 +30,8 @@
 #include "sync.h"
 #include "sync_log.h"
 #include "tls/tls.h"
+#include "signers.h"
+#include "signers_watch.h"
 
 enum {
 	HANDSHAKE_MS = 10 * 1000,
@@ -44,6 +46,9 @@ struct service {
 	const struct config *config;
 	struct recurring *troubles;
 	struct cancel *cancel;
+	struct cancel *sync_cancel; /* the sync thread's own */
+	struct signers *signers;
+	struct signers_watch *signers_watch;
 	struct store *store;
 	struct http *http;
 	struct tls_server *server;
@@ -121,8 +126,11 @@ static int open_store(struct service *service, struct err *err)
 {
 	service->troubles = recurring_new(err);
 	service->cancel = service->troubles ? cancel_new(err) : NULL;
-	service->store = service->cancel ? storing_open(service->config, service->troubles, err)
-	                                 : NULL;
+	service->sync_cancel = service->cancel ? cancel_new(err) : NULL;
+	service->signers = service->sync_cancel ? signers_new(service->config, err) : NULL;
+	service->store = service->signers ? storing_open(service->config, service->troubles,
+	                                                 service->signers, err)
+	                                  : NULL;
 	return service->store ? 0 : -1;
 }
 
@@ -228,16 +236,29 @@ static void start_control(struct service *service)
 		         (struct log_field[]){ { "error", err.msg }, { NULL, NULL } });
 }
 
+static int start_signers_watch(struct service *service, struct err *err)
+{
+	const struct signers_watch_settings settings = { service->config, service->signers,
+		                                         service->sync_cancel, service->poller,
+		                                         service->troubles };
+
+	if (!service->config->verify_key.count)
+		return 0;
+	service->signers_watch = signers_watch_start(&settings, err);
+	return service->signers_watch ? 0 : -1;
+}
+
 static int start(struct service *service, struct err *err)
 {
 	if (open_store(service, err) || start_server(service, err) || start_admin(service, err) ||
 	    tell_start(service, err))
 		return -1;
-	service->sync = sync_new(service->config, service->store, service->cancel, err);
+	service->sync = sync_new(service->config, service->store, service->signers,
+	                         service->sync_cancel, err);
 	if (!service->sync)
 		return -1;
-	service->poller = poller_start(service->config, service->sync, service->cancel, err);
-	if (!service->poller)
+	service->poller = poller_start(service->config, service->sync, service->sync_cancel, err);
+	if (!service->poller || start_signers_watch(service, err))
 		return -1;
 	service->certificate = certificate_watch_start(service->server, service->troubles, err);
 	if (!service->certificate)
@@ -253,6 +274,9 @@ static void stop(struct service *service)
 	atomic_store(&service->stopping, true);
 	if (service->cancel)
 		cancel_raise(service->cancel);
+	if (service->sync_cancel)
+		cancel_raise(service->sync_cancel);
+	signers_watch_stop(service->signers_watch);
 	certificate_watch_stop(service->certificate);
 	tls_server_stop(service->server, GRACE_MS);
 	control_stop(service->control);
@@ -263,6 +287,8 @@ static void stop(struct service *service)
 	tls_server_free(service->server);
 	http_free(service->http);
 	store_close(service->store);
+	signers_free(service->signers);
+	cancel_free(service->sync_cancel);
 	cancel_free(service->cancel);
 	recurring_free(service->troubles);
 }
@@ -301,8 +327,10 @@ static void wait_for_stop(struct service *service, int signals)
 		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
 			return;
 		poller_trigger(service->poller);
-		if (info.ssi_signo == SIGHUP)
+		if (info.ssi_signo == SIGHUP) {
 			certificate_watch_trigger(service->certificate);
+			signers_watch_trigger(service->signers_watch);
+		}
 	}
 }
 

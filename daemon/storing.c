@@ -56,7 +56,8 @@ struct store_limits storing_limits(const struct config *config)
 	};
 }
 
-struct store *storing_open(const struct config *config, struct recurring *troubles, struct err *err)
+struct store *storing_open(const struct config *config, struct recurring *troubles,
+                           struct signers *signers, struct err *err)
 {
 	const struct store_settings settings = {
 		.dir = config->data_dir,
@@ -67,6 +68,8 @@ struct store *storing_open(const struct config *config, struct recurring *troubl
 		.cache_bytes = (size_t)config->cache_size,
 		.observer = on_store_event,
 		.observer_ctx = troubles,
+		.admits = signers ? signers_admission(signers) : NULL,
+		.admits_ctx = signers,
 	};
 
 	return store_open(&settings, err);

@@ -6,13 +6,17 @@
 #include "config.h"
 #include "recurring.h"
 #include "storage/storage.h"
+#include "signers.h"
 
 /* What an archive may cost, by the configuration. */
 struct store_limits storing_limits(const struct config *config);
 
-/* troubles, by which repeated lines are thinned, is borrowed for the store's life. */
+/*
+ * troubles, by which repeated lines are thinned, and signers are borrowed for the store's
+ * life. Without signers whatever is there is served.
+ */
 MUST_CHECK struct store *storing_open(const struct config *config, struct recurring *troubles,
-                                      struct err *err);
+                                      struct signers *signers, struct err *err);
 
 /* Sweep it; the text says how much that was, in a line without its end. Errors of store_collect. */
 MUST_CHECK int storing_sweep(struct store *store, char *out_text, size_t size, struct err *err);

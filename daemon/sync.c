@@ -35,7 +35,8 @@ enum {
 struct sync {
 	const struct config *config;
 	struct store *store;
-	const struct cancel *cancel;
+	struct signers *signers;
+	struct cancel *cancel;
 	struct recurring *troubles;
 	struct oci_client *client; /* NULL until there is a registry to ask */
 	uint64_t seen;             /* fingerprint of what the client was made from */
@@ -68,8 +69,8 @@ struct round {
 	enum err_kind failed; /* of the last failure that counts for the round */
 };
 
-struct sync *sync_new(const struct config *config, struct store *store, const struct cancel *cancel,
-                      struct err *err)
+struct sync *sync_new(const struct config *config, struct store *store, struct signers *signers,
+                      struct cancel *cancel, struct err *err)
 {
 	struct sync *sync = calloc(1, sizeof(*sync));
 
@@ -79,6 +80,7 @@ struct sync *sync_new(const struct config *config, struct store *store, const st
 	}
 	sync->config = config;
 	sync->store = store;
+	sync->signers = signers;
 	sync->cancel = cancel;
 	sync->told_ms = clock_now_ms() - HEARTBEAT_MS; /* the first round says so */
 	sync->troubles = recurring_new(err);
@@ -158,8 +160,8 @@ static void pull_change(struct round *round, const struct change *change)
 	bool refused = false;
 	struct err err;
 
-	if (!fetch(&(struct fetching){ round->client, sync->store, sync->config->data_dir,
-	                               sync->cancel },
+	if (!fetch(&(struct fetching){ round->client, sync->store, sync->signers,
+	                               sync->config->data_dir, sync->cancel },
 	           change->tag, change->manifest, &release, &refused, &err)) {
 		sync_log_published(sync->store, &release);
 		change->entry->is_stored = change->entry->is_served = true;
@@ -168,11 +170,7 @@ static void pull_change(struct round *round, const struct change *change)
 			         (struct log_field[]){ { "tag", change->tag }, { NULL, NULL } });
 		return;
 	}
-	if (err.kind == ERR_FORMAT || err.kind == ERR_LIMIT || err.kind == ERR_DIGEST ||
-	    err.kind == ERR_ROLLBACK)
-		tell_trouble(sync, change->tag, "Release refused", change->tag, &err);
-	else
-		tell_trouble(sync, change->tag, "Release not fetched", change->tag, &err);
+	tell_trouble(sync, change->tag, fetch_verdict(&err), change->tag, &err);
 	if (refused)
 		refusals_add(&sync->refusals, change->tag, change->manifest);
 	tag_failed(round, change->entry, err.kind);
@@ -192,14 +190,7 @@ static bool is_change(struct sync *sync, const struct change *change)
 /* What a round comes to when one of its parts failed so. */
 static enum sync_result result_of(enum err_kind kind)
 {
-	switch (kind) {
-	case ERR_NONE:
-		return SYNC_DONE;
-	case ERR_CANCELLED:
-		return SYNC_CANCELLED;
-	default:
-		return SYNC_FAILED;
-	}
+	return kind == ERR_NONE ? SYNC_DONE : kind == ERR_CANCELLED ? SYNC_CANCELLED : SYNC_FAILED;
 }
 
 static int compare_tags(const void *a, const void *b)
@@ -249,6 +240,7 @@ static bool judge(struct round *round, const struct oci_resolved *resolved,
                   const struct change *change)
 {
 	struct sync *sync = round->sync;
+	struct err err;
 
 	if (resolved->failed) {
 		tell_trouble(sync, change->tag, "Tag not resolved", change->tag, &resolved->err);
@@ -261,7 +253,13 @@ static bool judge(struct round *round, const struct oci_resolved *resolved,
 		change->entry->is_hopeless = true;
 		return false;
 	}
-	return is_change(sync, change);
+	if (!is_change(sync, change))
+		return false;
+	if (!signers_prove(sync->signers, round->client, change->manifest, &err))
+		return true;
+	tell_trouble(sync, change->tag, signers_verdict(&err), change->tag, &err);
+	tag_failed(round, change->entry, err.kind);
+	return false;
 }
 
 static void pull_in_order(struct round *round, const struct change *changes, size_t count)
@@ -573,6 +571,8 @@ enum sync_result sync_round(struct sync *sync)
 	enum sync_result result;
 
 	sync->outcome = (struct sync_outcome){ .verdict = SYNC_VERDICT_DONE };
+	cancel_resume(sync->cancel); /* before new keys are taken: what comes later is for later */
+	signers_begin(sync->signers, sync->store);
 	/* What a crash left is swept before anything can share it, and what is missing is found and
 	 * fetched again below. */
 	if (!sync->has_collected)

@@ -10,6 +10,7 @@
 
 struct cancel {
 	atomic_bool raised;
+	atomic_bool interrupted;
 	int fd;
 };
 
@@ -38,20 +39,48 @@ void cancel_free(struct cancel *cancel)
 	free(cancel);
 }
 
-void cancel_raise(struct cancel *cancel)
+static void make_readable(const struct cancel *cancel)
 {
 	int saved = errno;
 	uint64_t one = 1;
 
-	atomic_store(&cancel->raised, true);
 	/* Can only fail when the counter is full: then it is readable already. */
 	if (write(cancel->fd, &one, sizeof(one)) < 0)
 		errno = saved;
 }
 
-bool cancel_is_raised(const struct cancel *cancel)
+void cancel_raise(struct cancel *cancel)
+{
+	atomic_store(&cancel->raised, true);
+	make_readable(cancel);
+}
+
+void cancel_interrupt(struct cancel *cancel)
+{
+	atomic_store(&cancel->interrupted, true);
+	make_readable(cancel);
+}
+
+void cancel_resume(struct cancel *cancel)
+{
+	uint64_t count;
+
+	atomic_store(&cancel->interrupted, false);
+	/* There is nothing to be read when it was not interrupted. */
+	if (read(cancel->fd, &count, sizeof(count)) < 0)
+		return;
+	if (cancel_is_final(cancel))
+		make_readable(cancel);
+}
+
+bool cancel_is_final(const struct cancel *cancel)
 {
 	return atomic_load(&cancel->raised);
+}
+
+bool cancel_is_raised(const struct cancel *cancel)
+{
+	return atomic_load(&cancel->raised) || atomic_load(&cancel->interrupted);
 }
 
 int cancel_fd(const struct cancel *cancel)
