@@ -45,8 +45,10 @@ int check_run(const struct config *config, bool *out_fine, struct err *err)
 	check_disk(&check);
 	check_certificate(&check);
 	check_clock(&check);
+	check_signers(&check);
 	check_sources(&check);
 	report_sum(&check);
+	oci_keys_free(check.keys);
 	curl_global_cleanup();
 	*out_fine = !check.failed && !cancel_is_raised(cancel);
 	return 0;

@@ -19,8 +19,8 @@
 enum {
 	PROOFS_BYTES = 8 << 20, /* that wait for their release */
 	DOUBTS_MAX = 10000,
-	DOUBTS_A_ROUND = 100, /* manifests found unsigned that a round asks about again */
-	DOUBT_ROUNDS = 10,    /* for which one is remembered that nobody names any more */
+	DOUBTS_A_ROUND = 32, /* manifests found unsigned that a round asks about again */
+	DOUBT_ROUNDS = 10,   /* for which one is remembered that nobody names any more */
 };
 
 /* A manifest that a round has found signed. */

@@ -33,28 +33,29 @@ struct search {
 
 /* ---- what was found ---- */
 
-/* Whether the failure is one of the registry's content: it stays so when it is asked again. */
-static bool is_answer(enum err_kind kind)
-{
-	return kind == ERR_NOT_FOUND || kind == ERR_FORMAT || kind == ERR_LIMIT ||
-	       kind == ERR_DIGEST || kind == ERR_UNSIGNED;
-}
-
 /* Something that was to be a signature is none. A whole one of another key tells the most. */
 static void put_aside(struct search *search, const struct err *err)
 {
-	struct err *place = is_answer(err->kind) ? &search->why : &search->open;
+	struct err *why = &search->why;
 
-	if (place == &search->open && place->kind != ERR_NONE)
+	if (why->kind != ERR_NONE && err->cause != OCI_CAUSE_SIGNED_BY_OTHER)
 		return;
-	if (place->kind != ERR_NONE && err->cause != OCI_CAUSE_SIGNED_BY_OTHER)
-		return;
-	*place = *err;
-	if (place == &search->open)
-		return;
-	place->kind = ERR_UNSIGNED;
+	*why = *err;
+	why->kind = ERR_UNSIGNED;
 	if (err->cause != OCI_CAUSE_SIGNED_BY_OTHER)
-		(void)err_cause(place, OCI_CAUSE_SIGNATURE_MALFORMED);
+		(void)err_cause(why, OCI_CAUSE_SIGNATURE_MALFORMED);
+}
+
+/*
+ * A source has not given what was asked for. What is not there, too large, or not what
+ * its digest says, is no signature; all else leaves the question open.
+ */
+static void note_failure(struct search *search, const struct err *err)
+{
+	if (err->kind == ERR_NOT_FOUND || err->kind == ERR_LIMIT || err->kind == ERR_DIGEST)
+		put_aside(search, err);
+	else if (search->open.kind == ERR_NONE)
+		search->open = *err;
 }
 
 /* Whether there may be another request for this answer. */
@@ -100,42 +101,56 @@ static int fetch_blob(struct line *line, const struct oci_descriptor *blob, stru
 	return pull_end(&pull, err);
 }
 
-/* Signatures of several keys are over the same bytes most often: these are fetched once. */
-static int load(struct search *search, const struct signature_layer *layer, struct err *err)
+/*
+ * The bytes of a layer. Signatures of several keys are over the same most often: these
+ * are fetched once.
+ */
+static int fetch_layer(struct search *search, const struct signature_layer *layer, struct buf *out,
+                       struct err *err)
 {
-	CLEANUP(buf_release) struct buf bytes = BUF_INIT(LIMIT_SIGNATURE_BYTES);
-	struct signature *signature = &search->signature;
+	const struct signature *last = &search->signature;
 
-	if (layer->form == SIGNATURE_SIMPLE && signature->form == SIGNATURE_SIMPLE &&
-	    digest_equal(&search->payload, &layer->blob.digest)) {
-		if (buf_add(&bytes, buf_text(&signature->payload), signature->payload.size, err))
-			return -1;
-	} else if (fetch_blob(search->line, &layer->blob, &bytes, err)) {
-		return -1;
-	}
+	if (layer->form == SIGNATURE_SIMPLE && last->form == SIGNATURE_SIMPLE &&
+	    digest_equal(&search->payload, &layer->blob.digest))
+		return buf_add(out, buf_text(&last->payload), last->payload.size, err);
+	return fetch_blob(search->line, &layer->blob, out, err);
+}
+
+static int judge(struct search *search, const struct signature_layer *layer,
+                 const struct buf *bytes, struct err *err)
+{
+	struct signature *signature = &search->signature;
+	int failed = layer->form == SIGNATURE_SIMPLE
+	                     ? signature_of_payload(buf_text(bytes), bytes->size, layer->value,
+	                                            signature, err)
+	                     : signature_of_bundle(buf_text(bytes), bytes->size, signature, err);
+
 	search->payload = layer->blob.digest;
-	return layer->form == SIGNATURE_SIMPLE
-	               ? signature_of_payload(buf_text(&bytes), bytes.size, layer->value, signature,
-	                                      err)
-	               : signature_of_bundle(buf_text(&bytes), bytes.size, signature, err);
+	if (failed)
+		signature->form = SIGNATURE_NONE;
+	return failed ? -1
+	              : signature_check(signature, search->manifest, search->keys, &search->key,
+	                                err);
 }
 
 static void look_at_layer(struct search *search, const struct signature_layer *layer)
 {
+	CLEANUP(buf_release) struct buf bytes = BUF_INIT(LIMIT_SIGNATURE_BYTES);
 	char text[DIGEST_TEXT_SIZE];
 	struct err err;
 
 	if (!may_fetch(search))
 		return;
-	if (load(search, layer, &err)) {
-		search->signature.form = SIGNATURE_NONE;
-	} else if (!signature_check(&search->signature, search->manifest, search->keys,
-	                            &search->key, &err)) {
+	(void)digest_format(&layer->blob.digest, text);
+	if (fetch_layer(search, layer, &bytes, &err)) {
+		(void)err_context(&err, "signature %s", text);
+		note_failure(search, &err);
+	} else if (judge(search, layer, &bytes, &err)) {
+		(void)err_context(&err, "signature %s", text);
+		put_aside(search, &err);
+	} else {
 		search->is_proven = true;
-		return;
 	}
-	(void)err_context(&err, "signature %s", digest_format(&layer->blob.digest, text));
-	put_aside(search, &err);
 }
 
 /* ---- manifests ---- */
@@ -180,7 +195,7 @@ static void look_at_referrer(struct search *search, const struct oci_descriptor 
 		(void)err_set(&err, ERR_DIGEST, "its bytes have another digest");
 	}
 	(void)err_context(&err, "referrer %s", name);
-	put_aside(search, &err);
+	note_failure(search, &err);
 }
 
 static void look_at_index(struct search *search, const struct buf *body)
@@ -191,7 +206,7 @@ static void look_at_index(struct search *search, const struct buf *body)
 
 	if (!referrers) {
 		(void)err_set(&err, ERR_IO, "out of memory");
-		put_aside(search, &err);
+		note_failure(search, &err);
 		return;
 	}
 	if (signature_referrers(buf_text(body), body->size, referrers, &err)) {
@@ -216,11 +231,11 @@ static const char *tag_of(const struct digest *manifest, const char *ending,
 	return tag;
 }
 
-/* An answer that can't be used is no reason to ask nothing else; none is. */
+/* An answer that can't be used is no reason to ask nothing else. */
 static int bear(struct search *search, const char *what, struct err *err)
 {
 	(void)err_context(err, "%s", what);
-	if (!is_answer(err->kind))
+	if (err->kind != ERR_LIMIT && err->kind != ERR_DIGEST)
 		return -1;
 	put_aside(search, err);
 	return 0;
