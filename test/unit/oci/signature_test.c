@@ -1,26 +1,11 @@
-/* Which keys are taken, and which signatures count. The signatures are made here, by libcrypto. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
+/* Which signatures count, and what of manifests may be one. */
+#include "signing_fixture.h"
 
-#include <cmocka.h>
-
-#include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/rsa.h>
-
-#include "base/cleanup.h"
-#include "oci/base64.h"
-#include "oci/keys.h"
 #include "oci/signature.h"
 
-#define LEN(array) (sizeof(array) / sizeof((array)[0]))
-#define HEX        "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-#define OTHER_HEX  "1123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-#define TYPE       "cosign container image signature"
+#define HEX       "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define OTHER_HEX "1123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define TYPE      "cosign container image signature"
 #define PAYLOAD(digest, type)                                                                      \
 	"{\"critical\":{\"identity\":{\"docker-reference\":\"a/b\"},\"image\":{"                   \
 	"\"docker-manifest-digest\":\"" digest "\"},\"type\":\"" type "\"},\"optional\":null}"
@@ -33,56 +18,6 @@
 #define GOOD_STATEMENT STATEMENT(HEX, PREDICATE)
 
 static struct digest manifest;
-
-/* ---- keys of the tests' own ---- */
-
-static EVP_PKEY *make_key(const char *kind)
-{
-	if (!strcmp(kind, "RSA"))
-		return EVP_RSA_gen(2048);
-	if (!strcmp(kind, "small"))
-		return EVP_RSA_gen(1024);
-	if (!strcmp(kind, "ED25519"))
-		return EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
-	return EVP_EC_gen(kind);
-}
-
-static char *pem_of(EVP_PKEY *pkey)
-{
-	BIO *bio = BIO_new(BIO_s_mem());
-	char *data, *text;
-	long size;
-
-	assert_int_equal(PEM_write_bio_PUBKEY(bio, pkey), 1);
-	size = BIO_get_mem_data(bio, &data);
-	text = strndup(data, (size_t)size);
-	BIO_free(bio);
-	return text;
-}
-
-static int add(struct oci_keys *keys, EVP_PKEY *pkey, struct err *err)
-{
-	CLEANUP(cleanup_free) char *pem = pem_of(pkey);
-
-	return oci_keys_add(keys, pem, strlen(pem), "FILE", err);
-}
-
-/* Over what counts for the form, in base64. */
-static void sign(EVP_PKEY *pkey, const char *hash, const char *message, size_t size,
-                 struct buf *out)
-{
-	unsigned char value[1024];
-	size_t length = sizeof(value);
-	EVP_MD_CTX *context = EVP_MD_CTX_new();
-	struct err err;
-
-	assert_int_equal(EVP_DigestSignInit_ex(context, NULL, hash, NULL, NULL, pkey, NULL), 1);
-	assert_int_equal(
-		EVP_DigestSign(context, value, &length, (const unsigned char *)message, size), 1);
-	EVP_MD_CTX_free(context);
-	buf_clear(out);
-	assert_int_equal(base64_encode(value, length, out, &err), 0);
-}
 
 static void sign_statement(EVP_PKEY *pkey, const char *statement, struct buf *out)
 {
@@ -125,7 +60,7 @@ static int setup(void **state)
 	k->ours = make_key("P-256");
 	k->theirs = make_key("P-256");
 	k->trusted = oci_keys_new(&err);
-	assert_int_equal(add(k->trusted, k->ours, &err), 0);
+	assert_int_equal(add_key(k->trusted, k->ours, &err), 0);
 	assert_int_equal(digest_parse("sha256:" HEX, &manifest, &err), 0);
 	*state = k;
 	return 0;
@@ -140,113 +75,6 @@ static int teardown(void **state)
 	EVP_PKEY_free(k->theirs);
 	free(k);
 	return 0;
-}
-
-/* ---- keys ---- */
-
-static void takes_keys(void **state)
-{
-	static const struct {
-		const char *kind, *name;
-		const char *hashes[3]; /* that count, until NULL */
-		const char *wrong;     /* one that does not, or NULL */
-	} rows[] = {
-		{ "P-256", "ECDSA P-256", { "SHA256", NULL }, "SHA384" },
-		{ "P-384", "ECDSA P-384", { "SHA256", "SHA384", NULL }, "SHA512" },
-		{ "P-521", "ECDSA P-521", { "SHA256", "SHA512", NULL }, "SHA384" },
-		{ "RSA", "RSA 2048", { "SHA256", NULL }, "SHA512" },
-		{ "ED25519", "Ed25519", { "", NULL }, NULL },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < LEN(rows); i++) {
-		EVP_PKEY *pkey = make_key(rows[i].kind);
-		struct err err = { .msg = "" };
-		struct oci_keys *keys = oci_keys_new(&err);
-		CLEANUP(buf_release) struct buf value = BUF_INIT(4096), bytes = BUF_INIT(4096);
-		struct oci_key_info info;
-		size_t key = 7;
-
-		assert_int_equal(add(keys, pkey, &err), 0);
-		assert_int_equal(add(keys, pkey, &err), 0); /* once is enough */
-		assert_int_equal(oci_keys_count(keys), 1);
-		oci_keys_describe(keys, 0, &info);
-		assert_string_equal(info.kind, rows[i].name);
-		assert_int_equal(strncmp(info.fingerprint, "sha256:", 7), 0);
-		for (const char *const *hash = rows[i].hashes; *hash; hash++) {
-			sign(pkey, **hash ? *hash : NULL, "message", 7, &value);
-			buf_clear(&bytes);
-			assert_int_equal(base64_decode(value.data, &bytes, &err), 0);
-			if (!keys_verify(keys, "message", 7, bytes.data, bytes.size, &key))
-				fail_msg("%s with %s", rows[i].kind, *hash);
-			assert_int_equal(key, 0);
-			assert_false(keys_verify(keys, "massage", 7, bytes.data, bytes.size, &key));
-			assert_false(
-				keys_verify(keys, "message", 7, bytes.data, bytes.size - 1, &key));
-			assert_false(keys_verify(keys, "message", 7, "", 0, &key));
-		}
-		if (rows[i].wrong) {
-			sign(pkey, rows[i].wrong, "message", 7, &value);
-			buf_clear(&bytes);
-			assert_int_equal(base64_decode(value.data, &bytes, &err), 0);
-			assert_false(keys_verify(keys, "message", 7, bytes.data, bytes.size, &key));
-		}
-		oci_keys_free(keys);
-		EVP_PKEY_free(pkey);
-	}
-}
-
-static void refuses_keys(void **state)
-{
-	static const char *const kinds[] = { "small", "secp256k1", "P-224" };
-	static const struct {
-		const char *text, *why;
-	} rows[] = {
-		{ "", "no PEM" },
-		{ "ssh-ed25519 AAAA", "no PEM" },
-		{ "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "can't be read" },
-		{ "-----BEGIN PUBLIC KEY-----\nAAAA\n", "broken" },
-		{ "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "CERTIFICATE" },
-		{ "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "private key" },
-	};
-	struct err err = { .msg = "" };
-	struct oci_keys *keys = oci_keys_new(&err);
-
-	(void)state;
-	for (size_t i = 0; i < LEN(kinds); i++) {
-		EVP_PKEY *pkey = make_key(kinds[i]);
-
-		if (!add(keys, pkey, &err) || err.kind != ERR_CONFIG)
-			fail_msg("%s is taken", kinds[i]);
-		EVP_PKEY_free(pkey);
-	}
-	for (size_t i = 0; i < LEN(rows); i++)
-		if (!oci_keys_add(keys, rows[i].text, strlen(rows[i].text), "FILE", &err) ||
-		    err.kind != ERR_CONFIG || !strstr(err.msg, rows[i].why) ||
-		    strncmp(err.msg, "FILE: ", 6) != 0)
-			fail_msg("%s: %s", rows[i].text, err.msg);
-	assert_int_equal(oci_keys_count(keys), 0);
-	oci_keys_free(keys);
-}
-
-static void takes_no_more_keys_than_it_may(void **state)
-{
-	struct err err = { .msg = "" };
-	struct oci_keys *keys = oci_keys_new(&err);
-	CLEANUP(buf_release) struct buf text = BUF_INIT(65536);
-
-	(void)state;
-	for (int i = 0; i <= OCI_KEYS_MAX; i++) {
-		EVP_PKEY *pkey = make_key("ED25519");
-		CLEANUP(cleanup_free) char *pem = pem_of(pkey);
-
-		assert_int_equal(buf_addf(&text, &err, "a comment\n%s", pem), 0);
-		EVP_PKEY_free(pkey);
-	}
-	assert_int_equal(oci_keys_add(keys, text.data, text.size, "FILE", &err), -1);
-	assert_non_null(strstr(err.msg, "more than 64 keys"));
-	assert_int_equal(oci_keys_count(keys), OCI_KEYS_MAX);
-	oci_keys_free(keys);
 }
 
 /* ---- what is signed ---- */
@@ -406,7 +234,7 @@ static void tells_signers_apart(void **state)
 	assert_int_equal(signature_check(&signature, &manifest, k->trusted, &key, &err), -1);
 	assert_int_equal(err.kind, ERR_UNSIGNED);
 	assert_int_equal(err.cause, OCI_CAUSE_SIGNED_BY_OTHER);
-	assert_int_equal(add(k->trusted, k->theirs, &err), 0);
+	assert_int_equal(add_key(k->trusted, k->theirs, &err), 0);
 	assert_int_equal(signature_check(&signature, &manifest, k->trusted, &key, &err), 0);
 	assert_int_equal(key, 1);
 }
@@ -572,43 +400,9 @@ static void finds_referrers(void **state)
 	}
 }
 
-/* ---- base64 ---- */
-
-static void decodes_base64(void **state)
-{
-	static const struct {
-		const char *text, *bytes; /* NULL: not base64 */
-	} rows[] = {
-		{ "", "" },           { "Zg==", "f" },        { "Zm8=", "fo" },
-		{ "Zm9v", "foo" },    { "Zm9vYg==", "foob" }, { " Zm\n9v\r\n\t", "foo" },
-		{ "Zg=", NULL },      { "Zg", NULL },         { "Z", NULL },
-		{ "Zg==Zg==", NULL }, { "=Zg=", NULL },       { "Z===", NULL },
-		{ "====", NULL },     { "Zm9-", NULL },       { "Zm9\x80", NULL },
-		{ "Zg=g", NULL },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < LEN(rows); i++) {
-		CLEANUP(buf_release) struct buf out = BUF_INIT(100), text = BUF_INIT(100);
-		struct err err;
-		int failed = base64_decode(rows[i].text, &out, &err);
-
-		if ((failed != 0) != !rows[i].bytes ||
-		    (!failed && strcmp(buf_text(&out), rows[i].bytes) != 0))
-			fail_msg("\"%s\": %d \"%s\"", rows[i].text, failed, buf_text(&out));
-		if (failed || strpbrk(rows[i].text, " \n"))
-			continue;
-		assert_int_equal(base64_encode(buf_text(&out), out.size, &text, &err), 0);
-		assert_string_equal(buf_text(&text), rows[i].text);
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(takes_keys),
-		cmocka_unit_test(refuses_keys),
-		cmocka_unit_test(takes_no_more_keys_than_it_may),
 		cmocka_unit_test_setup_teardown(judges_payloads, setup, teardown),
 		cmocka_unit_test_setup_teardown(judges_bundles, setup, teardown),
 		cmocka_unit_test_setup_teardown(keeps_forms_apart, setup, teardown),
@@ -619,7 +413,6 @@ int main(void)
 		cmocka_unit_test(finds_layers),
 		cmocka_unit_test(looks_at_some_of_many_layers),
 		cmocka_unit_test(finds_referrers),
-		cmocka_unit_test(decodes_base64),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
