@@ -110,7 +110,6 @@ int signature_layers(const char *body, size_t size, struct signature_list *out_l
 }
 
 /*
- * artifactType is that of the manifest, or of its configuration where it has none.
  * A bundle may be about many things; where it says that it is something else than a
  * signature it is left alone.
  */
@@ -123,10 +122,17 @@ static bool may_sign(const json_t *entry)
 	       (begins(type, BUNDLE_TYPE) && (!*predicate || is(predicate, STATEMENT_PREDICATE)));
 }
 
-/* Some registries list no artifactType; such an entry is looked at when it is all there is. */
+/*
+ * Some registries list no artifactType, and clients that write the index themselves, as
+ * cosign does where there is no API, the type of the configuration instead: such entries
+ * are looked at after the others.
+ */
 static bool says_nothing(const json_t *entry)
 {
-	return !json_text_at(entry, "artifactType");
+	const char *type = json_text_at(entry, "artifactType");
+
+	return !type || !*type || is(type, "application/vnd.oci.empty.v1+json") ||
+	       is(type, "application/vnd.oci.image.config.v1+json");
 }
 
 static int take_referrers(const json_t *entries, bool (*wanted)(const json_t *entry),

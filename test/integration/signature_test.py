@@ -399,7 +399,8 @@ class FakeSigned(FakeCase):
             del registry.repositories[PATH].tags[tag]
         index = signing.index(manifests)
         if fallback:
-            signing.put(registry, self.digest, b"", index, ending="")
+            signing.put(registry, self.digest, b"",
+                        signing.fallback(manifests), ending="")
         else:
             registry.on("GET", "/referrers/" + self.digest,
                         lambda request: request.reply(

@@ -148,9 +148,21 @@ def referrer(body, subject, size=0, media_type=BUNDLE):
 
 
 def index(manifests, media_type=BUNDLE):
-    """An index of referrers."""
+    """An index of referrers as a registry makes it."""
     return artifact.index([
-        {"mediaType": artifact.OCI_MANIFEST, "digest": artifact.digest(one),
-         "size": len(one), "artifactType": media_type,
+        {**_entry(one), "artifactType": media_type,
          "annotations": json.loads(one).get("annotations", {})}
         for one in manifests])
+
+
+def fallback(manifests):
+    """The same as cosign writes it under the tag of the digest: it has the
+    configurations' types."""
+    return artifact.index([
+        {**_entry(one), "artifactType": json.loads(one)["config"]["mediaType"]}
+        for one in manifests])
+
+
+def _entry(manifest):
+    return {"mediaType": artifact.OCI_MANIFEST, "size": len(manifest),
+            "digest": artifact.digest(manifest)}

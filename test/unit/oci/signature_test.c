@@ -376,6 +376,7 @@ static void finds_referrers(void **state)
 		                                                                                "}",
 		  2 },
 		{ "{\"manifests\":[" TYPED("application/spdx+json") "," ENTRY("") "]}", 1 },
+		{ "{\"manifests\":[" TYPED("application/vnd.oci.empty.v1+json") "]}", 1 },
 		{ "{\"manifests\":[" ENTRY(
 			  ",\"artifactType\":\"application/vnd.dev.sigstore.bundle.v0.3+json\","
 			  "\"annotations\":{\"dev.sigstore.bundle.predicateType\":"
