@@ -420,6 +420,12 @@ static const struct advice advices[ADVICE_CAUSE_COUNT] = {
 	[ADVICE_PUSH_NO_ROOM] = { "push-no-room",
 	                          "Set TMPDIR to a folder with room for the packed archive, or, "
 	                          "when an archive is given, for all that is in it." },
+	[ADVICE_PUSH_SIGN_KEY] = { "sign-key-bad",
+	                           "Give --sign-key a private key in PEM without a password: "
+	                           "openssl genpkey -algorithm EC -pkeyopt "
+	                           "ec_paramgen_curve:P-256 -out FILE makes one. Or push without "
+	                           "it, and sign the digest that is printed: cosign sign --key "
+	                           "cosign.key HOST/NAME@sha256:…" },
 };
 
 const struct advice *advice_find(int cause)

@@ -59,6 +59,7 @@ enum advice_cause {
 	ADVICE_PUSH_UNREADABLE, /* a file or folder */
 	ADVICE_PUSH_UNFIT,      /* specman would refuse to unpack it */
 	ADVICE_PUSH_NO_ROOM,    /* for what is temporary */
+	ADVICE_PUSH_SIGN_KEY,   /* it can't be signed with */
 
 	ADVICE_CAUSE_COUNT
 };

@@ -47,6 +47,7 @@ struct config {
 	const char *registry_key;
 	struct config_texts repository_mirror;
 	struct config_texts verify_key;
+	const char *sign_key;
 	bool registry_insecure;
 	bool plain_http;
 	int64_t registry_idle_ms;

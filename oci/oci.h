@@ -364,12 +364,25 @@ MUST_CHECK int oci_signature(struct oci_client *client, const struct digest *man
 MUST_CHECK int oci_proof_check(const char *proof, size_t size, const struct digest *manifest,
                                const struct oci_keys *keys, size_t *out_key, struct err *err);
 
+/* A private key that signs what is pushed. */
+struct oci_signer;
+
+/*
+ * Of a PEM text (PKCS #8, or as openssl's older commands write it) without a password, of
+ * a kind that oci_keys_add takes. `what` names the text in errors: ERR_CONFIG.
+ */
+MUST_CHECK struct oci_signer *oci_signer_new(const char *pem, size_t size, const char *what,
+                                             struct err *err);
+void oci_signer_free(struct oci_signer *signer);
+void oci_signer_describe(const struct oci_signer *signer, struct oci_key_info *out_info);
+
 /* One file, to become the only layer of an artifact. */
 struct oci_push {
 	const char *tag;
 	int fd; /* the layer's bytes, from 0 on; must not change meanwhile */
 	struct oci_descriptor layer;
-	int64_t created_s; /* since 1970: org.opencontainers.image.created */
+	int64_t created_s;               /* since 1970: org.opencontainers.image.created */
+	const struct oci_signer *signer; /* or NULL: it is not signed */
 };
 
 struct oci_push_observer {
@@ -389,7 +402,8 @@ struct oci_pushed {
 /*
  * Push the file as the artifact that ORAS 1.0.0 makes of a manifests.tgz
  * (distribution-spec, "Push"), under a tag of settings->reference, then read it
- * back as a client would. Blobs that are there are not sent. What may pass is
+ * back as a client would. With a signer, the signature is pushed as cosign does, before
+ * the tag names the artifact. Blobs that are there are not sent. What may pass is
  * tried again after a pause, `retries` times without progress at the most; a
  * large layer goes on where it stopped. Errors: ERR_NETWORK; ERR_AUTH, also for a tag that
  * must not be moved; ERR_NOT_FOUND; ERR_NO_SPACE for a quota; ERR_DIGEST when what is read back

@@ -1,5 +1,7 @@
 """--verify-key: what is signed is served, what is not is refused, and what could
 not be asked is neither."""
+import base64
+import json
 import os
 import re
 import unittest
@@ -636,6 +638,82 @@ class Hostile(FakeSigned):
             self.assertLess(len(turn), 33)
             asked |= turn
         self.assertEqual(len(asked), 35)
+
+
+class Push(SignedCase):
+    """specman push --sign-key."""
+
+    def push_here(self, key, code=0):
+        folder = self.folder()
+        for path, data in files("pushed").items():
+            path = os.path.join(folder, path)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "wb") as file:
+                file.write(data)
+        done = call("push", f"{self.registry.host}/{self.path}:1.0.0", folder,
+                    "--plain-http", "--sign-key", key, check=False)
+        self.assertEqual(done.returncode, code, done.stderr)
+        return (done.stdout + done.stderr).decode()
+
+    def test_what_is_pushed_is_signed(self):
+        folder = self.folder()
+        for kind in ("p256", "p384", "rsa", "ed25519"):
+            with self.subTest(kind=kind):
+                key = signing.Key(folder, kind, kind)
+                start = self.registry.mark()
+                out = self.push_here(key.private)
+                self.assertIn(" " + key.fingerprint(), out)
+                # It is never there without its signature.
+                puts = [path for method, path, _ in
+                        self.registry.requests(start)
+                        if method == "PUT" and "/manifests/" in path]
+                self.assertRegex(puts[0], r"/sha256-[0-9a-f]{64}\.sig$")
+                self.assertTrue(puts[1].endswith("/1.0.0"), puts)
+                self.trust(key)
+                daemon = self.run_daemon()
+                self.check_tree(self.client_of(daemon, "pushed"),
+                                files("pushed"))
+                daemon.stop()
+
+    def test_signature_is_what_openssl_takes(self):
+        """And what cosign makes, to the byte."""
+        out = self.push_here(self.key.private)
+        digest = re.search(r"manifest (sha256:\S+)", out).group(1)
+        done = proc.run(["curl", "-s", f"{self.registry.url}/v2/{self.path}"
+                         f"/manifests/{signing.tag(digest)}", "-H",
+                         "Accept: " + artifact.OCI_MANIFEST])
+        layer, = json.loads(done.stdout)["layers"]
+        with open(self.registry.blob_path(layer["digest"]), "rb") as file:
+            body = file.read()
+        self.assertEqual(body, signing.payload(digest).replace(
+            b"127.0.0.1/a/b", f"{self.registry.host}/{self.path}".encode()))
+        folder = self.folder()
+        value = os.path.join(folder, "value")
+        with open(value, "wb") as file:
+            file.write(base64.b64decode(layer["annotations"][signing.VALUE]))
+        proc.run(["openssl", "dgst", "-sha256", "-verify", self.key.public,
+                  "-signature", value,
+                  self.registry.blob_path(layer["digest"])])
+
+    def test_bad_keys(self):
+        folder = self.folder()
+        locked = os.path.join(folder, "locked")
+        proc.run(["openssl", "pkey", "-in", self.key.private, "-aes256",
+                  "-passout", "pass:x", "-out", locked])
+        empty = os.path.join(folder, "empty")
+        with open(empty, "wb"):
+            pass
+        for path, why, cause in (
+                (locked, "encrypted", "sign-key-bad"),
+                (self.key.public, "no key in PEM", "sign-key-bad"),
+                (empty, "no key in PEM", "sign-key-bad"),
+                (folder + "/gone", "is not there", "push-unreadable")):
+            with self.subTest(why=why):
+                start = self.registry.mark()
+                out = self.push_here(path, code=1)
+                self.assertIn(why, out)
+                self.assertIn("cause: " + cause, out)
+                self.assertEqual(self.registry.requests(start), [])
 
 
 class Checks(SignedCase):
