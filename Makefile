@@ -10,6 +10,7 @@
 #   make abuse            100,000 random requests, scanners, slow clients, thousands of connections
 #   make fuzz             each harness for FUZZ_SECONDS (60)
 #   make analyze          clang-tidy, cppcheck, shellcheck
+#   make install          program, man page and completions, below PREFIX (/usr/local)
 #   make format           lay out the source with clang-format
 #   SANITIZE=address,undefined or SANITIZE=thread: a build of its own, for every target
 
@@ -87,10 +88,17 @@ $(O)/test/fault/layer.so: test/fault/layer.c
 $(O)/test/fault/served: $(O)/test/fault/served.o $(call objects,$(STORAGE) $(BASE))
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_storage)
 
+# The log's lines, to be compared with those of logrus.
+GOLDEN   := $(O)/test/golden/log_driver
+
+$(O)/test/golden/log_driver: $(O)/test/golden/log_driver.o $(call objects,$(addprefix daemon/,log.c unicode.c) $(BASE))
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_base)
+
 # Harnesses for parsers of what comes from outside: `fuzz` runs them under clang's libFuzzer,
 # the tests replay what is in the corpus; that of requests has a unit test of its own.
 FUZZ         := $(patsubst test/fuzz/%_fuzz.c,%,$(wildcard test/fuzz/*_fuzz.c))
-FUZZED       := $(patsubst %,daemon/%.c,accept conditional escape head listing multipart range target)
+FUZZED       := $(patsubst %,daemon/%.c,accept conditional escape head listing multipart range target unicode)
 FUZZED_OCI   := $(patsubst %,oci/%.c,base64 descriptor json keys signature)
 FUZZ_SECONDS ?= 60
 FUZZ_FLAGS   := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -O1 -g
@@ -105,7 +113,7 @@ build-fuzz/%_fuzz: test/fuzz/%_fuzz.c $(wildcard test/fuzz/*.h) $(FUZZED) $(FUZZ
 	clang -std=c17 -D_GNU_SOURCE -I. -Idaemon $(FUZZ_FLAGS) -pthread -o $@ $(filter %.c,$^) $(LIBS_storage) -ljansson
 
 .SECONDARY:
--include $(patsubst %.o,%.d,$(call objects,$(MODULES) daemon/main.c test/fault/served.c test/bench/store_driver.c $(UNIT) $(wildcard test/fuzz/*.c)))
+-include $(patsubst %.o,%.d,$(call objects,$(MODULES) daemon/main.c test/fault/served.c test/golden/log_driver.c test/bench/store_driver.c $(UNIT) $(wildcard test/fuzz/*.c)))
 
 deps:
 	@test/deps.sh
@@ -117,13 +125,13 @@ demo: deps
 check: deps
 	@$(MAKE) --no-print-directory check-run
 
-check-run: all $(UNIT_BIN) $(REPLAY) $(FAULT)
+check-run: all $(UNIT_BIN) $(REPLAY) $(FAULT) $(GOLDEN)
 	@python3 test/run.py $(O)
 
 unit: $(UNIT_BIN) $(REPLAY)
 	@python3 test/run.py $(O) --unit-only
 
-integration: all $(FAULT)
+integration: all $(FAULT) $(GOLDEN)
 	@python3 test/run.py $(O) --integration-only
 
 bench:
@@ -169,14 +177,25 @@ format:
 format-check:
 	clang-format --dry-run --Werror $(wildcard */*.[ch] */*/*.[ch] */*/*/*.[ch])
 
-install: all
+$(O)/specman.1: $(O)/specman deploy/man/specman.1.in deploy/man/options.awk
+	env -i $(O)/specman --help | awk -f deploy/man/options.awk - deploy/man/specman.1.in \
+		>$@.$$$$ && mv $@.$$$$ $@
+
+install: all $(O)/specman.1
 	install -D -m 0755 $(O)/specman $(DESTDIR)$(PREFIX)/bin/specman
+	install -D -m 0644 $(O)/specman.1 $(DESTDIR)$(PREFIX)/share/man/man1/specman.1
+	install -D -m 0644 deploy/completion/specman.bash \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/specman
+	install -D -m 0644 deploy/completion/_specman \
+		$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_specman
+	install -D -m 0644 deploy/completion/specman.fish \
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/specman.fish
 
 clean:
 	rm -rf build build-*
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -14
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -15
 
 .PHONY: all deps demo check check-run unit integration bench bench-store soak abuse fuzz analyze format \
 	format-check install clean help

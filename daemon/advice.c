@@ -380,6 +380,22 @@ static const struct advice advices[ADVICE_CAUSE_COUNT] = {
 	                        "writes. ECDSA (P-256, P-384, P-521), RSA (2048 bits and more) and "
 	                        "Ed25519 are understood." },
 
+	/* ---- who may ask ---- */
+	[ADVICE_CLIENT_CA_BAD] = { "client-ca-bad",
+	                           "Give --tls-client-ca a PEM file with the certificates of the "
+	                           "CAs that sign the clients' (ca.crt of a Secret of "
+	                           "cert-manager's). DER becomes PEM with: openssl x509 -inform "
+	                           "der -in FILE -out ca.crt" },
+	[ADVICE_CLIENT_CA_UNFIT] = { "client-ca-unfit",
+	                             "Put the CA that signs the clients' certificates into the "
+	                             "file of --tls-client-ca, not a client's own certificate, and "
+	                             "take out what has expired: openssl x509 -in FILE -noout "
+	                             "-subject -dates -ext basicConstraints" },
+	[ADVICE_USERS] = { "users-unfit",
+	                   "Correct these lines, or make them anew: htpasswd -B FILE USER. While "
+	                   "there is one that can't be used, specman does not start, and one that "
+	                   "runs keeps the users that it had." },
+
 	[ADVICE_CLOCK] = { "clock-wrong",
 	                   "Set this node's clock (timedatectl set-ntp true; chronyc makestep): "
 	                   "certificates and signatures are judged by it." },

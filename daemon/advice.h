@@ -46,6 +46,11 @@ enum advice_cause {
 
 	ADVICE_VERIFY_KEY, /* a file of --verify-key has no usable keys */
 
+	/* Who may ask. */
+	ADVICE_CLIENT_CA_BAD,
+	ADVICE_CLIENT_CA_UNFIT, /* it can be read, and nobody is let in by it */
+	ADVICE_USERS,           /* lines of the htpasswd file */
+
 	ADVICE_CLOCK,
 
 	/* What the repository has. */

@@ -44,6 +44,7 @@ int check_run(const struct config *config, bool *out_fine, struct err *err)
 	check_secret(&check);
 	check_disk(&check);
 	check_certificate(&check);
+	check_clients(&check);
 	check_clock(&check);
 	check_signers(&check);
 	check_sources(&check);

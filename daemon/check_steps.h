@@ -20,6 +20,9 @@ uint64_t check_disk_room(const struct config *config);
 /* The certificate that clients on 8443 are shown. */
 void check_certificate(struct check *check);
 
+/* Who may ask on 8443: the CAs of client certificates, and users with passwords. */
+void check_clients(struct check *check);
+
 /* The clock, by what can't be from the future. */
 void check_clock(struct check *check);
 

@@ -11,6 +11,7 @@
 #include "check.h"
 #include "config.h"
 #include "log.h"
+#include "nearest.h"
 #include "policy.h"
 #include "push_command.h"
 #include "serve.h"
@@ -123,7 +124,6 @@ static const struct command commands[] = {
 
 static void print_flags(void)
 {
-	(void)puts("\nFlags, each also as SPECMAN_NAME in the environment:");
 	config_print_flags(stdout);
 }
 
@@ -163,18 +163,23 @@ static const struct command *find(const char *name)
 	return NULL;
 }
 
-static void refuse(const char *name)
+static int refuse(const char *name, struct err *err)
 {
-	const size_t count = sizeof(commands) / sizeof(commands[0]);
+	struct nearest nearest;
+	char list[256] = "";
+	size_t length = 0;
 
-	(void)fprintf(stderr, "specman: unknown command %s: it may be", name);
-	for (size_t i = 0; i < count; i++)
-		(void)fprintf(stderr, "%s %s",
-		              !i              ? ""
-		              : i + 1 < count ? ","
-		                              : " or",
-		              commands[i].name);
-	(void)fputc('\n', stderr);
+	nearest_init(&nearest, name, strlen(name));
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		nearest_offer(&nearest, commands[i].name);
+		length += (size_t)snprintf(list + length, sizeof(list) - length, "%s%s",
+		                           i ? ", " : "", commands[i].name);
+	}
+	if (nearest_is_close(&nearest))
+		return err_set(err, ERR_CONFIG, "unknown command %s: did you mean %s?",
+		               nearest.given, nearest.best);
+	return err_set(err, ERR_CONFIG, "unknown command %s: it may be one of %s", nearest.given,
+	               list);
 }
 
 /* Whether help is asked for; of which command, if of one. */
@@ -191,39 +196,56 @@ static bool wants_help(char *const *args, const struct command **out_command)
 	return wants;
 }
 
-static int check_operands(const struct command *command, const struct config *config)
+static int check_operands(const struct command *command, const struct config *config,
+                          struct err *err)
 {
 	if (config->operand_count >= command->least && config->operand_count <= command->most)
 		return 0;
 	if (config->operand_count > command->most)
-		(void)fprintf(stderr, "specman: \"%s\" is not understood",
-		              config->operands[command->most]);
-	else
-		(void)fprintf(stderr, "specman: something is missing");
-	(void)fprintf(stderr, ": usage: specman %s%s%s; see specman %s --help\n", command->name,
-	              *command->operands ? " " : "", command->operands, command->name);
-	return -1;
+		return err_set(err, ERR_CONFIG,
+		               "\"%.80s\" is not understood: usage: specman %s%s%s",
+		               config->operands[command->most], command->name,
+		               *command->operands ? " " : "", command->operands);
+	return err_set(err, ERR_CONFIG, "something is missing: usage: specman %s%s%s",
+	               command->name, *command->operands ? " " : "", command->operands);
+}
+
+/* `command` is that which runs when none is named, and becomes the one that is. */
+static int understand(char *const *args, char *const *environment, struct config *out_config,
+                      const struct command **command, struct err *err)
+{
+	CLEANUP(config_release) struct config config = { .command = NULL };
+
+	if (config_read(args, environment, &config, err) || policy_check(&config, err))
+		return -1;
+	if (config.command && !find(config.command))
+		return refuse(config.command, err);
+	if (config.command)
+		*command = find(config.command);
+	if (check_operands(*command, &config, err))
+		return -1;
+	*out_config = config;
+	config = (struct config){ .command = NULL };
+	return 0;
 }
 
 int command_run(char *const *args, char *const *environment)
 {
+	CLEANUP(config_release) struct config config = { .command = NULL };
 	const struct command *command;
-	struct config config;
 	struct err err;
 
 	if (wants_help(args, &command))
 		return command ? print_command_help(command) : print_help();
 	command = &commands[0];
-	if (config_read(args, environment, &config, &err) || policy_check(&config, &err)) {
-		(void)fprintf(stderr, "specman: %s; see specman --help\n", err.msg);
+	if (understand(args, environment, &config, &command, &err)) {
+		const char *last = err.msg + strlen(err.msg) - 1;
+
+		(void)fprintf(stderr, "specman: %s%s specman --help\n", err.msg,
+		              *last == '?' ? " See" : "; see");
 		return EXIT_USAGE;
 	}
-	if (config.command && !(command = find(config.command))) {
-		refuse(config.command);
-		return EXIT_USAGE;
-	}
-	if (check_operands(command, &config))
-		return EXIT_USAGE;
 	log_set_level(config.log_level);
+	log_set_format(config.log_format);
 	return command->run(&config);
 }

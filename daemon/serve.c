@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <curl/curl.h>
+#include <microhttpd.h>
 
 #include "admin.h"
 #include "base/cancel.h"
@@ -40,6 +41,7 @@ enum {
 	IDLE_MS = 120 * 1000,
 	GRACE_MS = 20 * 1000, /* within Kubernetes' 30 s */
 	LIVE_WITHIN_MS = 30 * 1000,
+	ROUTES_MAX = 8,
 };
 
 struct service {
@@ -58,6 +60,7 @@ struct service {
 	struct poller *poller;
 	struct scrubber *scrubber;
 	struct control *control;
+	struct admin_route routes[ROUTES_MAX];
 	atomic_bool stopping;
 };
 
@@ -85,30 +88,40 @@ static void on_refused(void *ctx, const char *peer, const char *cap)
 
 /* ---- health ---- */
 
-static bool is_live(void *ctx, const char **out_reason)
+static void answer_health(struct admin_answer *answer, const char *trouble)
 {
-	const struct service *service = ctx;
+	struct err err;
 
-	/* A worker that has ended in order is no reason to be killed. */
-	if (atomic_load(&service->stopping) ||
-	    tls_server_is_turning(service->server, LIVE_WITHIN_MS))
-		return true;
-	*out_reason = "a worker does not go round\n";
-	return false;
+	if (trouble)
+		answer->status = MHD_HTTP_SERVICE_UNAVAILABLE;
+	if (buf_addf(&answer->body, &err, "%s\n", trouble ? trouble : "ok"))
+		answer->status = MHD_HTTP_INTERNAL_SERVER_ERROR;
 }
 
-static bool is_ready(void *ctx, const char **out_reason)
+static void answer_livez(void *ctx, const struct admin_request *request,
+                         struct admin_answer *answer)
 {
-	struct service *service = ctx;
+	const struct service *service = ctx;
+	/* A worker that has ended in order is no reason to be killed. */
+	bool is_live = atomic_load(&service->stopping) ||
+	               tls_server_is_turning(service->server, LIVE_WITHIN_MS);
+
+	(void)request;
+	answer_health(answer, is_live ? NULL : "a worker does not go round");
+}
+
+static void answer_readyz(void *ctx, const struct admin_request *request,
+                          struct admin_answer *answer)
+{
+	const struct service *service = ctx;
 	struct store_view *view = store_view_get(service->store);
 	bool has_any = store_view_release_count(view) > 0;
 
+	(void)request;
 	store_view_put(view);
-	if (atomic_load(&service->stopping))
-		*out_reason = "stopping\n";
-	else if (!has_any)
-		*out_reason = "nothing to serve yet\n";
-	return has_any && !atomic_load(&service->stopping);
+	answer_health(answer, atomic_load(&service->stopping) ? "stopping"
+	                      : has_any                       ? NULL
+	                                                      : "nothing to serve yet");
 }
 
 /* ---- start ---- */
@@ -146,9 +159,7 @@ static int start_server(struct service *service, struct err *err)
 		.listen_count = config->listen.count,
 		.workers = (unsigned)config->workers,
 		.client_ca_file = config->tls_client_ca,
-		.client_auth = !strcmp(config->tls_client_auth, "request")
-		                       ? TLS_CLIENT_AUTH_REQUEST
-		                       : TLS_CLIENT_AUTH_REQUIRE,
+		.client_auth = config->tls_client_auth,
 		.max_connections = descriptors_fit((unsigned)config->max_connections),
 		.max_per_address = (unsigned)config->max_per_address,
 		.handshake_ms = HANDSHAKE_MS,
@@ -177,14 +188,19 @@ static int start_server(struct service *service, struct err *err)
 
 static int start_admin(struct service *service, struct err *err)
 {
-	const struct admin_settings settings = {
+	const struct admin_route routes[] = {
+		{ .path = "/livez", .answer = answer_livez, .ctx = service },
+		{ .path = "/readyz", .answer = answer_readyz, .ctx = service },
+	};
+	struct admin_settings settings = {
 		.listen = service->config->admin_listen.at,
 		.listen_count = service->config->admin_listen.count,
-		.is_live = is_live,
-		.is_ready = is_ready,
-		.ctx = service,
+		.routes = service->routes,
+		.route_count = sizeof(routes) / sizeof(routes[0]),
 	};
 
+	_Static_assert(sizeof(routes) <= sizeof(service->routes), "each has its place");
+	memcpy(service->routes, routes, sizeof(routes));
 	service->admin = admin_start(&settings, err);
 	return service->admin ? 0 : -1;
 }
@@ -239,8 +255,7 @@ static void start_control(struct service *service)
 static int start_signers_watch(struct service *service, struct err *err)
 {
 	const struct signers_watch_settings settings = { service->config, service->signers,
-		                                         service->sync_cancel, service->poller,
-		                                         service->troubles };
+		                                         service->sync_cancel, service->troubles };
 
 	if (!service->config->verify_key.count)
 		return 0;

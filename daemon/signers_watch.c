@@ -48,7 +48,6 @@ static void take(struct signers_watch *watch)
 	watch->sum = sum;
 	signers_offer_take(watch->with.signers, STEAL(keys));
 	cancel_interrupt(watch->with.round);
-	poller_trigger(watch->with.poller);
 }
 
 static void look(struct signers_watch *watch, bool at_once)

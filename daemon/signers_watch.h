@@ -9,7 +9,6 @@
 #include "base/cancel.h"
 #include "base/err.h"
 #include "config.h"
-#include "poller.h"
 #include "recurring.h"
 #include "signers.h"
 
@@ -19,8 +18,8 @@ struct signers_watch;
 struct signers_watch_settings {
 	const struct config *config;
 	struct signers *signers;
-	struct cancel *round; /* interrupted, so that a withdrawn key counts within seconds */
-	struct poller *poller;
+	/* Interrupted, so that a withdrawn key counts within seconds: the poller goes another. */
+	struct cancel *round;
 	struct recurring *troubles;
 };
 

@@ -4,7 +4,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 flags=(-D_GNU_SOURCE '-DSPECMAN_VERSION="0"' -I. -Idaemon)
 status=0
-shellcheck test/*.sh test/fuzz/*.sh deploy/*.sh .ci/run || status=1
+shellcheck test/*.sh test/fuzz/*.sh deploy/*.sh deploy/completion/*.bash .ci/run || status=1
 # cppcheck takes what a cleanup attribute releases for a leak.
 cppcheck --quiet --std=c11 --enable=warning,portability --error-exitcode=1 --inline-suppr \
 	--suppress=memleak --suppress=resourceLeak "${flags[@]}" daemon oci storage tls || status=1

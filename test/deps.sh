@@ -14,7 +14,8 @@ packages="gcc make pkg-config libc6-dev
 	libssl-dev libcrypt-dev zlib1g-dev libcmocka-dev
 	python3 docker-registry skopeo curl openssl apache2-utils
 	libarchive-tools ca-certificates git nginx-light tinyproxy-bin
-	golang-go nodejs wget chromium tidy sslscan bats jq shellcheck"
+	golang-go nodejs wget chromium tidy sslscan bats jq shellcheck mandoc
+	golang-github-sirupsen-logrus-dev zsh fish bash-completion"
 
 case "${1-}" in
 '') ;;

@@ -255,3 +255,33 @@ int tls_certificate_read(const char *cert_file, const char *key_file, const char
 	*out_certificate = certificate;
 	return 0;
 }
+
+int tls_client_ca_read(const char *file, struct tls_client_ca *out, struct err *err)
+{
+	const struct context_settings settings = { .client_ca_file = file };
+	CLEANUP(cleanup_context) SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+	struct tls_client_ca found = { .not_after = INT64_MAX };
+	const STACK_OF(X509_OBJECT) * all;
+	char reason[REASON_SIZE];
+
+	ERR_clear_error();
+	if (!context)
+		return err_set(err, ERR_IO, "OpenSSL can't serve TLS: %s", openssl_reason(reason));
+	if (set_client_auth(context, &settings, err))
+		return -1;
+	all = X509_STORE_get0_objects(SSL_CTX_get_cert_store(context));
+	for (int i = 0; i < sk_X509_OBJECT_num(all); i++) {
+		X509 *cert = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(all, i));
+		int64_t end;
+
+		found.count++;
+		if (!X509_check_ca(cert))
+			found.not_ca++;
+		else if (seconds_of(X509_get0_notAfter(cert), &end) || end < time(NULL))
+			found.expired++;
+		else if (end < found.not_after)
+			found.not_after = end;
+	}
+	*out = found;
+	return 0;
+}

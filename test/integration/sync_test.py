@@ -145,6 +145,22 @@ class Credentials(RegistryCase):
             "--registry-username", USER,
             "--registry-password-file", self.password_file()))
 
+    def test_password_by_the_environment(self):
+        """A line end of a Secret made with echo is none of it; a file counts
+        more."""
+        self.push("4.5.13")
+        for password, flags in (
+                (PASSWORD, []), (PASSWORD + "\n", []),
+                ("not-the-right-one", ["--registry-password-file",
+                                       self.password_file()])):
+            daemon = self.start(
+                "--repository", self.registry.repository(self.path),
+                "--registry-ca", self.authority.ca, "--poll-interval", "1h",
+                *flags, env={"SPECMAN_REGISTRY_USERNAME": USER,
+                             "SPECMAN_REGISTRY_PASSWORD": password})
+            self.check_served(daemon)
+            daemon.stop()
+
     def test_environment_and_a_flag_that_wins(self):
         self.push("4.5.13")
         self.check_served(self.start(
