@@ -127,6 +127,7 @@ static const struct command commands[] = {
 	  "artifact is that of oras push; what the registry has already is not sent again, and\n"
 	  "all is read back at the end. TMPDIR has to have room for the archive, or for what\n"
 	  "FILE.tgz unpacks to.\n\n"
+	  "With --sign-key FILE it is signed, as cosign does, before the tag names it.\n\n"
 	  "Of the flags below, those count that begin with --registry, and --plain-http. Without\n"
 	  "--registry-username and --registry-config, the logins of docker are taken\n"
 	  "(DOCKER_CONFIG, else ~/.docker/config.json); for Amazon's ECR, AWS credentials. The\n"

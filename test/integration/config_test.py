@@ -172,6 +172,8 @@ FLAGS = {
     "registry-key": Text(beside=["--registry-cert", PAIR]),
     "repository-mirror": Texts(["127.0.0.1:1/a", "oci-layout:/m", "[::1]:1/b"],
                                REPOSITORY_BAD),
+    "verify-key": Texts(["/keys/one.pub", "/keys/two.pub", "three.pub"]),
+    "sign-key": Text(),
     "registry-insecure": Switch(default="false"),
     "plain-http": Switch(default="false"),
     "registry-idle-timeout": Duration(default="60s"),
