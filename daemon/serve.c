@@ -328,6 +328,9 @@ static int block_signals(struct err *err)
 	(void)sigaddset(&set, SIGPIPE);
 	if (sigprocmask(SIG_BLOCK, &set, NULL))
 		return err_set_sys(err, errno, "signals");
+	/* As PID 1 the daemon inherits what `kubectl exec` leaves behind; the kernel reaps it. */
+	if (signal(SIGCHLD, SIG_IGN) == SIG_ERR)
+		return err_set_sys(err, errno, "signals");
 	(void)sigdelset(&set, SIGPIPE);
 	fd = signalfd(-1, &set, SFD_CLOEXEC);
 	return fd < 0 ? err_set_sys(err, errno, "signals") : fd;
