@@ -24,6 +24,7 @@ enum {
 struct poller {
 	const struct config *config;
 	struct sync *sync;
+	struct status *status;
 	const struct cancel *cancel;
 	int trigger_fd;
 	int ended_fd;
@@ -105,16 +106,21 @@ static bool is_news(const struct poller *poller, const struct seen *seen, int64_
 	       (waited_ms >= HEAL_MS && sync_damages(poller->sync) != seen->damages);
 }
 
-/* Wait until it is time, a trigger or a stop; look for news and sweep meanwhile. */
-static void wait_for_round(struct poller *poller, int64_t until_ms, const struct seen *seen)
+/* Wait until it is time, a trigger or a stop; look for news and at the disk, and sweep, meanwhile.
+ */
+static void wait_for_round(struct poller *poller, int64_t pause, const struct seen *seen)
 {
 	struct pollfd fds[] = { { .fd = cancel_fd(poller->cancel), .events = POLLIN },
 		                { .fd = poller->trigger_fd, .events = POLLIN } };
 	const int64_t start_ms = clock_now_ms();
+	const int64_t until_ms = start_ms + pause;
 
-	for (;;) {
+	status_set_next(poller->status, pause);
+	while (!cancel_is_raised(poller->cancel)) {
 		int64_t left = until_ms - clock_now_ms();
 		uint64_t count;
+
+		status_look_at_disk(poller->status, poller->config->data_dir);
 
 		if (left <= 0 || is_news(poller, seen, clock_now_ms() - start_ms))
 			return;
@@ -139,7 +145,9 @@ static enum sync_result go_round(struct poller *poller)
 	poller->started++;
 	poller->is_wanted = false;
 	(void)pthread_mutex_unlock(&poller->mutex);
+	status_round_began(poller->status);
 	result = sync_round(poller->sync);
+	status_round_ended(poller->status, result, sync_outcome(poller->sync));
 	(void)pthread_mutex_lock(&poller->mutex);
 	poller->ended = poller->started;
 	poller->outcome = *sync_outcome(poller->sync);
@@ -162,7 +170,7 @@ static void *run(void *ctx)
 			back_off = back_off * 2 < BACK_OFF_MAX ? back_off * 2 : BACK_OFF_MAX;
 		else
 			back_off = 1;
-		wait_for_round(poller, clock_now_ms() + pause_ms(poller->config, back_off), &seen);
+		wait_for_round(poller, pause_ms(poller->config, back_off), &seen);
 	}
 	return NULL;
 }
@@ -189,7 +197,7 @@ static int start_thread(struct poller *poller, struct err *err)
 	return failed ? err_set_sys(err, failed, "start the sync thread") : 0;
 }
 
-struct poller *poller_start(const struct config *config, struct sync *sync,
+struct poller *poller_start(const struct config *config, struct sync *sync, struct status *status,
                             const struct cancel *cancel, struct err *err)
 {
 	struct poller *poller = calloc(1, sizeof(*poller));
@@ -200,6 +208,7 @@ struct poller *poller_start(const struct config *config, struct sync *sync,
 	}
 	poller->config = config;
 	poller->sync = sync;
+	poller->status = status;
 	poller->cancel = cancel;
 	(void)pthread_mutex_init(&poller->mutex, NULL);
 	poller->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -13,13 +13,15 @@
 #include "base/cancel.h"
 #include "base/err.h"
 #include "config.h"
+#include "status.h"
 #include "sync.h"
 
 struct poller;
 
 /* All are borrowed for its life. */
 MUST_CHECK struct poller *poller_start(const struct config *config, struct sync *sync,
-                                       const struct cancel *cancel, struct err *err);
+                                       struct status *status, const struct cancel *cancel,
+                                       struct err *err);
 
 /* Go a round as soon as the one under way, if any, is done. Any thread. */
 void poller_trigger(struct poller *poller);

@@ -23,9 +23,11 @@
 #include "descriptors.h"
 #include "http.h"
 #include "log.h"
+#include "metrics.h"
 #include "poller.h"
 #include "recurring.h"
 #include "scrubber.h"
+#include "status.h"
 #include "storage/storage.h"
 #include "storing.h"
 #include "sync.h"
@@ -45,7 +47,10 @@ enum {
 struct service {
 	const struct config *config;
 	struct recurring *troubles;
+	struct status *status;
+	struct storing_observer observer; /* both of them, for the store */
 	struct cancel *cancel;
+	struct cancel *sync_cancel; /* the sync thread's own, by which its turning shows */
 	struct store *store;
 	struct http *http;
 	struct tls_server *server;
@@ -55,6 +60,7 @@ struct service {
 	struct poller *poller;
 	struct scrubber *scrubber;
 	struct control *control;
+	struct metrics metrics;
 	struct admin_route routes[ROUTES_MAX];
 	atomic_bool stopping;
 };
@@ -133,9 +139,13 @@ int serve_state_dir(const struct config *config, char *path, size_t size, struct
 static int open_store(struct service *service, struct err *err)
 {
 	service->troubles = recurring_new(err);
-	service->cancel = service->troubles ? cancel_new(err) : NULL;
-	service->store = service->cancel ? storing_open(service->config, service->troubles, err)
-	                                 : NULL;
+	service->status = service->troubles ? status_new(err) : NULL;
+	service->cancel = service->status ? cancel_new(err) : NULL;
+	service->sync_cancel = service->cancel ? cancel_new(err) : NULL;
+	if (!service->sync_cancel)
+		return -1;
+	service->observer = (struct storing_observer){ service->troubles, service->status };
+	service->store = storing_open(service->config, &service->observer, err);
 	return service->store ? 0 : -1;
 }
 
@@ -163,6 +173,7 @@ static int start_server(struct service *service, struct err *err)
 	const struct http_settings http = {
 		.store = service->store,
 		.troubles = service->troubles,
+		.workers = (unsigned)config->workers,
 		.htpasswd = config->htpasswd,
 		.has_listings = !config->no_listing,
 		.has_access_log = config->access_log,
@@ -183,6 +194,7 @@ static int start_admin(struct service *service, struct err *err)
 	const struct admin_route routes[] = {
 		{ .path = "/livez", .answer = answer_livez, .ctx = service },
 		{ .path = "/readyz", .answer = answer_readyz, .ctx = service },
+		{ .path = "/metrics", .answer = metrics_answer, .ctx = &service->metrics },
 	};
 	struct admin_settings settings = {
 		.listen = service->config->admin_listen.at,
@@ -191,6 +203,8 @@ static int start_admin(struct service *service, struct err *err)
 		.route_count = sizeof(routes) / sizeof(routes[0]),
 	};
 
+	service->metrics = (struct metrics){ service->config, service->store, service->http,
+		                             service->server, service->status };
 	_Static_assert(sizeof(routes) <= sizeof(service->routes), "each has its place");
 	memcpy(service->routes, routes, sizeof(routes));
 	service->admin = admin_start(&settings, err);
@@ -249,18 +263,21 @@ static int start(struct service *service, struct err *err)
 	if (open_store(service, err) || start_server(service, err) || start_admin(service, err) ||
 	    tell_start(service, err))
 		return -1;
-	service->sync = sync_new(service->config, service->store, service->cancel, err);
+	service->sync = sync_new(service->config, service->store, service->status,
+	                         service->sync_cancel, err);
 	if (!service->sync)
 		return -1;
-	service->poller = poller_start(service->config, service->sync, service->cancel, err);
+	service->poller = poller_start(service->config, service->sync, service->status,
+	                               service->sync_cancel, err);
 	if (!service->poller)
 		return -1;
-	service->certificate = certificate_watch_start(service->server, service->troubles, err);
+	service->certificate = certificate_watch_start(service->server, service->troubles,
+	                                               service->status, err);
 	if (!service->certificate)
 		return -1;
 	start_control(service);
 	service->scrubber = scrubber_start(service->config, service->store, service->troubles,
-	                                   service->cancel, err);
+	                                   service->status, service->cancel, err);
 	return service->scrubber ? 0 : -1;
 }
 
@@ -269,17 +286,22 @@ static void stop(struct service *service)
 	atomic_store(&service->stopping, true);
 	if (service->cancel)
 		cancel_raise(service->cancel);
+	if (service->sync_cancel)
+		cancel_raise(service->sync_cancel);
 	certificate_watch_stop(service->certificate);
 	tls_server_stop(service->server, GRACE_MS);
 	control_stop(service->control);
 	poller_join(service->poller);
 	scrubber_join(service->scrubber);
-	sync_free(service->sync);
+	/* Its routes read what is freed below. */
 	admin_stop(service->admin);
+	sync_free(service->sync);
 	tls_server_free(service->server);
 	http_free(service->http);
 	store_close(service->store);
+	cancel_free(service->sync_cancel);
 	cancel_free(service->cancel);
+	status_free(service->status);
 	recurring_free(service->troubles);
 }
 

@@ -327,6 +327,9 @@ struct store_view *store_release_view_get(struct store *store, const struct stor
 MUST_CHECK struct store_view *
 store_release_view_load(struct store *store, const struct store_release *release, struct err *err);
 
+/* How many files there are to be asked for, and the bytes of all of them. */
+uint64_t store_view_files(const struct store_view *view, uint64_t *out_bytes);
+
 /* 64 hex digits that name this set of releases; the same on every replica. */
 const char *store_view_id(const struct store_view *view);
 
@@ -526,8 +529,9 @@ bool store_scrub_is_wanted(struct store *store);
 
 /* Figures since store_open, but for those of "now". Any thread, cheap. */
 struct store_counters {
-	uint64_t objects; /* named by releases and held views, at the last sweep */
-	uint64_t damaged; /* now: found missing or wrong, and not healed yet */
+	uint64_t objects;      /* named by releases and held views, at the last sweep */
+	uint64_t object_bytes; /* of all these, each once */
+	uint64_t damaged;      /* now: found missing or wrong, and not healed yet */
 	uint64_t damaged_total;
 	uint64_t healed_total;
 	uint64_t cache_hits;
@@ -540,8 +544,14 @@ struct store_counters {
 	uint64_t scrub_bytes;
 	uint64_t scrub_passes;
 	int64_t scrub_passed_at; /* when a pass last ended, also before store_open; 0: never */
+	uint32_t scrub_ppm;      /* how much of the pass under way is done, in millionths */
 };
 
 void store_count(struct store *store, struct store_counters *out_counters);
+
+enum { STORE_QUARANTINED_MAX = 10000 };
+
+/* How many files lie in quarantine/; counting ends at STORE_QUARANTINED_MAX. Any thread. ERR_IO. */
+MUST_CHECK int store_count_quarantined(struct store *store, uint64_t *out_count, struct err *err);
 
 #endif

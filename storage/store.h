@@ -65,10 +65,12 @@ struct store {
 	uint64_t damaged_total;
 	uint64_t healed_total;
 	uint64_t objects;
+	uint64_t object_bytes;
 	uint64_t scrub_objects;
 	uint64_t scrub_bytes;
 	uint64_t scrub_passes;
 	int64_t scrub_passed_at;
+	uint32_t scrub_ppm;
 };
 
 enum { DOWNLOAD_NAME_SIZE = sizeof(LAYOUT_DOWNLOAD) + DIGEST_TEXT_SIZE };

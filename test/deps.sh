@@ -17,7 +17,8 @@ packages="gcc make pkg-config libc6-dev
 	python3 docker-registry skopeo curl openssl apache2-utils
 	libarchive-tools ca-certificates git nginx-light tinyproxy-bin
 	golang-go nodejs wget chromium tidy sslscan bats jq shellcheck mandoc
-	golang-github-sirupsen-logrus-dev zsh fish bash-completion"
+	golang-github-sirupsen-logrus-dev zsh fish bash-completion
+	prometheus python3-prometheus-client"
 
 case "${1-}" in
 '') ;;
