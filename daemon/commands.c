@@ -232,13 +232,16 @@ static int understand(char *const *args, char *const *environment, struct config
                       const struct command **command, struct err *err)
 {
 	CLEANUP(config_release) struct config config = { .command = NULL };
+	const struct command *named;
 
 	if (config_read(args, environment, &config, err) || policy_check(&config, err))
 		return -1;
-	if (config.command && !find(config.command))
-		return refuse(config.command, err);
-	if (config.command)
-		*command = find(config.command);
+	if (config.command) {
+		named = find(config.command);
+		if (!named)
+			return refuse(config.command, err);
+		*command = named;
+	}
 	if (check_operands(*command, &config, err))
 		return -1;
 	*out_config = config;
