@@ -78,8 +78,9 @@ static const struct advice advices[ADVICE_CAUSE_COUNT] = {
 	                                "secret's keys clientCert and clientKey." },
 	[OCI_CAUSE_TLS_HANDSHAKE] = { "tls-handshake",
 	                              "Let the registry offer TLS 1.2 or 1.3 with a cipher of "
-	                              "forward secrecy. See what it has with: openssl s_client "
-	                              "-connect HOST:PORT" },
+	                              "forward secrecy; with --fips, AES-GCM, a curve of NIST and "
+	                              "certificates of RSA or ECDSA. See what it has with: "
+	                              "openssl s_client -connect HOST:PORT" },
 
 	/* ---- who asks, and what for ---- */
 	[OCI_CAUSE_LOGIN_MISSING] = { "credentials-missing",
@@ -229,6 +230,35 @@ static const struct advice advices[ADVICE_CAUSE_COUNT] = {
 	                       "at its top. Make it with: skopeo copy docker://HOST/PATH:TAG "
 	                       "oci:DIR:TAG, and see that the volume is mounted." },
 
+	/* ---- signatures ---- */
+	[OCI_CAUSE_NOT_SIGNED] = { "not-signed",
+	                           "Sign what the tag names, by its digest: cosign sign --key "
+	                           "cosign.key HOST/PATH@sha256:… It is taken with the next poll. "
+	                           "If it was copied here, copy its signatures as well (cosign "
+	                           "copy, "
+	                           "oras cp -r): those of the tag sha256-….sig and its "
+	                           "referrers." },
+	[OCI_CAUSE_SIGNED_BY_OTHER] = { "signed-by-another-key",
+	                                "If the key that signed it is to be trusted, add its "
+	                                "public "
+	                                "key by another --verify-key; if not, find out who has "
+	                                "pushed "
+	                                "this, and sign the right artifact with your key. specman "
+	                                "check names the keys that are trusted now." },
+	[OCI_CAUSE_SIGNATURE_MALFORMED] = { "signature-malformed",
+	                                    "There is something in the signature's place that is "
+	                                    "none of this artifact's: sign it anew with cosign "
+	                                    "sign "
+	                                    "--key, and remove what lies under the tag "
+	                                    "sha256-….sig "
+	                                    "if it is not yours." },
+	[OCI_CAUSE_SIGNATURE_NOT_ASKED] = { "signature-not-asked",
+	                                    "It is not known whether this is signed, so it is not "
+	                                    "taken yet; it is tried again by itself. Look at what "
+	                                    "the error says of the registry, and let the login "
+	                                    "read "
+	                                    "all tags of the repository and its referrers." },
+
 	/* ---- configuration and secret ---- */
 	[ADVICE_NO_REPOSITORY] = { "no-repository",
 	                           "Tell the console that the registry \"Contains Spectro "
@@ -344,6 +374,39 @@ static const struct advice advices[ADVICE_CAUSE_COUNT] = {
 	                              "specman makes a new CA then, which clients have to be given "
 	                              "(specman ca)." },
 
+	[ADVICE_VERIFY_KEY] = { "verify-key-bad",
+	                        "Give --verify-key a file with the public key in PEM: cosign.pub "
+	                        "of "
+	                        "cosign generate-key-pair, or what openssl pkey -in KEY -pubout "
+	                        "writes. ECDSA (P-256, P-384, P-521), RSA (2048 bits and more) and "
+	                        "Ed25519 are understood." },
+
+	/* ---- who may ask ---- */
+	[ADVICE_CLIENT_CA_BAD] = { "client-ca-bad",
+	                           "Give --tls-client-ca a PEM file with the certificates of the "
+	                           "CAs that sign the clients' (ca.crt of a Secret of "
+	                           "cert-manager's). DER becomes PEM with: openssl x509 -inform "
+	                           "der -in FILE -out ca.crt" },
+	[ADVICE_CLIENT_CA_UNFIT] = { "client-ca-unfit",
+	                             "Put the CA that signs the clients' certificates into the "
+	                             "file of --tls-client-ca, not a client's own certificate, and "
+	                             "take out what has expired: openssl x509 -in FILE -noout "
+	                             "-subject -dates -ext basicConstraints" },
+	[ADVICE_USERS] = { "users-unfit",
+	                   "Correct these lines, or make them anew: htpasswd -B FILE USER. While "
+	                   "there is one that can't be used, specman does not start, and one that "
+	                   "runs keeps the users that it had." },
+
+	[ADVICE_KEY_KIND] = { "key-not-approved",
+	                      "Issue the certificate for a key of ECDSA (P-256, P-384 or P-521) or "
+	                      "of RSA (2048 bits or more)." },
+
+	[ADVICE_FIPS] = { "fips-not-active",
+	                  "Run specman where OpenSSL has its FIPS provider: fips.so in the folder "
+	                  "of modules (openssl version -m, or OPENSSL_MODULES), a fipsmodule.cnf "
+	                  "made there with openssl fipsinstall, and an openssl.cnf that includes "
+	                  "it (OPENSSL_CONF); see FIPS in the README. Or run it without --fips." },
+
 	[ADVICE_CLOCK] = { "clock-wrong",
 	                   "Set this node's clock (timedatectl set-ntp true; chronyc makestep): "
 	                   "certificates and signatures are judged by it." },
@@ -352,7 +415,8 @@ static const struct advice advices[ADVICE_CAUSE_COUNT] = {
 	[ADVICE_REPOSITORY_EMPTY] = { "repository-empty",
 	                              "Push a release into it (specman push HOST/PATH:TAG "
 	                              "DIR), or correct the path when the releases lie "
-	                              "elsewhere." },
+	                              "elsewhere, or let --tag-include, --tag-exclude and "
+	                              "--tag-semver take its tags." },
 	[ADVICE_DIGEST] = { "digest-mismatch",
 	                    "The registry, or a cache in front of it, gives out bytes that are not "
 	                    "what was pushed. Clear that cache, look at the registry's storage, "
@@ -366,6 +430,11 @@ static const struct advice advices[ADVICE_CAUSE_COUNT] = {
 	                      "If it is meant to go back, run specman with --allow-rollback until "
 	                      "it has. If not, somebody has put an old artifact in the place of a "
 	                      "newer one: push the right one again." },
+
+	[ADVICE_RELEASE_UNFIT] = { "release-unfit",
+	                           "Push the release again without what the error names (specman "
+	                           "push looks before it sends), or raise the limit that it "
+	                           "names. What was served before is served meanwhile." },
 
 	/* ---- what is to be pushed ---- */
 	[ADVICE_PUSH_LOGIN] = { "push-login",
@@ -384,6 +453,12 @@ static const struct advice advices[ADVICE_CAUSE_COUNT] = {
 	[ADVICE_PUSH_NO_ROOM] = { "push-no-room",
 	                          "Set TMPDIR to a folder with room for the packed archive, or, "
 	                          "when an archive is given, for all that is in it." },
+	[ADVICE_PUSH_SIGN_KEY] = { "sign-key-bad",
+	                           "Give --sign-key a private key in PEM without a password: "
+	                           "openssl genpkey -algorithm EC -pkeyopt "
+	                           "ec_paramgen_curve:P-256 -out FILE makes one. Or push without "
+	                           "it, and sign the digest that is printed: cosign sign --key "
+	                           "cosign.key HOST/NAME@sha256:…" },
 };
 
 const struct advice *advice_find(int cause)

@@ -19,11 +19,13 @@ enum err_kind {
 	ERR_NETWORK,   /* the peer can't be reached or broke off: worth another try */
 	ERR_AUTH,      /* credentials are missing, wrong or lack a right */
 	ERR_NOT_FOUND, /* the thing asked for is not there */
+	ERR_LOST,      /* it is there by its owner's word, and not where that points to */
 	ERR_DIGEST,    /* the bytes are not the ones that were promised */
 	ERR_FORMAT,    /* input breaks its grammar or a rule of safety */
 	ERR_LIMIT,     /* input is larger than it may be */
 	ERR_NO_SPACE,  /* the disk or a quota is full */
 	ERR_ROLLBACK,  /* it is older than what it would replace */
+	ERR_UNSIGNED,  /* nobody who is trusted has signed it */
 	ERR_CONFIG,    /* what the operator configured can't work */
 	ERR_CANCELLED, /* the daemon is stopping */
 };
