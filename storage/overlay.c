@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "lease.h"
 #include "merge.h"
 #include "release.h"
 #include "release_reader.h"
@@ -212,21 +213,18 @@ static struct store_view *build_of(struct store *store, char **tags, size_t coun
 
 int overlay_publish(struct store *store, struct err *err)
 {
-	struct store_view *view, *old;
+	struct store_view *view;
 	char **tags;
 	size_t count;
 
+	leases_trim(store);
 	if (release_tags(&store->layout, &tags, &count, err))
 		return -1;
 	view = build_of(store, tags, count, err);
 	release_tags_free(tags, count);
 	if (!view)
 		return -1;
-	(void)pthread_mutex_lock(&store->mutex);
-	old = store->current;
-	store->current = view;
-	(void)pthread_mutex_unlock(&store->mutex);
-	store_view_put(old);
+	leases_swap_take(store, view);
 	release_views_prune(store);
 	store->is_stale = false;
 	return 0;

@@ -10,8 +10,8 @@
  *	         immutable, counted, swapped whole
  *
  * Threads: store_open, store_publish, store_republish, store_remove,
- * store_collect and store_close belong to one writing thread at a time. Everything about views
- * and contents may be called from any thread.
+ * store_collect, store_expire_views and store_close belong to one writing thread at a time.
+ *Everything about views and contents may be called from any thread.
  *
  * Nothing here logs: what an operator should know is told to the observer.
  */
@@ -54,10 +54,12 @@ enum store_event_kind {
 	STORE_HASHES_MADE, /* the list of hashes of a large object was missing. subject: object */
 	STORE_OVERLAY_CONFLICT, /* a file lies where an older release has a folder. subject: path */
 	STORE_RESERVED_NAME,    /* an archive's own .specman is not served. subject: tag */
-	STORE_NOT_LOCKED,   /* the file system has no locks: nothing keeps a second process away.
-	                       subject: the folder */
-	STORE_NOT_SWEPT,    /* it can't be made sure what is to be swept. subject: the folder */
-	STORE_HISTORY_LOST, /* a change could not be noted. subject: tag */
+	STORE_NOT_LOCKED,     /* the file system has no locks: nothing keeps a second process away.
+	                         subject: the folder */
+	STORE_NOT_SWEPT,      /* it can't be made sure what is to be swept. subject: the folder */
+	STORE_HISTORY_LOST,   /* a change could not be noted. subject: tag */
+	STORE_VIEWS_GIVEN_UP, /* replaced views went before their time. subject: why; detail: how
+	                       many */
 };
 
 /* Told from any thread; must be quick. detail is a sentence, or "". */
@@ -301,6 +303,41 @@ void store_view_put(struct store_view *view);
 void store_view_ref(struct store_view *view);
 
 /*
+ * Keep each view that is replaced from now on for so long, to be had by its
+ * name; what only such views name is not swept meanwhile. 0: for no time. A view
+ * that is kept goes earlier when there are STORE_VIEWS_MAX, when all of them come
+ * to more than 32 MiB (the one that was replaced last counts not until another
+ * view is built), or when a release has no room on disk: the observer is told.
+ */
+void store_keep_views(struct store *store, int64_t lease_ms);
+
+enum { STORE_VIEWS_MAX = 32 + 1, STORE_VIEW_ID_SIZE = 64 + 1 };
+
+/*
+ * Take a reference to the view with this name (see store_view_id), current or
+ * kept. NULL without one; *out_is_gone is then whether it was there and is not
+ * kept any more, as far as that is remembered. Any thread.
+ */
+struct store_view *store_view_named(struct store *store, const char *id, bool *out_is_gone);
+
+/* When a view was the current one, in milliseconds since 1970. */
+struct store_view_times {
+	char id[STORE_VIEW_ID_SIZE];
+	int64_t since_ms;
+	int64_t until_ms; /* it is kept; 0: it is the current one */
+};
+
+/* The views that can be had by their names, the current one last. Their number. Any thread. */
+size_t store_views(struct store *store, struct store_view_times out_views[static STORE_VIEWS_MAX]);
+
+/*
+ * Let go of the views whose time is over; store_view_named does not give them
+ * out any more. Whether they may have named what nothing else does: then
+ * store_collect is due. The writing thread's.
+ */
+bool store_expire_views(struct store *store);
+
+/*
  * A view of one release alone, with all that it has. ERR_NOT_FOUND without one,
  * ERR_FORMAT when it is damaged. The writing thread's, or a reader's.
  */
@@ -325,7 +362,10 @@ struct store_view *store_release_view_get(struct store *store, const struct stor
 MUST_CHECK struct store_view *
 store_release_view_load(struct store *store, const struct store_release *release, struct err *err);
 
-/* 64 hex digits that name this set of releases; the same on every replica. */
+/*
+ * 64 hex digits that name these releases (tags and manifests) in this order, and so what is
+ * served: the same on every replica that has them, and after a restart.
+ */
 const char *store_view_id(const struct store_view *view);
 
 /* A file or folder of a view; lives as long as the view is held. */

@@ -19,6 +19,7 @@
 
 #include "base/cleanup.h"
 #include "base/timestamp.h"
+#include "lease.h"
 #include "object.h"
 #include "release.h"
 #include "release_reader.h"
@@ -120,6 +121,7 @@ void store_close(struct store *store)
 	if (!store)
 		return;
 	release_views_clear(store);
+	leases_clear(store);
 	store_view_put(store->current);
 	digest_set_release(&store->damaged);
 	free(store->known);
@@ -300,7 +302,8 @@ static int commit(struct store *store, const struct store_source *source, const 
 
 /*
  * Nothing of it is to stay: free what it wrote. A daemon that is to stop does
- * not wait for that; the next one sweeps it.
+ * not wait for that; the next one sweeps it. Where the room was short, what is
+ * kept for replaced views goes as well, so that the next try has it.
  */
 static void roll_back(struct store *store, const struct err *reason)
 {
@@ -308,6 +311,8 @@ static void roll_back(struct store *store, const struct err *reason)
 	uint64_t swept;
 
 	store->layout.trusts_objects = false;
+	if (reason->kind == ERR_NO_SPACE)
+		(void)leases_end(store);
 	/* What can't be swept now is swept by the next one, and is not trusted until then. */
 	if (reason->kind == ERR_CANCELLED || store_collect(store, &swept, &later))
 		return;
