@@ -43,7 +43,8 @@ static bool add_listing_fields(struct MHD_Response *response, bool is_json)
 }
 
 static enum MHD_Result answer_listing(struct request *request, struct store_view *view,
-                                      const struct store_entry *folder, const struct target *target)
+                                      const struct store_entry *folder, const struct target *target,
+                                      const char *path)
 {
 	struct listing_order order = listing_order(target->query, target->query_length);
 	CLEANUP(cleanup_response) struct MHD_Response *response = NULL;
@@ -54,7 +55,8 @@ static enum MHD_Result answer_listing(struct request *request, struct store_view
 		return http_answer(request, MHD_HTTP_FORBIDDEN, "folders are not listed", NULL,
 		                   NULL);
 	store_view_ref(view);
-	listing = listing_new_take(view, folder, target->path, request->wants_json, &order, &err);
+	listing = listing_new_take(view, folder, request->stays_in_view ? path : target->path,
+	                           request->wants_json, &order, &err);
 	if (!listing)
 		return http_answer_later(request, "the listing can't be made now");
 	response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, LISTING_BLOCK, read_listing,
@@ -127,5 +129,5 @@ enum MHD_Result http_answer_path(struct request *request, struct store_view *vie
 		return answer_redirect(request, target);
 	index = index_of(view, entry);
 	return index ? http_answer_file(request, view, index)
-	             : answer_listing(request, view, entry, target);
+	             : answer_listing(request, view, entry, target, path);
 }

@@ -5,15 +5,18 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "registry.h"
+#include "storing.h"
 
 enum {
 	LOOK_MS = 2000,
@@ -24,7 +27,9 @@ enum {
 struct poller {
 	const struct config *config;
 	struct sync *sync;
+	struct store *store;
 	const struct cancel *cancel;
+	atomic_int_least64_t *synced_at;
 	int trigger_fd;
 	int ended_fd;
 	pthread_t thread;
@@ -116,6 +121,7 @@ static void wait_for_round(struct poller *poller, int64_t until_ms, const struct
 		int64_t left = until_ms - clock_now_ms();
 		uint64_t count;
 
+		storing_expire(poller->store);
 		if (left <= 0 || is_news(poller, seen, clock_now_ms() - start_ms))
 			return;
 		if (poll(fds, 2, left < LOOK_MS ? (int)left : LOOK_MS) <= 0)
@@ -133,6 +139,7 @@ static void wait_for_round(struct poller *poller, int64_t until_ms, const struct
 
 static enum sync_result go_round(struct poller *poller)
 {
+	const int64_t began = (int64_t)time(NULL);
 	enum sync_result result;
 
 	(void)pthread_mutex_lock(&poller->mutex);
@@ -140,6 +147,8 @@ static enum sync_result go_round(struct poller *poller)
 	poller->is_wanted = false;
 	(void)pthread_mutex_unlock(&poller->mutex);
 	result = sync_round(poller->sync);
+	if (sync_outcome(poller->sync)->verdict == SYNC_VERDICT_DONE)
+		atomic_store(poller->synced_at, began);
 	(void)pthread_mutex_lock(&poller->mutex);
 	poller->ended = poller->started;
 	poller->outcome = *sync_outcome(poller->sync);
@@ -189,8 +198,9 @@ static int start_thread(struct poller *poller, struct err *err)
 	return failed ? err_set_sys(err, failed, "start the sync thread") : 0;
 }
 
-struct poller *poller_start(const struct config *config, struct sync *sync,
-                            const struct cancel *cancel, struct err *err)
+struct poller *poller_start(const struct config *config, struct sync *sync, struct store *store,
+                            const struct cancel *cancel, atomic_int_least64_t *synced_at,
+                            struct err *err)
 {
 	struct poller *poller = calloc(1, sizeof(*poller));
 
@@ -200,7 +210,9 @@ struct poller *poller_start(const struct config *config, struct sync *sync,
 	}
 	poller->config = config;
 	poller->sync = sync;
+	poller->store = store;
 	poller->cancel = cancel;
+	poller->synced_at = synced_at;
 	(void)pthread_mutex_init(&poller->mutex, NULL);
 	poller->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	poller->trigger_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

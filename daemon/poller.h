@@ -7,6 +7,7 @@
 #ifndef SPECMAN_POLLER_H
 #define SPECMAN_POLLER_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -17,9 +18,14 @@
 
 struct poller;
 
-/* All are borrowed for its life. */
+/*
+ * All are borrowed for its life. Between rounds it also lets go of the store's
+ * replaced views. *synced_at becomes the second since 1970 in which the last round
+ * began that ended well: the store had all that the registry had then.
+ */
 MUST_CHECK struct poller *poller_start(const struct config *config, struct sync *sync,
-                                       const struct cancel *cancel, struct err *err);
+                                       struct store *store, const struct cancel *cancel,
+                                       atomic_int_least64_t *synced_at, struct err *err);
 
 /* Go a round as soon as the one under way, if any, is done. Any thread. */
 void poller_trigger(struct poller *poller);

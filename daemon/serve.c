@@ -54,6 +54,7 @@ struct service {
 	struct scrubber *scrubber;
 	struct control *control;
 	atomic_bool stopping;
+	atomic_int_least64_t synced_at; /* see poller_start; 0: no round ended well yet */
 };
 
 /* ---- what the leaves tell ---- */
@@ -123,7 +124,15 @@ static int open_store(struct service *service, struct err *err)
 	service->cancel = service->troubles ? cancel_new(err) : NULL;
 	service->store = service->cancel ? storing_open(service->config, service->troubles, err)
 	                                 : NULL;
-	return service->store ? 0 : -1;
+	if (!service->store)
+		return -1;
+	store_keep_views(service->store, service->config->view_lease_ms);
+	return 0;
+}
+
+static int64_t synced_at(void *ctx)
+{
+	return atomic_load(&((struct service *)ctx)->synced_at);
 }
 
 static int start_server(struct service *service, struct err *err)
@@ -155,6 +164,8 @@ static int start_server(struct service *service, struct err *err)
 		.htpasswd = config->htpasswd,
 		.has_listings = !config->no_listing,
 		.has_access_log = config->access_log,
+		.synced_at = synced_at,
+		.synced_ctx = service,
 	};
 
 	if (!config->tls_cert && serve_state_dir(config, state_dir, sizeof(state_dir), err))
@@ -236,7 +247,8 @@ static int start(struct service *service, struct err *err)
 	service->sync = sync_new(service->config, service->store, service->cancel, err);
 	if (!service->sync)
 		return -1;
-	service->poller = poller_start(service->config, service->sync, service->cancel, err);
+	service->poller = poller_start(service->config, service->sync, service->store,
+	                               service->cancel, &service->synced_at, err);
 	if (!service->poller)
 		return -1;
 	service->certificate = certificate_watch_start(service->server, service->troubles, err);
