@@ -311,7 +311,7 @@ void store_view_ref(struct store_view *view);
  */
 void store_keep_views(struct store *store, int64_t lease_ms);
 
-enum { STORE_VIEWS_MAX = 32 + 1, STORE_VIEW_ID_SIZE = 64 + 1 };
+enum { STORE_VIEWS_MAX = 64 + 1, STORE_VIEW_ID_SIZE = 64 + 1 };
 
 /*
  * Take a reference to the view with this name (see store_view_id), current or

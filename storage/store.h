@@ -30,7 +30,7 @@ enum {
 	STORE_WANTED_MAX = 16,
 	STORE_RELEASE_VIEWS_MAX = 8,
 	STORE_LEASES_MAX = STORE_VIEWS_MAX - 1,
-	STORE_GONE_MAX = 64,
+	STORE_GONE_MAX = 128,
 };
 
 /* A view that was replaced. */
