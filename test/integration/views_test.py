@@ -284,6 +284,8 @@ class Contract(ViewCase):
         cls.daemon.poll_now()
         cls.daemon.wait_log('msg="Sync done"', mark)
         cls.new = cls.own.get("/")["Specman-View"]
+        until(lambda: cls.own.get("/")["Specman-Synced-At"],
+              "the end of a round")
 
     def below(self, path, method="GET", view=None, **headers):
         return self.own.request(
@@ -429,14 +431,24 @@ class Contract(ViewCase):
 
 
 class Freshness(ViewCase):
+    def wait_later(self, text):
+        """Until a round that begins now has another time."""
+        at = email.utils.parsedate_to_datetime(text).timestamp()
+        until(lambda: time.time() >= at + 1, "the next second")
+
     def test_a_registry_that_is_away(self):
         fake = FakeRegistry()
         self.addCleanup(fake.stop)
         fake.push("1.0.0", artifact.tgz(release("1.0.0")))
         daemon = self.launch(fake, "--registry-retries", "0")
         client = self.client(daemon)
-        at = client.get("/")["Specman-Synced-At"]
-        self.assertTrue(at)
+        first = until(lambda: client.get("/")["Specman-Synced-At"],
+                      "the end of a round")
+        self.wait_later(first)
+        daemon.poll_now()
+        at = until(lambda: (now := client.get("/")["Specman-Synced-At"])
+                   != first and now, "the end of another round")
+        self.wait_later(at)
         fake.on("GET", "/tags/list", lambda request: request.reply(500))
         mark = daemon.mark()
         daemon.poll_now()
