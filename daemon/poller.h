@@ -20,8 +20,8 @@ struct poller;
 
 /*
  * All are borrowed for its life. Between rounds it also lets go of the store's
- * replaced views. *synced_at becomes the second since 1970 in which the last round
- * began that ended well: the store had all that the registry had then.
+ * replaced views, and sweeps what they named. *synced_at becomes the second since 1970 in which the
+ * last round began that ended well: the store had all that the registry had then.
  */
 MUST_CHECK struct poller *poller_start(const struct config *config, struct sync *sync,
                                        struct store *store, const struct cancel *cancel,

@@ -17,29 +17,6 @@ struct dropped {
 	size_t count;
 };
 
-static bool is_same(const struct store_release *a, const struct store_release *b)
-{
-	return !strcmp(a->tag, b->tag) && digest_equal(&a->manifest, &b->manifest);
-}
-
-/*
- * Whether a view may name what no release names any more. Releases are in the
- * same order in both views; where they are not, a sweep too many is no harm.
- */
-static bool may_owe_sweep(const struct store *store, const struct store_view *view)
-{
-	size_t count = store_view_release_count(store->current), at = 0;
-
-	for (size_t i = 0; i < store_view_release_count(view); i++, at++) {
-		while (at < count && !is_same(store_view_release(store->current, at),
-		                              store_view_release(view, i)))
-			at++;
-		if (at == count)
-			return true;
-	}
-	return false;
-}
-
 static void drop(struct store *store, size_t number, struct dropped *dropped)
 {
 	struct store_view *view = store->leases[number].view;
@@ -47,7 +24,6 @@ static void drop(struct store *store, size_t number, struct dropped *dropped)
 	store->lease_count--;
 	memmove(&store->leases[number], &store->leases[number + 1],
 	        (store->lease_count - number) * sizeof(store->leases[0]));
-	store->owes_sweep = store->owes_sweep || may_owe_sweep(store, view);
 	dropped->views[dropped->count++] = view;
 }
 
@@ -135,10 +111,12 @@ bool store_expire_views(struct store *store)
 
 	(void)pthread_mutex_lock(&store->mutex);
 	drop_expired(store, &dropped);
+	(void)pthread_mutex_unlock(&store->mutex);
+	put_all(&dropped);
+	(void)pthread_mutex_lock(&store->mutex);
 	owes = store->owes_sweep;
 	store->owes_sweep = false;
 	(void)pthread_mutex_unlock(&store->mutex);
-	put_all(&dropped);
 	return owes;
 }
 

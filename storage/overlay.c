@@ -18,6 +18,29 @@
 DEFINE_CLEANUP(cleanup_builder, struct view_builder, view_builder_free);
 DEFINE_CLEANUP(cleanup_reader, struct release_reader, release_reader_free);
 
+static bool is_same(const struct store_release *a, const struct store_release *b)
+{
+	return !strcmp(a->tag, b->tag) && digest_equal(&a->manifest, &b->manifest);
+}
+
+/*
+ * Whether a view may name what no release names any more. Releases are in the
+ * same order in both views; where they are not, a sweep too many is no harm.
+ */
+static bool may_owe_sweep(const struct store *store, const struct store_view *view)
+{
+	size_t count = store_view_release_count(store->current), at = 0;
+
+	for (size_t i = 0; i < store_view_release_count(view); i++, at++) {
+		while (at < count && !is_same(store_view_release(store->current, at),
+		                              store_view_release(view, i)))
+			at++;
+		if (at == count)
+			return true;
+	}
+	return false;
+}
+
 static void forget_view(void *ctx, struct store_view *view)
 {
 	struct store *store = ctx;
@@ -27,6 +50,7 @@ static void forget_view(void *ctx, struct store_view *view)
 	while (*at != view)
 		at = view_next(*at);
 	*at = *view_next(view);
+	store->owes_sweep = store->owes_sweep || may_owe_sweep(store, view);
 	(void)pthread_mutex_unlock(&store->mutex);
 }
 

@@ -332,8 +332,9 @@ size_t store_views(struct store *store, struct store_view_times out_views[static
 
 /*
  * Let go of the views whose time is over; store_view_named does not give them
- * out any more. Whether they may have named what nothing else does: then
- * store_collect is due. The writing thread's.
+ * out any more. Whether any view went, since this was asked or the store was
+ * swept, that may have named what nothing else does: then store_collect is due.
+ * The writing thread's.
  */
 bool store_expire_views(struct store *store);
 

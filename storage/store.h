@@ -73,7 +73,7 @@ struct store {
 	int64_t lease_ms;                            /* 0: there are no leases */
 	struct store_lease leases[STORE_LEASES_MAX]; /* the oldest first */
 	size_t lease_count;
-	bool owes_sweep; /* a view went that may have named what nothing else does */
+	bool owes_sweep; /* a view is held no more that may have named what nothing else does */
 	char gone[STORE_GONE_MAX][STORE_VIEW_ID_SIZE]; /* names of views that went, a ring */
 	size_t gone_count;                             /* that went in all */
 	/* Of single releases, the last one used first; NULL behind the last. */

@@ -112,7 +112,6 @@ static void what_was_replaced_is_there_until_its_time_is_over(void **state)
 	assert_int_equal(swept, 4);
 }
 
-/* A lease of a millisecond: it is over as soon as anybody can look. */
 static void wait_gone(struct fixture *f, const struct name *name)
 {
 	while (strcmp(look_in(f, name, "roar/versions.yaml"), "<gone>") != 0) {
@@ -128,7 +127,7 @@ static void its_objects_are_swept_then(void **state)
 
 	publish_well(f, "1.0.0", base_items);
 	first = current(f);
-	store_keep_views(f->store, 1);
+	store_keep_views(f->store, 200);
 	publish_well(f, "1.0.0", newer_items);
 	wait_gone(f, &first);
 	/* The sweep of publishing may have come before or after its end. */
@@ -147,6 +146,25 @@ static void its_objects_are_swept_then(void **state)
 	wait_gone(f, &first);
 	assert_false(store_expire_views(f->store));
 	assert_int_equal(f->events[STORE_VIEWS_GIVEN_UP], 0);
+}
+
+static void what_a_reader_held_is_swept_when_it_ends(void **state)
+{
+	struct fixture *f = *state;
+	struct store_view *view;
+	uint64_t swept;
+	struct err err;
+
+	publish_well(f, "1.0.0", base_items);
+	view = store_view_get(f->store);
+	publish_well(f, "1.0.0", newer_items);
+	assert_false(store_expire_views(f->store));
+	assert_int_equal(count_in(f, "objects"), 5);
+	store_view_put(view);
+	assert_true(store_expire_views(f->store));
+	assert_int_equal(store_collect(f->store, &swept, &err), 0);
+	assert_int_equal(swept, 4);
+	assert_false(store_expire_views(f->store));
 }
 
 static void a_view_that_comes_back_is_the_current_one(void **state)
@@ -382,6 +400,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_was_replaced_is_there_until_its_time_is_over,
 		                                setup, teardown),
 		cmocka_unit_test_setup_teardown(its_objects_are_swept_then, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_a_reader_held_is_swept_when_it_ends, setup,
+		                                teardown),
 		cmocka_unit_test_setup_teardown(a_view_that_comes_back_is_the_current_one, setup,
 		                                teardown),
 		cmocka_unit_test_setup_teardown(what_is_too_many_goes_the_oldest_first, setup,
