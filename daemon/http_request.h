@@ -18,6 +18,7 @@
 #include "conditional.h"
 #include "head.h"
 #include "http.h"
+#include "http_count.h"
 #include "offload.h"
 #include "target.h"
 
@@ -25,8 +26,10 @@ enum { HTTP_RETRY_SECONDS = 5 };
 
 struct http {
 	struct http_settings settings;
-	struct login *login;    /* NULL: anyone may ask */
-	struct offload *loader; /* of single releases */
+	struct login *login;         /* NULL: anyone may ask */
+	struct offload *loader;      /* of single releases */
+	struct http_counts **counts; /* of each worker */
+	unsigned worker_count;
 };
 
 /* One worker's. */
@@ -37,9 +40,9 @@ struct instance {
 	int epoll;               /* readable when libmicrohttpd has work, or `wake` is */
 	int wake;                /* an eventfd: a request goes on */
 	atomic_bool is_woken;
-	unsigned busy; /* requests between their first call and their completion */
 	int64_t synced_at;
 	char synced_text[HTTP_DATE_SIZE]; /* the same, as it is written */
+	struct http_counts *counts;       /* of http */
 };
 
 /* A release that is being read for a request. */

@@ -5,12 +5,10 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -28,8 +26,8 @@ struct poller {
 	const struct config *config;
 	struct sync *sync;
 	struct store *store;
+	struct status *status;
 	const struct cancel *cancel;
-	atomic_int_least64_t *synced_at;
 	int trigger_fd;
 	int ended_fd;
 	pthread_t thread;
@@ -110,18 +108,23 @@ static bool is_news(const struct poller *poller, const struct seen *seen, int64_
 	       (waited_ms >= HEAL_MS && sync_damages(poller->sync) != seen->damages);
 }
 
-/* Wait until it is time, a trigger or a stop; look for news and sweep meanwhile. */
-static void wait_for_round(struct poller *poller, int64_t until_ms, const struct seen *seen)
+/* Wait until it is time, a trigger or a stop; look for news and at the disk, and sweep, meanwhile.
+ */
+static void wait_for_round(struct poller *poller, int64_t pause, const struct seen *seen)
 {
 	struct pollfd fds[] = { { .fd = cancel_fd(poller->cancel), .events = POLLIN },
 		                { .fd = poller->trigger_fd, .events = POLLIN } };
 	const int64_t start_ms = clock_now_ms();
+	const int64_t until_ms = start_ms + pause;
 
-	for (;;) {
+	status_set_next(poller->status, pause);
+	while (!cancel_is_raised(poller->cancel)) {
 		int64_t left = until_ms - clock_now_ms();
 		uint64_t count;
 
 		storing_expire(poller->store);
+		status_look_at_disk(poller->status, poller->config->data_dir);
+
 		if (left <= 0 || is_news(poller, seen, clock_now_ms() - start_ms))
 			return;
 		if (poll(fds, 2, left < LOOK_MS ? (int)left : LOOK_MS) <= 0)
@@ -139,16 +142,15 @@ static void wait_for_round(struct poller *poller, int64_t until_ms, const struct
 
 static enum sync_result go_round(struct poller *poller)
 {
-	const int64_t began = (int64_t)time(NULL);
 	enum sync_result result;
 
 	(void)pthread_mutex_lock(&poller->mutex);
 	poller->started++;
 	poller->is_wanted = false;
 	(void)pthread_mutex_unlock(&poller->mutex);
+	status_round_began(poller->status);
 	result = sync_round(poller->sync);
-	if (sync_outcome(poller->sync)->verdict == SYNC_VERDICT_DONE)
-		atomic_store(poller->synced_at, began);
+	status_round_ended(poller->status, result, sync_outcome(poller->sync));
 	(void)pthread_mutex_lock(&poller->mutex);
 	poller->ended = poller->started;
 	poller->outcome = *sync_outcome(poller->sync);
@@ -171,7 +173,7 @@ static void *run(void *ctx)
 			back_off = back_off * 2 < BACK_OFF_MAX ? back_off * 2 : BACK_OFF_MAX;
 		else
 			back_off = 1;
-		wait_for_round(poller, clock_now_ms() + pause_ms(poller->config, back_off), &seen);
+		wait_for_round(poller, pause_ms(poller->config, back_off), &seen);
 	}
 	return NULL;
 }
@@ -199,8 +201,7 @@ static int start_thread(struct poller *poller, struct err *err)
 }
 
 struct poller *poller_start(const struct config *config, struct sync *sync, struct store *store,
-                            const struct cancel *cancel, atomic_int_least64_t *synced_at,
-                            struct err *err)
+                            struct status *status, const struct cancel *cancel, struct err *err)
 {
 	struct poller *poller = calloc(1, sizeof(*poller));
 
@@ -211,8 +212,8 @@ struct poller *poller_start(const struct config *config, struct sync *sync, stru
 	poller->config = config;
 	poller->sync = sync;
 	poller->store = store;
+	poller->status = status;
 	poller->cancel = cancel;
-	poller->synced_at = synced_at;
 	(void)pthread_mutex_init(&poller->mutex, NULL);
 	poller->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	poller->trigger_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -7,25 +7,24 @@
 #ifndef SPECMAN_POLLER_H
 #define SPECMAN_POLLER_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/cancel.h"
 #include "base/err.h"
 #include "config.h"
+#include "status.h"
 #include "sync.h"
 
 struct poller;
 
 /*
  * All are borrowed for its life. Between rounds it also lets go of the store's
- * replaced views, and sweeps what they named. *synced_at becomes the second since 1970 in which the
- * last round began that ended well: the store had all that the registry had then.
+ * replaced views, and sweeps what they named.
  */
 MUST_CHECK struct poller *poller_start(const struct config *config, struct sync *sync,
-                                       struct store *store, const struct cancel *cancel,
-                                       atomic_int_least64_t *synced_at, struct err *err);
+                                       struct store *store, struct status *status,
+                                       const struct cancel *cancel, struct err *err);
 
 /* Go a round as soon as the one under way, if any, is done. Any thread. */
 void poller_trigger(struct poller *poller);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <curl/curl.h>
+#include <microhttpd.h>
 
 #include "admin.h"
 #include "base/cancel.h"
@@ -22,9 +23,11 @@
 #include "descriptors.h"
 #include "http.h"
 #include "log.h"
+#include "metrics.h"
 #include "poller.h"
 #include "recurring.h"
 #include "scrubber.h"
+#include "status.h"
 #include "storage/storage.h"
 #include "storing.h"
 #include "sync.h"
@@ -38,12 +41,16 @@ enum {
 	IDLE_MS = 120 * 1000,
 	GRACE_MS = 20 * 1000, /* within Kubernetes' 30 s */
 	LIVE_WITHIN_MS = 30 * 1000,
+	ROUTES_MAX = 8,
 };
 
 struct service {
 	const struct config *config;
 	struct recurring *troubles;
+	struct status *status;
+	struct storing_observer observer; /* both of them, for the store */
 	struct cancel *cancel;
+	struct cancel *sync_cancel; /* the sync thread's own, by which its turning shows */
 	struct store *store;
 	struct http *http;
 	struct tls_server *server;
@@ -53,8 +60,9 @@ struct service {
 	struct poller *poller;
 	struct scrubber *scrubber;
 	struct control *control;
+	struct metrics metrics;
+	struct admin_route routes[ROUTES_MAX];
 	atomic_bool stopping;
-	atomic_int_least64_t synced_at; /* see poller_start; 0: no round ended well yet */
 };
 
 /* ---- what the leaves tell ---- */
@@ -81,30 +89,40 @@ static void on_refused(void *ctx, const char *peer, const char *cap)
 
 /* ---- health ---- */
 
-static bool is_live(void *ctx, const char **out_reason)
+static void answer_health(struct admin_answer *answer, const char *trouble)
 {
-	const struct service *service = ctx;
+	struct err err;
 
-	/* A worker that has ended in order is no reason to be killed. */
-	if (atomic_load(&service->stopping) ||
-	    tls_server_is_turning(service->server, LIVE_WITHIN_MS))
-		return true;
-	*out_reason = "a worker does not go round\n";
-	return false;
+	if (trouble)
+		answer->status = MHD_HTTP_SERVICE_UNAVAILABLE;
+	if (buf_addf(&answer->body, &err, "%s\n", trouble ? trouble : "ok"))
+		answer->status = MHD_HTTP_INTERNAL_SERVER_ERROR;
 }
 
-static bool is_ready(void *ctx, const char **out_reason)
+static void answer_livez(void *ctx, const struct admin_request *request,
+                         struct admin_answer *answer)
 {
-	struct service *service = ctx;
+	const struct service *service = ctx;
+	/* A worker that has ended in order is no reason to be killed. */
+	bool is_live = atomic_load(&service->stopping) ||
+	               tls_server_is_turning(service->server, LIVE_WITHIN_MS);
+
+	(void)request;
+	answer_health(answer, is_live ? NULL : "a worker does not go round");
+}
+
+static void answer_readyz(void *ctx, const struct admin_request *request,
+                          struct admin_answer *answer)
+{
+	const struct service *service = ctx;
 	struct store_view *view = store_view_get(service->store);
 	bool has_any = store_view_release_count(view) > 0;
 
+	(void)request;
 	store_view_put(view);
-	if (atomic_load(&service->stopping))
-		*out_reason = "stopping\n";
-	else if (!has_any)
-		*out_reason = "nothing to serve yet\n";
-	return has_any && !atomic_load(&service->stopping);
+	answer_health(answer, atomic_load(&service->stopping) ? "stopping"
+	                      : has_any                       ? NULL
+	                                                      : "nothing to serve yet");
 }
 
 /* ---- start ---- */
@@ -121,9 +139,13 @@ int serve_state_dir(const struct config *config, char *path, size_t size, struct
 static int open_store(struct service *service, struct err *err)
 {
 	service->troubles = recurring_new(err);
-	service->cancel = service->troubles ? cancel_new(err) : NULL;
-	service->store = service->cancel ? storing_open(service->config, service->troubles, err)
-	                                 : NULL;
+	service->status = service->troubles ? status_new(err) : NULL;
+	service->cancel = service->status ? cancel_new(err) : NULL;
+	service->sync_cancel = service->cancel ? cancel_new(err) : NULL;
+	if (!service->sync_cancel)
+		return -1;
+	service->observer = (struct storing_observer){ service->troubles, service->status };
+	service->store = storing_open(service->config, &service->observer, err);
 	if (!service->store)
 		return -1;
 	store_keep_views(service->store, service->config->view_lease_ms);
@@ -132,7 +154,7 @@ static int open_store(struct service *service, struct err *err)
 
 static int64_t synced_at(void *ctx)
 {
-	return atomic_load(&((struct service *)ctx)->synced_at);
+	return status_synced_at(((struct service *)ctx)->status);
 }
 
 static int start_server(struct service *service, struct err *err)
@@ -147,9 +169,7 @@ static int start_server(struct service *service, struct err *err)
 		.listen_count = config->listen.count,
 		.workers = (unsigned)config->workers,
 		.client_ca_file = config->tls_client_ca,
-		.client_auth = !strcmp(config->tls_client_auth, "request")
-		                       ? TLS_CLIENT_AUTH_REQUEST
-		                       : TLS_CLIENT_AUTH_REQUIRE,
+		.client_auth = config->tls_client_auth,
 		.max_connections = descriptors_fit((unsigned)config->max_connections),
 		.max_per_address = (unsigned)config->max_per_address,
 		.handshake_ms = HANDSHAKE_MS,
@@ -161,6 +181,7 @@ static int start_server(struct service *service, struct err *err)
 	const struct http_settings http = {
 		.store = service->store,
 		.troubles = service->troubles,
+		.workers = (unsigned)config->workers,
 		.htpasswd = config->htpasswd,
 		.has_listings = !config->no_listing,
 		.has_access_log = config->access_log,
@@ -180,14 +201,22 @@ static int start_server(struct service *service, struct err *err)
 
 static int start_admin(struct service *service, struct err *err)
 {
-	const struct admin_settings settings = {
+	const struct admin_route routes[] = {
+		{ .path = "/livez", .answer = answer_livez, .ctx = service },
+		{ .path = "/readyz", .answer = answer_readyz, .ctx = service },
+		{ .path = "/metrics", .answer = metrics_answer, .ctx = &service->metrics },
+	};
+	struct admin_settings settings = {
 		.listen = service->config->admin_listen.at,
 		.listen_count = service->config->admin_listen.count,
-		.is_live = is_live,
-		.is_ready = is_ready,
-		.ctx = service,
+		.routes = service->routes,
+		.route_count = sizeof(routes) / sizeof(routes[0]),
 	};
 
+	service->metrics = (struct metrics){ service->config, service->store, service->http,
+		                             service->server, service->status };
+	_Static_assert(sizeof(routes) <= sizeof(service->routes), "each has its place");
+	memcpy(service->routes, routes, sizeof(routes));
 	service->admin = admin_start(&settings, err);
 	return service->admin ? 0 : -1;
 }
@@ -244,19 +273,21 @@ static int start(struct service *service, struct err *err)
 	if (open_store(service, err) || start_server(service, err) || start_admin(service, err) ||
 	    tell_start(service, err))
 		return -1;
-	service->sync = sync_new(service->config, service->store, service->cancel, err);
+	service->sync = sync_new(service->config, service->store, service->status,
+	                         service->sync_cancel, err);
 	if (!service->sync)
 		return -1;
 	service->poller = poller_start(service->config, service->sync, service->store,
-	                               service->cancel, &service->synced_at, err);
+	                               service->status, service->sync_cancel, err);
 	if (!service->poller)
 		return -1;
-	service->certificate = certificate_watch_start(service->server, service->troubles, err);
+	service->certificate = certificate_watch_start(service->server, service->troubles,
+	                                               service->status, err);
 	if (!service->certificate)
 		return -1;
 	start_control(service);
 	service->scrubber = scrubber_start(service->config, service->store, service->troubles,
-	                                   service->cancel, err);
+	                                   service->status, service->cancel, err);
 	return service->scrubber ? 0 : -1;
 }
 
@@ -265,17 +296,22 @@ static void stop(struct service *service)
 	atomic_store(&service->stopping, true);
 	if (service->cancel)
 		cancel_raise(service->cancel);
+	if (service->sync_cancel)
+		cancel_raise(service->sync_cancel);
 	certificate_watch_stop(service->certificate);
 	tls_server_stop(service->server, GRACE_MS);
 	control_stop(service->control);
 	poller_join(service->poller);
 	scrubber_join(service->scrubber);
-	sync_free(service->sync);
+	/* Its routes read what is freed below. */
 	admin_stop(service->admin);
+	sync_free(service->sync);
 	tls_server_free(service->server);
 	http_free(service->http);
 	store_close(service->store);
+	cancel_free(service->sync_cancel);
 	cancel_free(service->cancel);
+	status_free(service->status);
 	recurring_free(service->troubles);
 }
 

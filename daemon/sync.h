@@ -13,9 +13,12 @@
 
 struct sync;
 
-/* config, store and cancel are borrowed for its life. */
+struct status;
+
+/* All are borrowed for its life. */
 MUST_CHECK struct sync *sync_new(const struct config *config, struct store *store,
-                                 const struct cancel *cancel, struct err *err);
+                                 struct status *status, const struct cancel *cancel,
+                                 struct err *err);
 void sync_free(struct sync *sync);
 
 enum sync_result {

@@ -29,6 +29,8 @@ struct store_view {
 	size_t name_bytes; /* of all chunks */
 	struct store_release *releases;
 	size_t release_count;
+	uint64_t files;
+	uint64_t bytes; /* of all files */
 	char id[DIGEST_TEXT_SIZE];
 	atomic_uint references;
 	struct store_view *next;
@@ -119,7 +121,8 @@ uint32_t view_builder_add(struct view_builder *builder, uint32_t parent, const c
 	const char *kept = keep_name(builder, name, length);
 
 	if (!kept || view->count >= VIEW_NONE ||
-	    (view->count == builder->room && !resize(builder, view->count * 2 + 64))) {
+	    ((!view->entries || view->count == builder->room) &&
+	     !resize(builder, view->count * 2 + 64))) {
 		(void)err_set_sys(err, ENOMEM, "view of %zu entries", view->count);
 		return VIEW_NONE;
 	}
@@ -137,6 +140,10 @@ uint32_t view_builder_add(struct view_builder *builder, uint32_t parent, const c
 	view->parents[view->count] = parent;
 	if (view->count)
 		view->entries[parent].child_count++;
+	if (item->kind == TREE_FILE) {
+		view->files++;
+		view->bytes += item->size;
+	}
 	return (uint32_t)view->count++;
 }
 
@@ -296,6 +303,12 @@ size_t store_view_release_count(const struct store_view *view)
 const struct store_release *store_view_release(const struct store_view *view, size_t index)
 {
 	return &view->releases[index];
+}
+
+uint64_t store_view_files(const struct store_view *view, uint64_t *out_bytes)
+{
+	*out_bytes = view->bytes;
+	return view->files;
 }
 
 const char *store_view_id(const struct store_view *view)
