@@ -116,6 +116,15 @@ build-fuzz/%_fuzz: test/fuzz/%_fuzz.c $(wildcard test/fuzz/*.h) $(FUZZED) $(STOR
 .SECONDARY:
 -include $(patsubst %.o,%.d,$(call objects,$(MODULES) daemon/main.c test/fault/served.c test/golden/log_driver.c test/bench/store_driver.c $(UNIT) $(wildcard test/fuzz/*.c)))
 
+# axe-core, at the version and with the digest of test/page/package-lock.json.
+PAGE     := $(O)/page/node_modules/.package-lock.json
+
+$(PAGE): test/page/package.json test/page/package-lock.json
+	@mkdir -p $(O)/page
+	@cp $^ $(O)/page/
+	npm --prefix $(O)/page ci --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
+
 deps:
 	@test/deps.sh
 
@@ -126,13 +135,13 @@ demo: deps
 check: deps
 	@$(MAKE) --no-print-directory check-run
 
-check-run: all $(UNIT_BIN) $(REPLAY) $(FAULT) $(GOLDEN)
+check-run: all $(UNIT_BIN) $(REPLAY) $(FAULT) $(GOLDEN) $(PAGE)
 	@python3 test/run.py $(O)
 
 unit: $(UNIT_BIN) $(REPLAY)
 	@python3 test/run.py $(O) --unit-only
 
-integration: all $(FAULT) $(GOLDEN)
+integration: all $(FAULT) $(GOLDEN) $(PAGE)
 	@python3 test/run.py $(O) --integration-only
 
 bench:

@@ -379,7 +379,8 @@ static const struct advice advices[ADVICE_CAUSE_COUNT] = {
 	[ADVICE_REPOSITORY_EMPTY] = { "repository-empty",
 	                              "Push a release into it (specman push HOST/PATH:TAG "
 	                              "DIR), or correct the path when the releases lie "
-	                              "elsewhere." },
+	                              "elsewhere, or let --tag-include, --tag-exclude and "
+	                              "--tag-semver take its tags." },
 	[ADVICE_DIGEST] = { "digest-mismatch",
 	                    "The registry, or a cache in front of it, gives out bytes that are not "
 	                    "what was pushed. Clear that cache, look at the registry's storage, "
@@ -393,6 +394,11 @@ static const struct advice advices[ADVICE_CAUSE_COUNT] = {
 	                      "If it is meant to go back, run specman with --allow-rollback until "
 	                      "it has. If not, somebody has put an old artifact in the place of a "
 	                      "newer one: push the right one again." },
+
+	[ADVICE_RELEASE_UNFIT] = { "release-unfit",
+	                           "Push the release again without what the error names (specman "
+	                           "push looks before it sends), or raise the limit that it "
+	                           "names. What was served before is served meanwhile." },
 
 	/* ---- what is to be pushed ---- */
 	[ADVICE_PUSH_LOGIN] = { "push-login",

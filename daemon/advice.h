@@ -59,6 +59,7 @@ enum advice_cause {
 	ADVICE_DIGEST,         /* bytes are not those that were promised */
 	ADVICE_MIRROR_DIFFERS, /* about a tag's digest */
 	ADVICE_ROLLBACK,       /* it has something older than what is served */
+	ADVICE_RELEASE_UNFIT,  /* an archive has what may not be served */
 
 	/* Pushing: what is here. What a registry has against it is among oci's. */
 	ADVICE_PUSH_LOGIN,

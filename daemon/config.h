@@ -80,6 +80,7 @@ struct config {
 	int64_t max_depth;
 	struct config_listen listen;
 	struct config_listen admin_listen;
+	const char *hook_token_file;
 	int64_t workers;
 	const char *tls_cert;
 	const char *tls_key;

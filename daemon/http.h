@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "http_count.h"
 #include "recurring.h"
+#include "status.h"
 #include "storage/storage.h"
 #include "tls/tls.h"
 
@@ -19,6 +20,7 @@ struct http_settings {
 	struct store *store;
 	struct recurring *troubles;
 	unsigned workers;
+	struct status *status;
 	const char *htpasswd; /* the file of those who may ask; NULL: anyone */
 	bool has_listings;
 	bool has_access_log;

@@ -19,6 +19,7 @@
 enum {
 	LOOK_MS = 2000,
 	HEAL_MS = 10 * 1000, /* from a round to one for the sake of new damage */
+	HINT_MS = 1000,      /* the same for the sake of a hint */
 	BACK_OFF_MAX = 10,
 };
 
@@ -34,6 +35,7 @@ struct poller {
 
 	pthread_mutex_t mutex; /* guards all below */
 	bool is_wanted;        /* a round, before its time */
+	bool is_hinted;        /* the same, but not at once */
 	uint64_t started;      /* rounds */
 	uint64_t ended;
 	struct sync_outcome outcome; /* of the last that ended */
@@ -85,12 +87,16 @@ static void sweep(struct poller *poller)
 	wake(poller->ended_fd);
 }
 
-static bool is_wanted(struct poller *poller)
+/* How long a round that somebody asked for may have to wait yet; INT64_MAX: nobody did. */
+static int64_t wanted_in_ms(struct poller *poller, int64_t waited_ms)
 {
-	bool wanted;
+	int64_t wanted = INT64_MAX;
 
 	(void)pthread_mutex_lock(&poller->mutex);
-	wanted = poller->is_wanted;
+	if (poller->is_wanted)
+		wanted = 0;
+	else if (poller->is_hinted)
+		wanted = HINT_MS - waited_ms;
 	(void)pthread_mutex_unlock(&poller->mutex);
 	return wanted;
 }
@@ -115,17 +121,19 @@ static void wait_for_round(struct poller *poller, int64_t pause, const struct se
 	struct pollfd fds[] = { { .fd = cancel_fd(poller->cancel), .events = POLLIN },
 		                { .fd = poller->trigger_fd, .events = POLLIN } };
 	const int64_t start_ms = clock_now_ms();
-	const int64_t until_ms = start_ms + pause;
 
 	status_set_next(poller->status, pause);
 	while (!cancel_is_raised(poller->cancel)) {
-		int64_t left = until_ms - clock_now_ms();
+		int64_t waited = clock_now_ms() - start_ms;
+		int64_t wanted = wanted_in_ms(poller, waited);
+		int64_t left = pause - waited;
 		uint64_t count;
 
 		storing_expire(poller->store);
 		status_look_at_disk(poller->status, poller->config->data_dir);
-
-		if (left <= 0 || is_news(poller, seen, clock_now_ms() - start_ms))
+		if (wanted < left)
+			left = wanted;
+		if (left <= 0 || is_news(poller, seen, waited))
 			return;
 		if (poll(fds, 2, left < LOOK_MS ? (int)left : LOOK_MS) <= 0)
 			continue;
@@ -135,8 +143,6 @@ static void wait_for_round(struct poller *poller, int64_t pause, const struct se
 		if (read(poller->trigger_fd, &count, sizeof(count)) < 0)
 			continue;
 		sweep(poller);
-		if (is_wanted(poller))
-			return;
 	}
 }
 
@@ -147,6 +153,7 @@ static enum sync_result go_round(struct poller *poller)
 	(void)pthread_mutex_lock(&poller->mutex);
 	poller->started++;
 	poller->is_wanted = false;
+	poller->is_hinted = false;
 	(void)pthread_mutex_unlock(&poller->mutex);
 	status_round_began(poller->status);
 	result = sync_round(poller->sync);
@@ -164,6 +171,7 @@ static void *run(void *ctx)
 	struct poller *poller = ctx;
 	int64_t back_off = 1;
 
+	(void)pthread_setname_np(pthread_self(), "sync"); /* for ps and top */
 	while (!cancel_is_raised(poller->cancel)) {
 		const struct seen seen = { registry_fingerprint(poller->config),
 			                   sync_damages(poller->sync) };
@@ -230,6 +238,18 @@ void poller_trigger(struct poller *poller)
 	poller->is_wanted = true;
 	(void)pthread_mutex_unlock(&poller->mutex);
 	wake(poller->trigger_fd);
+}
+
+bool poller_hint(struct poller *poller)
+{
+	bool is_first;
+
+	(void)pthread_mutex_lock(&poller->mutex);
+	is_first = !poller->is_hinted && !poller->is_wanted;
+	poller->is_hinted = true;
+	(void)pthread_mutex_unlock(&poller->mutex);
+	wake(poller->trigger_fd);
+	return is_first;
 }
 
 uint64_t poller_ask(struct poller *poller)

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include <curl/curl.h>
-#include <microhttpd.h>
 
 #include "admin.h"
 #include "base/cancel.h"
@@ -21,13 +20,17 @@
 #include "certificate.h"
 #include "control.h"
 #include "descriptors.h"
+#include "health.h"
+#include "hook.h"
 #include "http.h"
 #include "log.h"
 #include "metrics.h"
+#include "overview.h"
 #include "poller.h"
 #include "recurring.h"
 #include "scrubber.h"
 #include "status.h"
+#include "status_page.h"
 #include "storage/storage.h"
 #include "storing.h"
 #include "sync.h"
@@ -40,7 +43,6 @@ enum {
 	STALL_MS = 60 * 1000,
 	IDLE_MS = 120 * 1000,
 	GRACE_MS = 20 * 1000, /* within Kubernetes' 30 s */
-	LIVE_WITHIN_MS = 30 * 1000,
 	ROUTES_MAX = 8,
 };
 
@@ -55,6 +57,8 @@ struct service {
 	struct http *http;
 	struct tls_server *server;
 	struct certificate_watch *certificate;
+	struct overviews *overviews;
+	struct hook *hook;
 	struct admin *admin;
 	struct sync *sync;
 	struct poller *poller;
@@ -85,44 +89,6 @@ static void on_refused(void *ctx, const char *peer, const char *cap)
 	if (recurring_happened(service->troubles, cap, "refused", clock_now_ms()))
 		log_line(LOG_WARNING, "Connection turned away",
 		         (struct log_field[]){ { "cap", cap }, { "peer", peer }, { NULL, NULL } });
-}
-
-/* ---- health ---- */
-
-static void answer_health(struct admin_answer *answer, const char *trouble)
-{
-	struct err err;
-
-	if (trouble)
-		answer->status = MHD_HTTP_SERVICE_UNAVAILABLE;
-	if (buf_addf(&answer->body, &err, "%s\n", trouble ? trouble : "ok"))
-		answer->status = MHD_HTTP_INTERNAL_SERVER_ERROR;
-}
-
-static void answer_livez(void *ctx, const struct admin_request *request,
-                         struct admin_answer *answer)
-{
-	const struct service *service = ctx;
-	/* A worker that has ended in order is no reason to be killed. */
-	bool is_live = atomic_load(&service->stopping) ||
-	               tls_server_is_turning(service->server, LIVE_WITHIN_MS);
-
-	(void)request;
-	answer_health(answer, is_live ? NULL : "a worker does not go round");
-}
-
-static void answer_readyz(void *ctx, const struct admin_request *request,
-                          struct admin_answer *answer)
-{
-	const struct service *service = ctx;
-	struct store_view *view = store_view_get(service->store);
-	bool has_any = store_view_release_count(view) > 0;
-
-	(void)request;
-	store_view_put(view);
-	answer_health(answer, atomic_load(&service->stopping) ? "stopping"
-	                      : has_any                       ? NULL
-	                                                      : "nothing to serve yet");
 }
 
 /* ---- start ---- */
@@ -182,6 +148,7 @@ static int start_server(struct service *service, struct err *err)
 		.store = service->store,
 		.troubles = service->troubles,
 		.workers = (unsigned)config->workers,
+		.status = service->status,
 		.htpasswd = config->htpasswd,
 		.has_listings = !config->no_listing,
 		.has_access_log = config->access_log,
@@ -199,12 +166,31 @@ static int start_server(struct service *service, struct err *err)
 	return service->server ? 0 : -1;
 }
 
+static int prepare_routes(struct service *service, struct err *err)
+{
+	service->overviews = overviews_new(
+		&(struct overview_sources){ service->config, service->store, service->status,
+	                                    service->server, service->sync_cancel,
+	                                    &service->stopping },
+		err);
+	if (!service->overviews)
+		return -1;
+	service->hook = hook_new(service->config, service->troubles, err);
+	return service->hook ? 0 : -1;
+}
+
 static int start_admin(struct service *service, struct err *err)
 {
 	const struct admin_route routes[] = {
-		{ .path = "/livez", .answer = answer_livez, .ctx = service },
-		{ .path = "/readyz", .answer = answer_readyz, .ctx = service },
+		{ .path = "/livez", .answer = health_live, .ctx = service->overviews },
+		{ .path = "/readyz", .answer = health_ready, .ctx = service->overviews },
+		{ .path = "/status", .answer = status_page_answer, .ctx = service->overviews },
+		{ .path = "/status.json", .answer = status_json_answer, .ctx = service->overviews },
 		{ .path = "/metrics", .answer = metrics_answer, .ctx = &service->metrics },
+		{ .path = "/hooks/sync",
+		  .is_post = true,
+		  .answer = hook_answer,
+		  .ctx = service->hook },
 	};
 	struct admin_settings settings = {
 		.listen = service->config->admin_listen.at,
@@ -270,8 +256,8 @@ static void start_control(struct service *service)
 
 static int start(struct service *service, struct err *err)
 {
-	if (open_store(service, err) || start_server(service, err) || start_admin(service, err) ||
-	    tell_start(service, err))
+	if (open_store(service, err) || start_server(service, err) ||
+	    prepare_routes(service, err) || start_admin(service, err) || tell_start(service, err))
 		return -1;
 	service->sync = sync_new(service->config, service->store, service->status,
 	                         service->sync_cancel, err);
@@ -281,6 +267,7 @@ static int start(struct service *service, struct err *err)
 	                               service->status, service->sync_cancel, err);
 	if (!service->poller)
 		return -1;
+	hook_attach(service->hook, service->poller);
 	service->certificate = certificate_watch_start(service->server, service->troubles,
 	                                               service->status, err);
 	if (!service->certificate)
@@ -301,10 +288,13 @@ static void stop(struct service *service)
 	certificate_watch_stop(service->certificate);
 	tls_server_stop(service->server, GRACE_MS);
 	control_stop(service->control);
+	hook_attach(service->hook, NULL);
 	poller_join(service->poller);
 	scrubber_join(service->scrubber);
 	/* Its routes read what is freed below. */
 	admin_stop(service->admin);
+	overviews_free(service->overviews);
+	hook_free(service->hook);
 	sync_free(service->sync);
 	tls_server_free(service->server);
 	http_free(service->http);

@@ -58,8 +58,7 @@ enum store_event_kind {
 	                         subject: the folder */
 	STORE_NOT_SWEPT,      /* it can't be made sure what is to be swept. subject: the folder */
 	STORE_HISTORY_LOST,   /* a change could not be noted. subject: tag */
-	STORE_VIEWS_GIVEN_UP, /* replaced views went before their time. subject: why; detail: how
-	                       many */
+	STORE_VIEWS_GIVEN_UP, /* before their time. subject: why; detail: how many */
 };
 
 /* Told from any thread; must be quick. detail is a sentence, or "". */
@@ -305,20 +304,18 @@ void store_view_put(struct store_view *view);
 void store_view_ref(struct store_view *view);
 
 /*
- * Keep each view that is replaced from now on for so long, to be had by its
- * name; what only such views name is not swept meanwhile. 0: for no time. A view
- * that is kept goes earlier when there are STORE_VIEWS_MAX, when all of them come
- * to more than 32 MiB (the one that was replaced last counts not until another
- * view is built), or when a release has no room on disk: the observer is told.
+ * Keep each view that is replaced from now on for so long (0: for no time), to be had by
+ * its name; what such a view names is not swept. It goes earlier, and the observer is
+ * told, when there are STORE_VIEWS_MAX, when they come to more than 32 MiB (the one that
+ * was replaced last counts once the next is built), or when a release has no room on disk.
  */
 void store_keep_views(struct store *store, int64_t lease_ms);
 
 enum { STORE_VIEWS_MAX = 64 + 1, STORE_VIEW_ID_SIZE = 64 + 1 };
 
 /*
- * Take a reference to the view with this name (see store_view_id), current or
- * kept. NULL without one; *out_is_gone is then whether it was there and is not
- * kept any more, as far as that is remembered. Any thread.
+ * Take a reference to the current or kept view with this store_view_id. NULL without one;
+ * *out_is_gone is then whether it was kept, as far as is remembered. Any thread.
  */
 struct store_view *store_view_named(struct store *store, const char *id, bool *out_is_gone);
 
@@ -333,10 +330,8 @@ struct store_view_times {
 size_t store_views(struct store *store, struct store_view_times out_views[static STORE_VIEWS_MAX]);
 
 /*
- * Let go of the views whose time is over; store_view_named does not give them
- * out any more. Whether any view went, since this was asked or the store was
- * swept, that may have named what nothing else does: then store_collect is due.
- * The writing thread's.
+ * Let go of views whose time is over. Whether any view went, since this was asked or the
+ * store was swept, that may have named what nothing else does: store_collect is due then.
  */
 bool store_expire_views(struct store *store);
 
@@ -368,10 +363,17 @@ store_release_view_load(struct store *store, const struct store_release *release
 /* How many files there are to be asked for, and the bytes of all of them. */
 uint64_t store_view_files(const struct store_view *view, uint64_t *out_bytes);
 
-/*
- * 64 hex digits that name these releases (tags and manifests) in this order, and so what is
- * served: the same on every replica that has them, and after a restart.
- */
+/* How much of what a view serves is of one release: what newer ones don't cover. */
+struct store_share {
+	uint64_t files;
+	uint64_t bytes;
+};
+
+/* Count that for each release, in their order. Goes through all entries: some tens of
+ * milliseconds for a million. */
+void store_view_share_out(const struct store_view *view, struct store_share *out_shares);
+
+/* 64 hex digits that name its releases, in their order; the same on every replica. */
 const char *store_view_id(const struct store_view *view);
 
 /* A file or folder of a view; lives as long as the view is held. */

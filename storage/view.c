@@ -311,6 +311,19 @@ uint64_t store_view_files(const struct store_view *view, uint64_t *out_bytes)
 	return view->files;
 }
 
+void store_view_share_out(const struct store_view *view, struct store_share *out_shares)
+{
+	memset(out_shares, 0, view->release_count * sizeof(*out_shares));
+	for (size_t i = 0; i < view->count; i++) {
+		const struct store_entry *entry = &view->entries[i];
+
+		if (entry->is_folder)
+			continue;
+		out_shares[entry->release].files++;
+		out_shares[entry->release].bytes += entry->size;
+	}
+}
+
 const char *store_view_id(const struct store_view *view)
 {
 	return view->id;

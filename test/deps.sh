@@ -44,6 +44,7 @@ coverage)
 	;;
 esac
 command -v kubectl >/dev/null 2>&1 || packages="$packages kubernetes-client"
+command -v npm >/dev/null 2>&1 || packages="$packages npm"
 
 # A package that another one provides (pkgconf for pkg-config) counts as there.
 is_installed() {

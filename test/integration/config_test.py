@@ -210,6 +210,7 @@ FLAGS = {
     "workers": Count(1, 256, shows=str(len(os.sched_getaffinity(0)))),
     "tls-cert": Text(beside=["--tls-key", PAIR]),
     "tls-key": Text(beside=["--tls-cert", PAIR]),
+    "hook-token-file": Text(),
     "htpasswd": Text(),
     "no-listing": Switch(default="false"),
     "access-log": Switch(default="false"),
