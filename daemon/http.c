@@ -121,12 +121,14 @@ static enum MHD_Result answer_get(struct request *request)
 		                             : http_answer(request, MHD_HTTP_BAD_REQUEST,
 		                                           "bad request", "Connection", "close");
 	view = store_view_get(request->instance->http->settings.store);
-	if (!store_view_release_count(view))
+	request->view = store_view_release_count(view) ? view : NULL;
+	if (!request->view)
 		result = http_answer_later(request, "nothing to serve yet");
 	else if (http_is_own(target.path))
 		result = http_answer_own(request, view, &target);
 	else
 		result = http_answer_path(request, view, &target, target.path);
+	request->view = NULL;
 	store_view_put(view);
 	return result;
 }

@@ -16,6 +16,8 @@
 #include "media_type.h"
 #include "multipart.h"
 
+enum { BOUNDARY_LENGTH = 32 };
+
 /* What of a file is sent (RFC 9110, section 3.2: the selected representation). */
 struct representation {
 	const struct store_entry *file;
@@ -24,7 +26,7 @@ struct representation {
 	struct digest digest;
 	uint64_t size;
 	char etag[DIGEST_TEXT_SIZE];
-	char boundary[40];
+	char boundary[BOUNDARY_LENGTH + 1];
 	const char *type;
 };
 
@@ -32,6 +34,7 @@ static void select_form(const struct store_view *view, const struct store_entry 
                         struct representation *out)
 {
 	char hex[DIGEST_TEXT_SIZE];
+	size_t length;
 
 	out->file = file;
 	out->release = store_view_release(view, file->release)->tag;
@@ -39,9 +42,13 @@ static void select_form(const struct store_view *view, const struct store_entry 
 	out->digest = is_gzip ? store_twin_digest(file) : store_content_digest(file);
 	out->size = is_gzip ? file->twin_size : file->size;
 	out->type = media_type_of(file->name);
-	(void)snprintf(out->etag, sizeof(out->etag), "\"%s\"", digest_hex(&out->digest, hex));
+	length = strlen(digest_hex(&out->digest, hex));
+	out->etag[0] = '"';
+	memcpy(out->etag + 1, hex, length);
+	memcpy(out->etag + 1 + length, "\"", 2);
 	/* No content has its own digest in it. */
-	(void)snprintf(out->boundary, sizeof(out->boundary), "%.32s", hex);
+	memcpy(out->boundary, hex, BOUNDARY_LENGTH);
+	out->boundary[BOUNDARY_LENGTH] = '\0';
 }
 
 /* ---- bodies ---- */
@@ -193,10 +200,13 @@ static bool add_content_fields(struct MHD_Response *response, const struct repre
 		               form->boundary);
 		return http_add(response, "Content-Type", text);
 	}
+	if (!http_add(response, "Content-Type", form->type))
+		return false;
+	if (verdict != VERDICT_PARTS)
+		return true;
 	(void)snprintf(text, sizeof(text), "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, part->first,
 	               part->first + part->length - 1, form->size);
-	return http_add(response, "Content-Type", form->type) &&
-	       (verdict != VERDICT_PARTS || http_add(response, "Content-Range", text));
+	return http_add(response, "Content-Range", text);
 }
 
 /* ---- answers ---- */

@@ -443,7 +443,7 @@ bool relay_is_overdue(struct relay *relay)
 		return true;
 	}
 	note_what_was_taken(relay);
-	if (wire_owes(&relay->wire))
+	if (wire_owes(&relay->wire) || (host->is_draining && relay->unacked))
 		return host->now_ms - relay->active_ms > host->stall_ms;
 	if (relay->head_ms && host->now_ms - relay->head_ms > host->head_ms)
 		return true;
