@@ -6,6 +6,7 @@
  */
 #include "tree.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,16 +143,7 @@ static uint32_t child_of(const struct tree *tree, uint32_t parent, const char *n
 	return tree->table[place_of(tree, parent, name, length)];
 }
 
-static void unlink_child(struct tree *tree, uint32_t parent, uint32_t child)
-{
-	uint32_t *link = &tree->nodes[parent].first;
-
-	while (*link != child)
-		link = &tree->nodes[*link].next;
-	*link = tree->nodes[child].next;
-}
-
-/* Add a child, or put a new node in the place of the one with this name. */
+/* Add a child of a name that is not there yet. */
 static int place_child(struct tree *tree, uint32_t parent, const char *name, size_t length,
                        uint32_t *out_node, struct err *err)
 {
@@ -163,8 +155,7 @@ static int place_child(struct tree *tree, uint32_t parent, const char *name, siz
 	if (new_node(tree, parent, name, length, &node, err))
 		return -1;
 	place = place_of(tree, parent, name, length);
-	if (tree->table[place] != TREE_NONE)
-		unlink_child(tree, parent, tree->table[place]);
+	assert(tree->table[place] == TREE_NONE);
 	tree->table[place] = node;
 	tree->nodes[node].next = tree->nodes[parent].first;
 	tree->nodes[parent].first = node;
@@ -224,13 +215,9 @@ int tree_put(struct tree *tree, const char *path, const struct tree_item *item, 
 		return set_item(tree, TREE_ROOT, item, err);
 	}
 	child = child_of(tree, node, path + start, length);
-	if (child != TREE_NONE &&
-	    (tree->nodes[child].item.kind == TREE_FOLDER) != (item->kind == TREE_FOLDER)) {
-		if (tree->nodes[child].first != TREE_NONE)
-			return err_set(err, ERR_FORMAT, "entry \"%.200s\" is a file and a folder",
-			               path);
-		child = TREE_NONE;
-	}
+	if (child != TREE_NONE && item->kind != TREE_FOLDER &&
+	    tree->nodes[child].first != TREE_NONE)
+		return err_set(err, ERR_FORMAT, "entry \"%.200s\" is a file and a folder", path);
 	if (child == TREE_NONE && place_child(tree, node, path + start, length, &child, err))
 		return -1;
 	return set_item(tree, child, item, err);
@@ -329,15 +316,18 @@ static int bad_link(const struct tree *tree, uint32_t link, const char *why, str
 	               tree->nodes[link].item.target, why);
 }
 
-/* Follow a link's target to a file or folder. `hops` bounds the links on the way. */
-static int follow(struct tree *tree, uint32_t link, unsigned hops, uint32_t *out_node,
+/*
+ * Follow a link's target to a file or folder. `hops` counts all the links on the
+ * way, as path_resolution(7) does: were it their depth alone, each could double the work.
+ */
+static int follow(struct tree *tree, uint32_t link, unsigned *hops, uint32_t *out_node,
                   struct err *err)
 {
 	const char *path = tree->nodes[link].item.target;
 	uint32_t node = tree->nodes[link].parent;
 
-	if (hops > LINK_HOPS_MAX)
-		return bad_link(tree, link, "goes round in a circle", err);
+	if ((*hops)++ > LINK_HOPS_MAX)
+		return bad_link(tree, link, "goes round in a circle, or over 40 links", err);
 	if (*path == '/')
 		return bad_link(tree, link, "leaves the archive", err);
 	while (*path) {
@@ -355,7 +345,7 @@ static int follow(struct tree *tree, uint32_t link, unsigned hops, uint32_t *out
 				return bad_link(tree, link, "points at nothing in the archive",
 				                err);
 			if (tree->nodes[node].item.kind == TREE_LINK &&
-			    follow(tree, node, hops + 1, &node, err))
+			    follow(tree, node, hops, &node, err))
 				return -1;
 		}
 		path += length + (path[length] == '/');
@@ -372,9 +362,10 @@ static int become_target(struct tree *tree, uint32_t node, unsigned depth,
                          const struct store_limits *limits, struct err *err)
 {
 	struct tree_item item;
+	unsigned hops = 0;
 	uint32_t target;
 
-	if (follow(tree, node, 0, &target, err))
+	if (follow(tree, node, &hops, &target, err))
 		return -1;
 	for (uint32_t above = node; above != TREE_NONE; above = tree->nodes[above].parent)
 		if (above == target)
@@ -439,24 +430,12 @@ static unsigned depth_of(const struct tree *tree, uint32_t node)
 	return depth;
 }
 
-/* Whether the node can still be reached from the root. */
-static bool is_placed(const struct tree *tree, uint32_t node)
-{
-	for (; node != TREE_ROOT; node = tree->nodes[node].parent) {
-		const struct node *n = &tree->nodes[node];
-
-		if (child_of(tree, n->parent, n->name, strlen(n->name)) != node)
-			return false;
-	}
-	return true;
-}
-
 int tree_resolve_links(struct tree *tree, const struct store_limits *limits, struct err *err)
 {
 	size_t count = tree->count; /* copies hold no links */
 
 	for (uint32_t node = 1; node < count; node++)
-		if (tree->nodes[node].item.kind == TREE_LINK && is_placed(tree, node) &&
+		if (tree->nodes[node].item.kind == TREE_LINK &&
 		    become_target(tree, node, depth_of(tree, node), limits, err))
 			return -1;
 	return 0;
