@@ -25,6 +25,7 @@ struct http {
 	struct http_settings settings;
 	struct login *login;    /* NULL: anyone may ask */
 	struct offload *loader; /* of single releases */
+	bool has_ended;         /* both are gone */
 };
 
 /* One worker's. */
