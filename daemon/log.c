@@ -9,7 +9,7 @@
 
 #include "base/cleanup.h"
 
-enum { LINE_MAX_BYTES = 64 * 1024 };
+enum { LINE_MAX_BYTES = 256 * 1024 }; /* a head of 32 KiB, each byte escaped, and the rest */
 
 static enum log_level least_level = LOG_INFO;
 
