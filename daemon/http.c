@@ -234,7 +234,7 @@ static enum MHD_Result handle(void *ctx, struct MHD_Connection *connection, cons
 	*upload_size = 0;
 	/* It waited until the end: who may ask is not known any more, and nobody hears an answer.
 	 */
-	return request->instance->http->has_ended ? MHD_NO : answer(request);
+	return atomic_load(&request->instance->http->has_ended) ? MHD_NO : answer(request);
 }
 
 static void completed(void *ctx, struct MHD_Connection *connection, void **request_ctx,
@@ -376,7 +376,7 @@ static unsigned backend_busy(void *ctx)
 /* No request may be left with a helper thread: libmicrohttpd can't end then. */
 static void end_helpers(struct http *http)
 {
-	http->has_ended = true;
+	atomic_store(&http->has_ended, true);
 	login_free(http->login);
 	http->login = NULL;
 	offload_free(http->loader);

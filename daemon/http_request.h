@@ -25,7 +25,7 @@ struct http {
 	struct http_settings settings;
 	struct login *login;    /* NULL: anyone may ask */
 	struct offload *loader; /* of single releases */
-	bool has_ended;         /* both are gone */
+	atomic_bool has_ended;  /* both are gone, or on their way */
 };
 
 /* One worker's. */

@@ -10,8 +10,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 
 struct node {
 	struct tree_item item;
@@ -27,15 +29,16 @@ struct tree {
 	size_t count;
 	size_t room;
 	uint64_t max_nodes;
+	uint64_t seed;   /* nobody can choose names that all have one place in the table */
 	uint32_t *table; /* node numbers, TREE_NONE where free */
 	size_t places;   /* a power of two */
 };
 
 enum { LINK_HOPS_MAX = 40 };
 
-static uint64_t hash_of(uint32_t parent, const char *name, size_t length)
+static uint64_t hash_of(const struct tree *tree, uint32_t parent, const char *name, size_t length)
 {
-	uint64_t hash = 14695981039346656037ULL ^ parent; /* FNV-1a */
+	uint64_t hash = tree->seed ^ parent; /* FNV-1a, but for its start */
 
 	for (size_t i = 0; i < length; i++)
 		hash = (hash ^ (unsigned char)name[i]) * 1099511628211ULL;
@@ -44,7 +47,7 @@ static uint64_t hash_of(uint32_t parent, const char *name, size_t length)
 
 static size_t place_of(const struct tree *tree, uint32_t parent, const char *name, size_t length)
 {
-	size_t place = (size_t)hash_of(parent, name, length) & (tree->places - 1);
+	size_t place = (size_t)hash_of(tree, parent, name, length) & (tree->places - 1);
 
 	for (; tree->table[place] != TREE_NONE; place = (place + 1) & (tree->places - 1)) {
 		const struct node *node = &tree->nodes[tree->table[place]];
@@ -116,6 +119,9 @@ struct tree *tree_new(uint64_t max_nodes, struct err *err)
 		(void)err_set_sys(err, ENOMEM, "tree");
 		return NULL;
 	}
+	/* Without randomness it is the time since the start, which is not known outside either. */
+	if (getrandom(&tree->seed, sizeof(tree->seed), GRND_NONBLOCK) != sizeof(tree->seed))
+		tree->seed = 14695981039346656037ULL ^ (uint64_t)clock_now_ms();
 	tree->max_nodes = max_nodes < TREE_NONE - 1 ? max_nodes + 1 : TREE_NONE;
 	if (grow_table(tree, err) || new_node(tree, TREE_NONE, "", 0, &root, err)) {
 		tree_free(tree);
