@@ -21,6 +21,8 @@ struct node {
 	uint32_t parent;
 	uint32_t first; /* of a folder's children, newest first */
 	uint32_t next;  /* sibling */
+	uint32_t goal;  /* of a link: where it leads, once that is known; else TREE_NONE */
+	unsigned hops;  /* links on the way there, itself included */
 	bool visiting;  /* a link on the way being resolved */
 };
 
@@ -102,7 +104,9 @@ static int new_node(struct tree *tree, uint32_t parent, const char *name, size_t
 		tree->room = room;
 	}
 	node = &tree->nodes[tree->count];
-	*node = (struct node){ .parent = parent, .first = TREE_NONE, .next = TREE_NONE };
+	*node = (struct node){
+		.parent = parent, .first = TREE_NONE, .next = TREE_NONE, .goal = TREE_NONE
+	};
 	node->name = strndup(name, length);
 	if (!node->name)
 		return err_set_sys(err, ENOMEM, "tree");
@@ -323,17 +327,22 @@ static int bad_link(const struct tree *tree, uint32_t link, const char *why, str
 }
 
 /*
- * Follow a link's target to a file or folder. `hops` counts all the links on the
- * way, as path_resolution(7) does: were it their depth alone, each could double the work.
+ * Follow a link's target to a file or folder, and note that. `hops` counts all the
+ * links on the way, as path_resolution(7) does. Each is gone through once: else 40 of
+ * them, each with two of the next in its path, would take for ever.
  */
-static int follow(struct tree *tree, uint32_t link, unsigned *hops, uint32_t *out_node,
-                  struct err *err)
+static int follow(struct tree *tree, uint32_t link, unsigned *hops, struct err *err)
 {
-	const char *path = tree->nodes[link].item.target;
-	uint32_t node = tree->nodes[link].parent;
+	struct node *const self = &tree->nodes[link];
+	const char *path = self->item.target;
+	const unsigned before = *hops;
+	uint32_t node = self->parent;
 
-	if ((*hops)++ > LINK_HOPS_MAX)
+	*hops += self->goal == TREE_NONE ? 1 : self->hops;
+	if (*hops > LINK_HOPS_MAX)
 		return bad_link(tree, link, "goes round in a circle, or over 40 links", err);
+	if (self->goal != TREE_NONE)
+		return 0;
 	if (*path == '/')
 		return bad_link(tree, link, "leaves the archive", err);
 	while (*path) {
@@ -350,13 +359,16 @@ static int follow(struct tree *tree, uint32_t link, unsigned *hops, uint32_t *ou
 			if (node == TREE_NONE)
 				return bad_link(tree, link, "points at nothing in the archive",
 				                err);
-			if (tree->nodes[node].item.kind == TREE_LINK &&
-			    follow(tree, node, hops, &node, err))
-				return -1;
+			if (tree->nodes[node].item.kind == TREE_LINK) {
+				if (follow(tree, node, hops, err))
+					return -1;
+				node = tree->nodes[node].goal;
+			}
 		}
 		path += length + (path[length] == '/');
 	}
-	*out_node = node;
+	self->goal = node;
+	self->hops = *hops - before;
 	return 0;
 }
 
@@ -367,12 +379,9 @@ static int copy_into(struct tree *tree, uint32_t from, uint32_t to, unsigned dep
 static int become_target(struct tree *tree, uint32_t node, unsigned depth,
                          const struct store_limits *limits, struct err *err)
 {
+	const uint32_t target = tree->nodes[node].goal;
 	struct tree_item item;
-	unsigned hops = 0;
-	uint32_t target;
 
-	if (follow(tree, node, &hops, &target, err))
-		return -1;
 	for (uint32_t above = node; above != TREE_NONE; above = tree->nodes[above].parent)
 		if (above == target)
 			return bad_link(tree, node, "points at a folder that it is in", err);
@@ -440,6 +449,13 @@ int tree_resolve_links(struct tree *tree, const struct store_limits *limits, str
 {
 	size_t count = tree->count; /* copies hold no links */
 
+	/* All of them first: behind a folder that was a link, ".." would lead elsewhere. */
+	for (uint32_t node = 1; node < count; node++) {
+		unsigned hops = 0;
+
+		if (tree->nodes[node].item.kind == TREE_LINK && follow(tree, node, &hops, err))
+			return -1;
+	}
 	for (uint32_t node = 1; node < count; node++)
 		if (tree->nodes[node].item.kind == TREE_LINK &&
 		    become_target(tree, node, depth_of(tree, node), limits, err))

@@ -71,6 +71,34 @@ static void some_links_on_the_way_are_fine(void **state)
 	assert_int_not_equal(tree_find(tree, "l0/file"), TREE_NONE);
 }
 
+/*
+ * What stands behind a link is found from where the link leads, whatever has become of
+ * the link by then: entries come in any order.
+ */
+static void what_is_above_a_link_is_above_its_target(void **state)
+{
+	static const char *const orders[][2] = { { "a", "b" }, { "b", "a" } };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		CLEANUP(cleanup_tree) struct tree *tree = new_tree();
+		struct err err = { .msg = "" };
+		uint32_t node;
+
+		put(tree, "d/e/file", TREE_FILE, NULL);
+		put(tree, "d/f/right", TREE_FILE, NULL);
+		put(tree, "f/wrong", TREE_FILE, NULL);
+		for (size_t j = 0; j < 2; j++)
+			put(tree, orders[i][j], TREE_LINK, *orders[i][j] == 'a' ? "d/e" : "a/../f");
+		if (tree_resolve_links(tree, &store_default_limits, &err))
+			fail_msg("%s", err.msg);
+		node = tree_find(tree, "b/right");
+		assert_int_not_equal(node, TREE_NONE);
+		assert_int_equal(tree_find(tree, "b/wrong"), TREE_NONE);
+		assert_int_not_equal(tree_find(tree, "a/file"), TREE_NONE);
+	}
+}
+
 /* It keeps its place: to look for that among its siblings would take longer with each of them. */
 static void a_name_that_changes_its_kind_stays_one_node(void **state)
 {
@@ -99,6 +127,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(links_on_the_way_are_counted_in_all),
 		cmocka_unit_test(some_links_on_the_way_are_fine),
+		cmocka_unit_test(what_is_above_a_link_is_above_its_target),
 		cmocka_unit_test(a_name_that_changes_its_kind_stays_one_node),
 	};
 
