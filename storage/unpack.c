@@ -415,7 +415,7 @@ static int end_entries(struct unpacking *u, struct err *err)
 {
 	if (u->read_err.kind)
 		return archive_error(u, err);
-	return u->stream ? stream_drain(u->stream, err) : 0;
+	return u->stream ? stream_drain(u->stream, u->cancel, err) : 0;
 }
 
 static int read_entries(struct unpacking *u, struct err *err)
