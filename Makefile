@@ -8,8 +8,10 @@
 #   make bench-store      how fast releases are unpacked, loaded, looked up in and published (12 GiB of disk)
 #   make soak             the largest samples of tests, in full size
 #   make abuse            100,000 random requests, scanners, slow clients, thousands of connections
+#   make fips-test        --fips with OpenSSL's FIPS provider, which is built from Debian's source first
 #   make fuzz             each harness for FUZZ_SECONDS (60)
-#   make analyze          clang-tidy, cppcheck, shellcheck
+#   make coverage         every test, and which lines they reach
+#   make analyze          gcc -fanalyzer, clang-tidy, cppcheck, shellcheck
 #   make install          program, man page and completions, below PREFIX (/usr/local)
 #   make format           lay out the source with clang-format
 #   SANITIZE=address,undefined or SANITIZE=thread: a build of its own, for every target
@@ -88,10 +90,17 @@ $(O)/test/fault/layer.so: test/fault/layer.c
 $(O)/test/fault/served: $(O)/test/fault/served.o $(call objects,$(STORAGE) $(BASE))
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_storage)
 
+# The log's lines, to be compared with those of logrus.
+GOLDEN   := $(O)/test/golden/log_driver
+
+$(O)/test/golden/log_driver: $(O)/test/golden/log_driver.o $(call objects,$(addprefix daemon/,log.c unicode.c) $(BASE))
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_base)
+
 # Harnesses for parsers of what comes from outside: `fuzz` runs them under clang's libFuzzer,
 # the tests replay what is in the corpus; that of requests has a unit test of its own.
 FUZZ         := $(patsubst test/fuzz/%_fuzz.c,%,$(wildcard test/fuzz/*_fuzz.c))
-FUZZED       := $(patsubst %,daemon/%.c,accept conditional escape head listing multipart range target)
+FUZZED       := $(patsubst %,daemon/%.c,accept conditional escape head listing multipart range target unicode)
 FUZZ_SECONDS ?= 60
 FUZZ_FLAGS   := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -O1 -g
 REPLAY       := $(patsubst %,$(O)/test/unit/fuzz/%_replay,$(filter-out request,$(FUZZ)))
@@ -105,7 +114,7 @@ build-fuzz/%_fuzz: test/fuzz/%_fuzz.c $(wildcard test/fuzz/*.h) $(FUZZED) $(STOR
 	clang -std=c17 -D_GNU_SOURCE -I. -Idaemon $(FUZZ_FLAGS) -pthread -o $@ $(filter %.c,$^) $(LIBS_storage)
 
 .SECONDARY:
--include $(patsubst %.o,%.d,$(call objects,$(MODULES) daemon/main.c test/fault/served.c test/bench/store_driver.c $(UNIT) $(wildcard test/fuzz/*.c)))
+-include $(patsubst %.o,%.d,$(call objects,$(MODULES) daemon/main.c test/fault/served.c test/golden/log_driver.c test/bench/store_driver.c $(UNIT) $(wildcard test/fuzz/*.c)))
 
 deps:
 	@test/deps.sh
@@ -117,13 +126,13 @@ demo: deps
 check: deps
 	@$(MAKE) --no-print-directory check-run
 
-check-run: all $(UNIT_BIN) $(REPLAY) $(FAULT)
+check-run: all $(UNIT_BIN) $(REPLAY) $(FAULT) $(GOLDEN)
 	@python3 test/run.py $(O)
 
 unit: $(UNIT_BIN) $(REPLAY)
 	@python3 test/run.py $(O) --unit-only
 
-integration: all $(FAULT)
+integration: all $(FAULT) $(GOLDEN)
 	@python3 test/run.py $(O) --integration-only
 
 bench:
@@ -154,10 +163,26 @@ abuse:
 	@python3 -B test/fuzz/requests.py $(O)/specman --count 100000
 	@python3 -B test/abuse/tls_abuse.py $(O)/specman
 
+# Debian ships no FIPS provider.
+fips-test:
+	@test/deps.sh fips
+	@$(MAKE) --no-print-directory all
+	@test/fips/provider.sh build-fips
+	@python3 -B test/fips/fips_test.py $(O)/specman build-fips
+
 fuzz:
 	@test/deps.sh analyze
 	@$(MAKE) --no-print-directory $(patsubst %,build-fuzz/%_fuzz,$(FUZZ))
 	@test/fuzz/run.sh build-fuzz $(FUZZ_SECONDS) $(FUZZ)
+
+# Threads count, so the counters are atomic; who can't write them (another user, a read-only
+# folder) must not say so where a test reads. Counted even when a test fails, which counts in the end.
+coverage: deps
+	@test/deps.sh coverage
+	@find build-coverage -name '*.gcda' -delete 2>/dev/null; :
+	@status=0; GCOV_ERROR_FILE=/dev/null $(MAKE) --no-print-directory O=build-coverage \
+		CFLAGS='-Og -g --coverage -fprofile-update=atomic' LDFLAGS=--coverage check-run || status=1; \
+	gcovr --root . --filter '(daemon|oci|storage|tls)/' --sort-percentage build-coverage && exit $$status
 
 analyze:
 	@test/deps.sh analyze
@@ -170,17 +195,24 @@ format-check:
 	clang-format --dry-run --Werror $(wildcard */*.[ch] */*/*.[ch] */*/*/*.[ch])
 
 $(O)/specman.1: $(O)/specman deploy/man/specman.1.in deploy/man/options.awk
-	env -i $(O)/specman --help | awk -f deploy/man/options.awk - deploy/man/specman.1.in >$@
+	env -i $(O)/specman --help | awk -f deploy/man/options.awk - deploy/man/specman.1.in \
+		>$@.$$$$ && mv $@.$$$$ $@
 
 install: all $(O)/specman.1
 	install -D -m 0755 $(O)/specman $(DESTDIR)$(PREFIX)/bin/specman
 	install -D -m 0644 $(O)/specman.1 $(DESTDIR)$(PREFIX)/share/man/man1/specman.1
+	install -D -m 0644 deploy/completion/specman.bash \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/specman
+	install -D -m 0644 deploy/completion/_specman \
+		$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_specman
+	install -D -m 0644 deploy/completion/specman.fish \
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/specman.fish
 
 clean:
 	rm -rf build build-*
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -15
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
-.PHONY: all deps demo check check-run unit integration bench bench-store soak abuse fuzz analyze format \
-	format-check install clean help
+.PHONY: all deps demo check check-run unit integration bench bench-store soak abuse fips-test fuzz \
+	coverage analyze format format-check install clean help

@@ -78,8 +78,9 @@ static const struct advice advices[ADVICE_CAUSE_COUNT] = {
 	                                "secret's keys clientCert and clientKey." },
 	[OCI_CAUSE_TLS_HANDSHAKE] = { "tls-handshake",
 	                              "Let the registry offer TLS 1.2 or 1.3 with a cipher of "
-	                              "forward secrecy. See what it has with: openssl s_client "
-	                              "-connect HOST:PORT" },
+	                              "forward secrecy; with --fips, AES-GCM, a curve of NIST and "
+	                              "certificates of RSA or ECDSA. See what it has with: "
+	                              "openssl s_client -connect HOST:PORT" },
 
 	/* ---- who asks, and what for ---- */
 	[OCI_CAUSE_LOGIN_MISSING] = { "credentials-missing",
@@ -343,6 +344,32 @@ static const struct advice advices[ADVICE_CAUSE_COUNT] = {
 	                              "it: "
 	                              "specman makes a new CA then, which clients have to be given "
 	                              "(specman ca)." },
+
+	/* ---- who may ask ---- */
+	[ADVICE_CLIENT_CA_BAD] = { "client-ca-bad",
+	                           "Give --tls-client-ca a PEM file with the certificates of the "
+	                           "CAs that sign the clients' (ca.crt of a Secret of "
+	                           "cert-manager's). DER becomes PEM with: openssl x509 -inform "
+	                           "der -in FILE -out ca.crt" },
+	[ADVICE_CLIENT_CA_UNFIT] = { "client-ca-unfit",
+	                             "Put the CA that signs the clients' certificates into the "
+	                             "file of --tls-client-ca, not a client's own certificate, and "
+	                             "take out what has expired: openssl x509 -in FILE -noout "
+	                             "-subject -dates -ext basicConstraints" },
+	[ADVICE_USERS] = { "users-unfit",
+	                   "Correct these lines, or make them anew: htpasswd -B FILE USER. While "
+	                   "there is one that can't be used, specman does not start, and one that "
+	                   "runs keeps the users that it had." },
+
+	[ADVICE_KEY_KIND] = { "key-not-approved",
+	                      "Issue the certificate for a key of ECDSA (P-256, P-384 or P-521) or "
+	                      "of RSA (2048 bits or more)." },
+
+	[ADVICE_FIPS] = { "fips-not-active",
+	                  "Run specman where OpenSSL has its FIPS provider: fips.so in the folder "
+	                  "of modules (openssl version -m, or OPENSSL_MODULES), a fipsmodule.cnf "
+	                  "made there with openssl fipsinstall, and an openssl.cnf that includes "
+	                  "it (OPENSSL_CONF); see FIPS in the README. Or run it without --fips." },
 
 	[ADVICE_CLOCK] = { "clock-wrong",
 	                   "Set this node's clock (timedatectl set-ntp true; chronyc makestep): "

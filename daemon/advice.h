@@ -43,6 +43,14 @@ enum advice_cause {
 	ADVICE_CERT_NOT_YET_VALID,
 	ADVICE_CERT_OTHER_NAME,
 	ADVICE_SELF_MADE_BROKEN,
+	ADVICE_KEY_KIND, /* not one of FIPS mode */
+
+	ADVICE_FIPS, /* OpenSSL's provider is missing or broken */
+
+	/* Who may ask. */
+	ADVICE_CLIENT_CA_BAD,
+	ADVICE_CLIENT_CA_UNFIT, /* it can be read, and nobody is let in by it */
+	ADVICE_USERS,           /* lines of the htpasswd file */
 
 	ADVICE_CLOCK,
 

@@ -4,6 +4,12 @@
 
 #include "check_report.h"
 
+/*
+ * OpenSSL: which it is, and whether its FIPS provider is active; with --fips that
+ * it can be used. False: nothing that needs OpenSSL may run.
+ */
+bool check_openssl(struct check *check);
+
 /* The mounted secret: which keys it has, and whether a change of it will arrive. */
 void check_secret(struct check *check);
 
@@ -19,6 +25,9 @@ uint64_t check_disk_room(const struct config *config);
 
 /* The certificate that clients on 8443 are shown. */
 void check_certificate(struct check *check);
+
+/* Who may ask on 8443: the CAs of client certificates, and users with passwords. */
+void check_clients(struct check *check);
 
 /* The clock, by what can't be from the future. */
 void check_clock(struct check *check);

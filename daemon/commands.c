@@ -7,10 +7,13 @@
 #include <sys/stat.h>
 #include <errno.h>
 
+#include "advice.h"
 #include "base/cleanup.h"
+#include "base/fips.h"
 #include "check.h"
 #include "config.h"
 #include "log.h"
+#include "nearest.h"
 #include "policy.h"
 #include "push_command.h"
 #include "serve.h"
@@ -35,8 +38,14 @@ static int fail(const char *msg, const struct err *err)
 
 static int run_serve(const struct config *config)
 {
+	struct fips_provider provider;
 	struct err err;
 
+	if (fips_is_on() && fips_find(&provider))
+		log_line(LOG_INFO, "FIPS provider active",
+		         (struct log_field[]){ { "name", provider.name },
+		                               { "version", provider.version },
+		                               { NULL, NULL } });
 	return serve(config, &err) ? fail("specman can't start", &err) : EXIT_DONE;
 }
 
@@ -68,8 +77,16 @@ static int run_check(const struct config *config)
 
 static int run_version(const struct config *config)
 {
+	struct fips_provider provider;
+	bool has_fips = fips_find(&provider);
+
 	(void)config;
-	return puts("specman " SPECMAN_VERSION) < 0 || fflush(stdout) ? EXIT_FAILED : EXIT_DONE;
+	(void)printf("specman " SPECMAN_VERSION "\n%s\n", OpenSSL_version(OPENSSL_VERSION));
+	if (has_fips)
+		(void)printf("%s %s active\n", provider.name, provider.version);
+	else
+		(void)puts("no FIPS provider active");
+	return fflush(stdout) ? EXIT_FAILED : EXIT_DONE;
 }
 
 static const struct command commands[] = {
@@ -117,12 +134,12 @@ static const struct command commands[] = {
 	  "Exit codes: 0 it is there, and read back; 1 it failed; 2 usage.\n",
 	  push_command },
 	{ "ca", "", 0, 0, "print the self-made CA, for clients to trust", "", run_ca },
-	{ "version", "", 0, 0, "print the version", "", run_version },
+	{ "version", "", 0, 0, "print the versions of specman, OpenSSL and its FIPS provider", "",
+	  run_version },
 };
 
 static void print_flags(void)
 {
-	(void)puts("\nFlags, each also as SPECMAN_NAME in the environment:");
 	config_print_flags(stdout);
 }
 
@@ -162,18 +179,23 @@ static const struct command *find(const char *name)
 	return NULL;
 }
 
-static void refuse(const char *name)
+static int refuse(const char *name, struct err *err)
 {
-	const size_t count = sizeof(commands) / sizeof(commands[0]);
+	struct nearest nearest;
+	char list[256] = "";
+	size_t length = 0;
 
-	(void)fprintf(stderr, "specman: unknown command %s: it may be", name);
-	for (size_t i = 0; i < count; i++)
-		(void)fprintf(stderr, "%s %s",
-		              !i              ? ""
-		              : i + 1 < count ? ","
-		                              : " or",
-		              commands[i].name);
-	(void)fputc('\n', stderr);
+	nearest_init(&nearest, name, strlen(name));
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		nearest_offer(&nearest, commands[i].name);
+		length += (size_t)snprintf(list + length, sizeof(list) - length, "%s%s",
+		                           i ? ", " : "", commands[i].name);
+	}
+	if (nearest_is_close(&nearest))
+		return err_set(err, ERR_CONFIG, "unknown command %s: did you mean %s?",
+		               nearest.given, nearest.best);
+	return err_set(err, ERR_CONFIG, "unknown command %s: it may be one of %s", nearest.given,
+	               list);
 }
 
 /* Whether help is asked for; of which command, if of one. */
@@ -190,39 +212,77 @@ static bool wants_help(char *const *args, const struct command **out_command)
 	return wants;
 }
 
-static int check_operands(const struct command *command, const struct config *config)
+static int check_operands(const struct command *command, const struct config *config,
+                          struct err *err)
 {
 	if (config->operand_count >= command->least && config->operand_count <= command->most)
 		return 0;
 	if (config->operand_count > command->most)
-		(void)fprintf(stderr, "specman: \"%s\" is not understood",
-		              config->operands[command->most]);
-	else
-		(void)fprintf(stderr, "specman: something is missing");
-	(void)fprintf(stderr, ": usage: specman %s%s%s; see specman %s --help\n", command->name,
-	              *command->operands ? " " : "", command->operands, command->name);
+		return err_set(err, ERR_CONFIG,
+		               "\"%.80s\" is not understood: usage: specman %s%s%s",
+		               config->operands[command->most], command->name,
+		               *command->operands ? " " : "", command->operands);
+	return err_set(err, ERR_CONFIG, "something is missing: usage: specman %s%s%s",
+	               command->name, *command->operands ? " " : "", command->operands);
+}
+
+/* `command` is that which runs when none is named, and becomes the one that is. */
+static int understand(char *const *args, char *const *environment, struct config *out_config,
+                      const struct command **command, struct err *err)
+{
+	CLEANUP(config_release) struct config config = { .command = NULL };
+
+	if (config_read(args, environment, &config, err) || policy_check(&config, err))
+		return -1;
+	if (config.command && !find(config.command))
+		return refuse(config.command, err);
+	if (config.command)
+		*command = find(config.command);
+	if (check_operands(*command, &config, err))
+		return -1;
+	*out_config = config;
+	config = (struct config){ .command = NULL };
+	return 0;
+}
+
+/*
+ * With --fips, before anything uses OpenSSL; a check reports it as a step, and a
+ * command that could run without is refused as well: nothing falls back silently.
+ */
+static int require_fips(const struct config *config, const struct command *command)
+{
+	const struct advice *advice = advice_find(ADVICE_FIPS);
+	struct err err;
+
+	if (!config->fips || command->run == run_check || !fips_require(&err))
+		return 0;
+	log_line(LOG_ERROR, "Refused by --fips",
+	         (struct log_field[]){ { "error", err.msg },
+	                               { "cause", advice->name },
+	                               { "advice", advice->text },
+	                               { NULL, NULL } });
 	return -1;
 }
 
 int command_run(char *const *args, char *const *environment)
 {
+	CLEANUP(config_release) struct config config = { .command = NULL };
 	const struct command *command;
-	struct config config;
 	struct err err;
 
 	if (wants_help(args, &command))
 		return command ? print_command_help(command) : print_help();
 	command = &commands[0];
-	if (config_read(args, environment, &config, &err) || policy_check(&config, &err)) {
-		(void)fprintf(stderr, "specman: %s; see specman --help\n", err.msg);
+	if (understand(args, environment, &config, &command, &err)) {
+		const char *last = err.msg + strlen(err.msg) - 1;
+
+		(void)fprintf(stderr, "specman: %s%s specman --help\n", err.msg,
+		              *last == '?' ? " See" : "; see");
 		return EXIT_USAGE;
 	}
-	if (config.command && !(command = find(config.command))) {
-		refuse(config.command);
-		return EXIT_USAGE;
-	}
-	if (check_operands(command, &config))
-		return EXIT_USAGE;
 	log_set_level(config.log_level);
+	log_set_format(config.log_format);
+	if (require_fips(&config, command))
+		return EXIT_FAILED;
 	return command->run(&config);
 }

@@ -9,14 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "oci/oci.h"
-#include "unit.h"
-
-enum kind { TEXT, TEXTS, SWITCH, DURATION, INTERVAL, PERCENT, COUNT, SIZE, LISTEN, CHOICE };
+#include "base/cleanup.h"
+#include "config_check.h"
+#include "config_value.h"
+#include "nearest.h"
 
 struct flag {
 	const char *name;
-	enum kind kind;
+	enum config_kind kind;
 	size_t offset;
 	const char *value; /* what the help calls it */
 	const char *by_default;
@@ -34,6 +34,8 @@ static const struct flag flags[] = {
 	{ "registry-username", TEXT, AT(registry_username), "NAME", NULL, "user at the registry" },
 	{ "registry-password-file", TEXT, AT(registry_password_file), "FILE", NULL,
 	  "the user's password" },
+	{ "registry-password", SECRET, AT(registry_password), "PASSWORD", NULL,
+	  "the user's password, unless there is a file with it" },
 	{ "registry-ca", TEXT, AT(registry_ca), "FILE", NULL,
 	  "CAs (PEM) to trust besides the system's" },
 	{ "registry-cert", TEXT, AT(registry_cert), "FILE", NULL,
@@ -61,7 +63,7 @@ static const struct flag flags[] = {
 	  "keep the newest N versions, 0.0.0, and tags that are none; else all" },
 	{ "prune", SWITCH, AT(prune), "", "false",
 	  "drop releases whose tag is gone or taken no more" },
-	{ "overlay", CHOICE, AT(overlay), "ORDER", "semver",
+	{ "overlay", CHOICE, AT(overlay), "semver|pushed|single", "semver",
 	  "what wins: semver: the newest version; pushed: what was seen last; single: the newest "
 	  "version alone is served" },
 	{ "allow-rollback", SWITCH, AT(allow_rollback), "", "false",
@@ -98,13 +100,17 @@ static const struct flag flags[] = {
 	{ "access-log", SWITCH, AT(access_log), "", "false", "a line in the log for each request" },
 	{ "tls-client-ca", TEXT, AT(tls_client_ca), "FILE", NULL,
 	  "CAs (PEM) of client certificates; else clients show none" },
-	{ "tls-client-auth", TEXT, AT(tls_client_auth), "MODE", "require",
+	{ "tls-client-auth", CHOICE, AT(tls_client_auth), "require|request", "require",
 	  "require: no connection without one; request: a good one or none" },
+	{ "fips", SWITCH, AT(fips), "", "false",
+	  "start only with OpenSSL's FIPS provider, and use approved algorithms alone" },
 	{ "max-connections", COUNT, AT(max_connections), "N", "4096",
 	  "turn further connections away" },
 	{ "max-connections-per-address", COUNT, AT(max_per_address), "N", "512",
 	  "the same for one address; an IPv6 /64 counts as one" },
-	{ "log-level", CHOICE, AT(log_level), "LEVEL", "info", "debug, info, warning or error" },
+	{ "log-level", CHOICE, AT(log_level), "debug|info|warning|error", "info",
+	  "what is logged at least" },
+	{ "log-format", CHOICE, AT(log_format), "text|json", "text", "both as logrus writes them" },
 };
 
 enum { FLAG_COUNT = sizeof(flags) / sizeof(flags[0]), NAME_SIZE = 64 };
@@ -112,10 +118,7 @@ enum { FLAG_COUNT = sizeof(flags) / sizeof(flags[0]), NAME_SIZE = 64 };
 _Static_assert(sizeof(flags) / sizeof(flags[0]) <= CONFIG_FLAGS_MAX, "each flag has its origin");
 
 /* What each COUNT may be. */
-static const struct bounds {
-	size_t offset;
-	int least, most;
-} bounds[] = {
+static const struct bounds bounds[] = {
 	{ AT(workers), 1, 256 },           { AT(registry_retries), 0, 20 },
 	{ AT(max_releases), 1, 10000 },    { AT(max_entries), 1, 10000000 },
 	{ AT(max_ratio), 1, 1000000 },     { AT(max_path_length), 1, 4096 },
@@ -124,18 +127,18 @@ static const struct bounds {
 };
 
 /* What each CHOICE may be: the names of an enumeration's values, from 0 on. */
-static const struct choices {
-	size_t offset;
-	unsigned count;
-	const char *names[4];
-} choices[] = {
+static const struct choices choices[] = {
 	{ AT(overlay), 3, { "semver", "pushed", "single" } },
 	{ AT(log_level), 4, { "debug", "info", "warning", "error" } },
+	{ AT(log_format), 2, { "text", "json" } },
+	{ AT(tls_client_auth), 2, { "require", "request" } },
 };
 
 _Static_assert(sizeof(enum store_overlay) == sizeof(unsigned) &&
-                       sizeof(enum log_level) == sizeof(unsigned),
-               "set_choice writes an unsigned");
+                       sizeof(enum log_level) == sizeof(unsigned) &&
+                       sizeof(enum log_format) == sizeof(unsigned) &&
+                       sizeof(enum tls_client_auth) == sizeof(unsigned),
+               "config_value.c writes an unsigned");
 
 /* ---- values ---- */
 
@@ -157,118 +160,18 @@ static const struct choices *choices_of(const struct flag *flag)
 	return &choices[i];
 }
 
-static int set_choice(const struct choices *allowed, const char *from, const char *text,
-                      void *field, struct err *err)
-{
-	char list[80] = "";
-	size_t length = 0;
-
-	for (unsigned i = 0; i < allowed->count; i++) {
-		const char *between = !i ? "" : i + 1 < allowed->count ? ", " : " or ";
-
-		if (!strcmp(text, allowed->names[i])) {
-			memcpy(field, &i, sizeof(i));
-			return 0;
-		}
-		length += (size_t)snprintf(list + length, sizeof(list) - length, "%s%s", between,
-		                           allowed->names[i]);
-	}
-	return err_set(err, ERR_CONFIG, "%s is \"%.80s\", and may be %s", from, text, list);
-}
-
-static int add_listener(void *field, const char *text, struct err *err)
-{
-	struct config_listen *list = field;
-
-	if (list->count == CONFIG_LISTEN_MAX)
-		return err_set(err, ERR_CONFIG, "more than %d addresses", CONFIG_LISTEN_MAX);
-	if (listen_parse(text, &list->at[list->count], err))
-		return -1;
-	list->count++;
-	return 0;
-}
-
-static int add_text(struct config_texts *texts, const char *from, const char *text, struct err *err)
-{
-	if (!*text)
-		return err_set(err, ERR_CONFIG, "%s is empty", from);
-	if (texts->count == CONFIG_TEXTS_MAX)
-		return err_set(err, ERR_CONFIG, "%s is given more than %d times", from,
-		               CONFIG_TEXTS_MAX);
-	texts->at[texts->count++] = text;
-	return 0;
-}
-
-static int set_count(const struct bounds *allowed, const char *from, const char *text, void *field,
-                     struct err *err)
-{
-	const char *end;
-
-	if (unit_parse_count(text, allowed->least, allowed->most, &end, field) || *end)
-		return err_set(err, ERR_CONFIG, "%s is \"%.80s\", and may be %d to %d", from, text,
-		               allowed->least, allowed->most);
-	return 0;
-}
-
 /* `from` is how the operator wrote the name. */
 static int set_value(const struct flag *flag, const char *from, const char *text,
                      struct config *config, struct err *err)
 {
-	char *field = (char *)config + flag->offset;
-	const char *end = "";
+	const struct config_rule rule = {
+		.kind = flag->kind,
+		.bounds = flag->kind == COUNT ? bounds_of(flag) : NULL,
+		.choices = flag->kind == CHOICE ? choices_of(flag) : NULL,
+	};
 
 	config->origins[flag - flags].text = text;
-	switch (flag->kind) {
-	case TEXT:
-		if (!*text)
-			return err_set(err, ERR_CONFIG, "%s is empty", from);
-		memcpy(field, &text, sizeof(text));
-		return 0;
-	case TEXTS:
-		return add_text((struct config_texts *)(void *)field, from, text, err);
-	case SWITCH:
-		if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
-			return err_set(err, ERR_CONFIG, "%s is \"%.80s\", and may be true or false",
-			               from, text);
-		*(bool *)field = *text == 't';
-		return 0;
-	case DURATION:
-		if (unit_parse_duration(text, (int64_t *)(void *)field))
-			return err_set(err, ERR_CONFIG,
-			               "%s is \"%.80s\", and may be a time such as 30s, 5m or 12h",
-			               from, text);
-		return 0;
-	case INTERVAL:
-		if (!strcmp(text, "off") || !strcmp(text, "0")) {
-			*(int64_t *)(void *)field = 0;
-			return 0;
-		}
-		if (unit_parse_duration(text, (int64_t *)(void *)field))
-			return err_set(err, ERR_CONFIG,
-			               "%s is \"%.80s\", and may be a time such as 12h, or off",
-			               from, text);
-		return 0;
-	case PERCENT:
-		if (unit_parse_count(text, 0, 100, &end, (int64_t *)(void *)field) ||
-		    strcmp(end, "%") != 0)
-			return err_set(err, ERR_CONFIG, "%s is \"%.80s\", and may be 0%% to 100%%",
-			               from, text);
-		return 0;
-	case COUNT:
-		return set_count(bounds_of(flag), from, text, field, err);
-	case SIZE:
-		if (unit_parse_size(text, (int64_t *)(void *)field))
-			return err_set(
-				err, ERR_CONFIG,
-				"%s is \"%.80s\", and may be a size such as 512Ki, 64Mi or 10Gi",
-				from, text);
-		return 0;
-	case LISTEN:
-		return add_listener(field, text, err) ? err_context(err, "%s", from) : 0;
-	case CHOICE:
-		return set_choice(choices_of(flag), from, text, field, err);
-	}
-	return 0;
+	return config_value_set(&rule, from, text, (char *)config + flag->offset, err);
 }
 
 /* ---- names ---- */
@@ -281,82 +184,156 @@ static const char *variable_of(const struct flag *flag, char name[static NAME_SI
 	return name;
 }
 
-/* Levenshtein's distance of two names, of at most NAME_SIZE bytes each. */
-static unsigned distance(const char *a, const char *b)
+/* The flag of that name; NULL when there is none. */
+static const struct flag *find_flag(const char *name, size_t length)
 {
-	unsigned row[NAME_SIZE + 1];
-	size_t width = strnlen(b, NAME_SIZE);
-
-	for (unsigned j = 0; j <= width; j++)
-		row[j] = j;
-	for (unsigned i = 1; a[i - 1] && i <= NAME_SIZE; i++) {
-		unsigned corner = row[0];
-
-		row[0] = i;
-		for (size_t j = 1; j <= width; j++) {
-			unsigned best = corner + (a[i - 1] != b[j - 1]);
-
-			if (row[j] + 1 < best)
-				best = row[j] + 1;
-			if (row[j - 1] + 1 < best)
-				best = row[j - 1] + 1;
-			corner = row[j];
-			row[j] = best;
-		}
-	}
-	return row[width];
+	for (size_t i = 0; i < FLAG_COUNT; i++)
+		if (flags[i].kind != SECRET && strlen(flags[i].name) == length &&
+		    !memcmp(flags[i].name, name, length))
+			return &flags[i];
+	return NULL;
 }
 
-static int unknown(const char *name, size_t length, bool is_variable, struct err *err)
+static const struct flag *find_variable(const char *variable, size_t length)
 {
-	char given[NAME_SIZE], candidate[NAME_SIZE], best[NAME_SIZE] = "";
-	unsigned least = 1000;
+	char name[NAME_SIZE];
 
-	(void)snprintf(given, sizeof(given), "%.*s", (int)(length < 60 ? length : 60), name);
+	for (size_t i = 0; i < FLAG_COUNT; i++)
+		if (strlen(variable_of(&flags[i], name)) == length &&
+		    !memcmp(name, variable, length))
+			return &flags[i];
+	return NULL;
+}
+
+static int refuse_flag(const char *arg, size_t length, struct err *err)
+{
+	struct nearest nearest;
+	char candidate[NAME_SIZE];
+
+	nearest_init(&nearest, arg, length);
 	for (size_t i = 0; i < FLAG_COUNT; i++) {
-		unsigned far;
-
-		if (is_variable)
-			(void)variable_of(&flags[i], candidate);
-		else
-			(void)snprintf(candidate, sizeof(candidate), "--%s", flags[i].name);
-		far = distance(given, candidate);
-		if (far < least) {
-			least = far;
-			memcpy(best, candidate, sizeof(best));
-		}
+		(void)snprintf(candidate, sizeof(candidate), "--%s", flags[i].name);
+		if (flags[i].kind != SECRET)
+			nearest_offer(&nearest, candidate);
+		else if (strlen(candidate) == length && !memcmp(candidate, arg, length))
+			return err_set(err, ERR_CONFIG,
+			               "%s is no flag, because others may read the command line: "
+			               "set %s in the environment, or give %s-file",
+			               candidate, variable_of(&flags[i], nearest.given), candidate);
 	}
-	return err_set(err, ERR_CONFIG, "unknown %s %s: did you mean %s?",
-	               is_variable ? "variable" : "flag", given, best);
+	return err_set(err, ERR_CONFIG, "unknown flag %s: did you mean %s?", nearest.given,
+	               nearest.best);
 }
 
-static bool is_service_link(const char *variable)
+static int refuse_variable(const char *variable, size_t length, struct err *err)
 {
-	return !strncmp(variable, "SPECMAN_SERVICE_", 16) || !strncmp(variable, "SPECMAN_PORT", 12);
+	struct nearest nearest;
+	char candidate[NAME_SIZE];
+
+	nearest_init(&nearest, variable, length);
+	for (size_t i = 0; i < FLAG_COUNT; i++)
+		nearest_offer(&nearest, variable_of(&flags[i], candidate));
+	return err_set(err, ERR_CONFIG, "unknown variable %s: did you mean %s?", nearest.given,
+	               nearest.best);
+}
+
+/* ---- the environment ---- */
+
+static bool ends_with(const char *text, size_t length, const char *end)
+{
+	size_t size = strlen(end);
+
+	return length >= size && !memcmp(text + length - size, end, size);
+}
+
+/*
+ * What Kubernetes tells each container of a Service whose name begins with
+ * specman: …_SERVICE_HOST, …_SERVICE_PORT, …_SERVICE_PORT_NAME, …_PORT=tcp://…,
+ * …_PORT_8443_TCP and so on.
+ */
+static bool is_service_link(const char *variable, size_t length)
+{
+	const char *port = strstr(variable, "_PORT_");
+	const char *value = variable + length;
+
+	if (ends_with(variable, length, "_SERVICE_HOST") ||
+	    ends_with(variable, length, "_SERVICE_PORT"))
+		return true;
+	if (port && port < value)
+		return isdigit((unsigned char)port[6]) ||
+		       ends_with(variable, (size_t)(port - variable), "_SERVICE");
+	return ends_with(variable, length, "_PORT") &&
+	       (!strncmp(value, "=tcp://", 7) || !strncmp(value, "=udp://", 7) ||
+	        !strncmp(value, "=sctp://", 8));
+}
+
+/* The words of a value that stands for several; *out_split is the caller's, also on failure. */
+static int set_words(const struct flag *flag, const char *from, const char *value,
+                     struct config *config, char **out_split, struct err *err)
+{
+	static const char between[] = " \t\r\n";
+	char *rest;
+
+	*out_split = strdup(value);
+	if (!*out_split)
+		return err_set_sys(err, ENOMEM, "%s", from);
+	rest = *out_split + strspn(*out_split, between);
+	if (!*rest)
+		return err_set(err, ERR_CONFIG, "%s is empty", from);
+	while (*rest) {
+		char *word = rest;
+
+		rest += strcspn(rest, between);
+		if (*rest)
+			*rest++ = '\0';
+		rest += strspn(rest, between);
+		if (set_value(flag, from, word, config, err))
+			return -1;
+	}
+	return 0;
+}
+
+static int set_by_variable(const struct flag *flag, const char *value, struct config *config,
+                           struct err *err)
+{
+	CLEANUP(cleanup_free) char *addresses = NULL;
+	char name[NAME_SIZE];
+
+	(void)variable_of(flag, name);
+	config->origins[flag - flags].source = CONFIG_ENVIRONMENT;
+	if (flag->kind == TEXTS) {
+		struct config_texts *texts = (void *)((char *)config + flag->offset);
+
+		return set_words(flag, name, value, config, &texts->split, err);
+	}
+	if (flag->kind == LISTEN)
+		return set_words(flag, name, value, config, &addresses, err);
+	return set_value(flag, name, value, config, err);
 }
 
 static int read_environment(char *const *environment, struct config *config, struct err *err)
 {
 	for (; *environment; environment++) {
 		size_t length = strcspn(*environment, "=");
-		char name[NAME_SIZE];
-		size_t i = 0;
+		const struct flag *flag;
 
-		if (strncmp(*environment, "SPECMAN_", 8) != 0 || is_service_link(*environment))
+		if (strncmp(*environment, "SPECMAN_", 8) != 0)
 			continue;
-		while (i < FLAG_COUNT && (strlen(variable_of(&flags[i], name)) != length ||
-		                          strncmp(name, *environment, length) != 0))
-			i++;
-		if (i == FLAG_COUNT)
-			return unknown(*environment, length, true, err);
-		if (config->origins[i].source == CONFIG_FLAG)
+		flag = find_variable(*environment, length);
+		if (!flag && is_service_link(*environment, length))
 			continue;
-		config->origins[i].source = CONFIG_ENVIRONMENT;
-		if (set_value(&flags[i], name, *environment + length + 1, config, err))
+		if (!flag)
+			return refuse_variable(*environment, length, err);
+		/* Given by a flag; or for a second time, of which getenv(3) sees nothing either. */
+		if (config->origins[flag - flags].source != CONFIG_DEFAULT)
+			continue;
+		if (set_by_variable(flag, *environment + length + 1, config, err))
 			return -1;
 	}
 	return 0;
 }
+
+/* ---- the command line ---- */
 
 static int read_word(const char *arg, struct config *config, struct err *err)
 {
@@ -376,24 +353,20 @@ static int read_flag(char *const **args, struct config *config, struct err *err)
 	const char *arg = *(*args)++;
 	size_t length = strcspn(arg, "=");
 	const char *value = arg[length] ? arg + length + 1 : NULL;
-	size_t i = 0;
+	const struct flag *flag = strncmp(arg, "--", 2) ? NULL : find_flag(arg + 2, length - 2);
+	char name[NAME_SIZE];
 
-	while (i < FLAG_COUNT && (strlen(flags[i].name) + 2 != length ||
-	                          strncmp(flags[i].name, arg + 2, length - 2) != 0))
-		i++;
-	if (i == FLAG_COUNT)
-		return unknown(arg, length, false, err);
-	if (!value && flags[i].kind == SWITCH)
+	if (!flag)
+		return refuse_flag(arg, length, err);
+	if (!value && flag->kind == SWITCH)
 		value = "true";
-	if (!value && !(value = *(*args)++))
-		return err_set(err, ERR_CONFIG, "%s needs a value: %s", arg, flags[i].value);
-	config->origins[i].source = CONFIG_FLAG;
-	{
-		char name[NAME_SIZE];
-
-		(void)snprintf(name, sizeof(name), "--%s", flags[i].name);
-		return set_value(&flags[i], name, value, config, err);
-	}
+	(void)snprintf(name, sizeof(name), "--%s", flag->name);
+	if (!value && !**args)
+		return err_set(err, ERR_CONFIG, "%s needs a value: %s", name, flag->value);
+	if (!value)
+		value = *(*args)++;
+	config->origins[flag - flags].source = CONFIG_FLAG;
+	return set_value(flag, name, value, config, err);
 }
 
 /* ---- the whole ---- */
@@ -420,52 +393,38 @@ static int fill_defaults(struct config *config, struct err *err)
 	return 0;
 }
 
-static int check_repository(const char *repository, const char *from, struct err *err)
+/* The addresses where nothing is given. */
+static int fill_addresses(struct config *config, struct err *err)
 {
-	struct oci_reference reference;
-
-	if (!repository || config_layout(repository))
-		return 0;
-	return oci_reference_parse(repository, &reference, err) ? err_context(err, "%s", from) : 0;
+	for (size_t i = 0; i < FLAG_COUNT; i++)
+		if (flags[i].kind == LISTEN && config->origins[i].source == CONFIG_DEFAULT &&
+		    set_value(&flags[i], flags[i].name, flags[i].by_default, config, err))
+			return -1;
+	return 0;
 }
 
-static int check_together(struct config *config, struct err *err)
+bool config_is_given(const struct config *config, const void *field)
 {
-	for (size_t i = 0; i < FLAG_COUNT; i++) {
-		char *field = (char *)config + flags[i].offset;
+	size_t i = 0;
 
-		if (flags[i].kind != LISTEN)
-			continue;
-		if (((flags[i].offset == AT(listen) && !config->listen.count) ||
-		     (flags[i].offset == AT(admin_listen) && !config->admin_listen.count)) &&
-		    add_listener(field, flags[i].by_default, err))
-			return -1;
-	}
-	if (check_repository(config->repository, "--repository", err))
-		return -1;
-	for (size_t i = 0; i < config->repository_mirror.count; i++)
-		if (check_repository(config->repository_mirror.at[i], "--repository-mirror", err))
-			return -1;
-	if (!config->tls_cert != !config->tls_key)
-		return err_set(err, ERR_CONFIG, "--tls-cert and --tls-key belong together");
-	if (strcmp(config->tls_client_auth, "require") != 0 &&
-	    strcmp(config->tls_client_auth, "request") != 0)
-		return err_set(err, ERR_CONFIG,
-		               "--tls-client-auth is \"%.80s\", and may be require or request",
-		               config->tls_client_auth);
-	if (!config->registry_cert != !config->registry_key)
-		return err_set(err, ERR_CONFIG,
-		               "--registry-cert and --registry-key belong together");
-	if (!config->registry_username != !config->registry_password_file)
-		return err_set(err, ERR_CONFIG,
-		               "--registry-username and --registry-password-file belong together");
-	return 0;
+	while (i < FLAG_COUNT && (const char *)config + flags[i].offset != (const char *)field)
+		i++;
+	return i < FLAG_COUNT && config->origins[i].source != CONFIG_DEFAULT;
+}
+
+void config_release(struct config *config)
+{
+	for (size_t i = 0; i < FLAG_COUNT; i++)
+		if (flags[i].kind == TEXTS)
+			free(((struct config_texts *)(void *)((char *)config + flags[i].offset))
+			             ->split);
+	*config = (struct config){ .repository = NULL };
 }
 
 int config_read(char *const *args, char *const *environment, struct config *out_config,
                 struct err *err)
 {
-	struct config config = { .repository = NULL };
+	CLEANUP(config_release) struct config config = { .repository = NULL };
 	bool only_words = false;
 
 	if (fill_defaults(&config, err))
@@ -481,23 +440,36 @@ int config_read(char *const *args, char *const *environment, struct config *out_
 			return -1;
 		}
 	}
-	if (read_environment(environment, &config, err) || check_together(&config, err))
+	if (read_environment(environment, &config, err) || fill_addresses(&config, err) ||
+	    config_check(&config, err))
 		return -1;
 	*out_config = config;
+	config = (struct config){ .repository = NULL };
 	return 0;
+}
+
+static void print_help(FILE *out, const char *name, const struct flag *flag)
+{
+	(void)fprintf(out, "  %-40s %s", name, flag->help);
+	if (flag->by_default)
+		(void)fprintf(out, " (default %s)", flag->by_default);
+	(void)fputc('\n', out);
 }
 
 void config_print_flags(FILE *out)
 {
-	for (size_t i = 0; i < FLAG_COUNT; i++) {
-		char name[NAME_SIZE];
+	char name[2 * NAME_SIZE];
 
+	(void)fputs("\nFlags, each also as SPECMAN_NAME in the environment:\n", out);
+	for (size_t i = 0; i < FLAG_COUNT; i++) {
 		(void)snprintf(name, sizeof(name), "--%s %s", flags[i].name, flags[i].value);
-		(void)fprintf(out, "  %-40s %s", name, flags[i].help);
-		if (flags[i].by_default)
-			(void)fprintf(out, " (%s)", flags[i].by_default);
-		(void)fputc('\n', out);
+		if (flags[i].kind != SECRET)
+			print_help(out, name, &flags[i]);
 	}
+	(void)fputs("\nIn the environment alone:\n", out);
+	for (size_t i = 0; i < FLAG_COUNT; i++)
+		if (flags[i].kind == SECRET)
+			print_help(out, variable_of(&flags[i], name), &flags[i]);
 }
 
 static void print_value(const struct flag *flag, const struct config *config, FILE *out)
@@ -508,13 +480,15 @@ static void print_value(const struct flag *flag, const struct config *config, FI
 	const struct config_listen *list = (const void *)field;
 	char address[LISTEN_TEXT_SIZE];
 
-	if (flag->kind == TEXTS && texts->count)
+	if (flag->kind == SECRET && text)
+		(void)fprintf(out, " ******** (%zu bytes)", strlen(text));
+	else if (flag->kind == TEXTS && texts->count)
 		for (size_t i = 0; i < texts->count; i++)
 			(void)fprintf(out, " %s", texts->at[i]);
 	else if (flag->kind == LISTEN)
 		for (size_t i = 0; i < list->count; i++)
 			(void)fprintf(out, " %s", listen_format(&list->at[i], address));
-	else if (flag->kind == COUNT)
+	else if (flag->kind == COUNT && (text || *(const int64_t *)(const void *)field))
 		(void)fprintf(out, " %" PRId64, *(const int64_t *)(const void *)field);
 	else
 		(void)fprintf(out, " %s", text ? text : "(not set)");
@@ -525,7 +499,10 @@ void config_print(const struct config *config, FILE *out)
 	for (size_t i = 0; i < FLAG_COUNT; i++) {
 		char name[NAME_SIZE];
 
-		(void)fprintf(out, "  --%s", flags[i].name);
+		if (flags[i].kind == SECRET)
+			(void)fprintf(out, "  %s", variable_of(&flags[i], name));
+		else
+			(void)fprintf(out, "  --%s", flags[i].name);
 		print_value(&flags[i], config, out);
 		if (config->origins[i].source == CONFIG_ENVIRONMENT)
 			(void)fprintf(out, "  [environment: %s]\n", variable_of(&flags[i], name));

@@ -10,6 +10,7 @@
 #include "base/listen.h"
 #include "log.h"
 #include "storage/storage.h"
+#include "tls/tls.h"
 
 enum {
 	CONFIG_LISTEN_MAX = 8,
@@ -24,6 +25,7 @@ enum config_source { CONFIG_DEFAULT, CONFIG_FLAG, CONFIG_ENVIRONMENT };
 struct config_texts {
 	const char *at[CONFIG_TEXTS_MAX];
 	size_t count;
+	char *split; /* what they point into when they are from one variable; else NULL */
 };
 
 /* Where to listen. */
@@ -32,7 +34,10 @@ struct config_listen {
 	size_t count;
 };
 
-/* Texts are borrowed from the arguments, the environment or the program. NULL: not given. */
+/*
+ * Texts are borrowed from the arguments, the environment or the program, but for
+ * `split`; a copy of the whole borrows that, too. NULL: not given.
+ */
 struct config {
 	const char *command;                       /* the first argument that is no flag */
 	const char *operands[CONFIG_OPERANDS_MAX]; /* those that follow it */
@@ -42,6 +47,8 @@ struct config {
 	const char *registry_config;
 	const char *registry_username;
 	const char *registry_password_file;
+	const char
+		*registry_password; /* from the environment; where there is a file, that counts */
 	const char *registry_ca;
 	const char *registry_cert;
 	const char *registry_key;
@@ -79,10 +86,12 @@ struct config {
 	bool no_listing;
 	bool access_log;
 	const char *tls_client_ca;
-	const char *tls_client_auth; /* "require" or "request" */
+	enum tls_client_auth tls_client_auth;
+	bool fips;
 	int64_t max_connections;
 	int64_t max_per_address;
 	enum log_level log_level;
+	enum log_format log_format;
 	struct {
 		enum config_source source;
 		const char *text;    /* as it was given, the last time; NULL: not at all */
@@ -92,20 +101,28 @@ struct config {
 /*
  * Read the flags in args (ending with NULL) and the environment's SPECMAN_*
  * variables. What begins with a hyphen is a flag, but "-" alone, and all that
- * stands behind "--". ERR_CONFIG names what is unknown (with the nearest right name) or
- * bad (with what it may be). Variables that Kubernetes makes for Services
- * (SPECMAN_SERVICE_…, SPECMAN_PORT…) are ignored.
+ * stands behind "--". Of a flag that is given twice the last one counts, but for
+ * those that may be repeated; a variable has the values of such a one with spaces
+ * or line ends between. A flag replaces all that its variable says.
+ *
+ * ERR_CONFIG names what is unknown (with the nearest right name), bad (with what
+ * it may be), or at odds with something else. Variables that Kubernetes makes for
+ * Services (SPECMAN_SERVICE_HOST, SPECMAN_PORT_8443_TCP, …) are ignored.
  */
 MUST_CHECK int config_read(char *const *args, char *const *environment, struct config *out_config,
                            struct err *err);
+void config_release(struct config *config);
+
+/* Whether a flag or variable has set this field of config. */
+bool config_is_given(const struct config *config, const void *field);
 
 /* The folder that a repository of the form "oci-layout:DIR" names, or NULL for another form. */
 const char *config_layout(const char *repository);
 
-/* Print the flags, one line each, for --help. */
+/* Print the flags and variables, one line each, for --help. */
 void config_print_flags(FILE *out);
 
-/* Print what counts, one flag a line, and where it is from. No flag's value is a secret. */
+/* Print what counts, one flag a line, and where it is from. Secrets are masked. */
 void config_print(const struct config *config, FILE *out);
 
 #endif

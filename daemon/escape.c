@@ -4,37 +4,17 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "unicode.h"
+
 static const char replacement[] = "\xef\xbf\xbd";
 
-/* The bytes of the character at text (RFC 3629), or 0 when it is none. */
-static size_t character_size(const unsigned char *text)
+/* The bytes of the character at text, or 0 when it is none, or a control of the second set. */
+static size_t character_size(const char *text)
 {
-	static const struct {
-		unsigned char mask, mark;
-		uint32_t least;
-	} forms[] = { { 0x80, 0x00, 0 },
-		      { 0xe0, 0xc0, 0x80 },
-		      { 0xf0, 0xe0, 0x800 },
-		      { 0xf8, 0xf0, 0x10000 } };
+	uint32_t character;
+	size_t size = unicode_decode(text, &character);
 
-	for (size_t size = 1; size <= 4; size++) {
-		uint32_t value = text[0] & (unsigned char)~forms[size - 1].mask;
-
-		if ((text[0] & forms[size - 1].mask) != forms[size - 1].mark)
-			continue;
-		for (size_t i = 1; i < size; i++) {
-			if ((text[i] & 0xc0) != 0x80)
-				return 0;
-			value = value << 6 | (text[i] & 0x3f);
-		}
-		/* Shortest form, no surrogate, no control character of the second set. */
-		return value >= forms[size - 1].least && value <= 0x10ffff &&
-		                       (value < 0xd800 || value > 0xdfff) &&
-		                       (value < 0x7f || value > 0x9f)
-		               ? size
-		               : 0;
-	}
-	return 0;
+	return size && character >= 0x7f && character <= 0x9f ? 0 : size;
 }
 
 typedef const char *escaper(char c);
@@ -74,7 +54,7 @@ static const char *json_escape(char c)
 static int escape(struct buf *page, const char *text, escaper *escaped, struct err *err)
 {
 	while (*text) {
-		size_t size = character_size((const unsigned char *)text);
+		size_t size = character_size(text);
 		const char *by = size ? escaped(*text) : replacement;
 
 		if (by ? buf_add(page, by, strlen(by), err) : buf_add(page, text, size, err))

@@ -123,18 +123,25 @@ static int add_user(struct htpasswd *users, const char *line, size_t length, str
 	return check_hash(more->hash, err);
 }
 
-static int add_lines(struct htpasswd *users, const char *at, struct err *err)
+/* Called with what is wrong with a line, which is left out then; returns -1 to end it all. */
+typedef int line_judge(void *ctx, unsigned line, struct err *err);
+
+static int add_lines(struct htpasswd *users, const char *at, line_judge *judge, void *ctx,
+                     struct err *err)
 {
 	for (unsigned number = 1; *at; number++) {
 		size_t size = strcspn(at, "\n");
 		size_t length = size && at[size - 1] == '\r' ? size - 1 : size;
+		size_t before = users->count;
 
-		if (length && *at != '#' && add_user(users, at, length, err))
-			return err_context(err, "line %u", number);
+		if (length && *at != '#' && add_user(users, at, length, err)) {
+			if (judge(ctx, number, err))
+				return -1;
+			if (users->count > before)
+				free(users->users[--users->count].name);
+		}
 		at += size + (at[size] == '\n');
 	}
-	if (!users->count)
-		return err_set(err, ERR_CONFIG, "there is no user");
 	return 0;
 }
 
@@ -145,7 +152,7 @@ static void cleanup_text(struct buf *text)
 	buf_release(text);
 }
 
-struct htpasswd *htpasswd_read(const char *file, struct err *err)
+static struct htpasswd *read_lines(const char *file, line_judge *judge, void *ctx, struct err *err)
 {
 	CLEANUP(cleanup_users) struct htpasswd *users = calloc(1, sizeof(*users));
 	CLEANUP(cleanup_text) struct buf text = BUF_INIT(FILE_MAX_BYTES);
@@ -154,20 +161,72 @@ struct htpasswd *htpasswd_read(const char *file, struct err *err)
 		(void)err_set_sys(err, ENOMEM, "users");
 		return NULL;
 	}
-	if (RAND_bytes(users->secret, sizeof(users->secret)) != 1) {
-		(void)err_set(err, ERR_IO, "no random numbers");
-		return NULL;
-	}
 	if (io_read_file(AT_FDCWD, file, &text, err))
 		return NULL;
 	if (strlen(buf_text(&text)) != text.size)
 		(void)err_set(err, ERR_CONFIG, "%s: no text", file);
-	else if (add_lines(users, buf_text(&text), err))
+	else if (add_lines(users, buf_text(&text), judge, ctx, err))
 		(void)err_context(err, "%s", file);
 	else
 		return STEAL(users);
+	return NULL;
+}
+
+static int refuse_line(void *ctx, unsigned line, struct err *err)
+{
+	(void)ctx;
+	return err_context(err, "line %u", line);
+}
+
+struct htpasswd *htpasswd_read(const char *file, struct err *err)
+{
+	CLEANUP(cleanup_users) struct htpasswd *users = read_lines(file, refuse_line, NULL, err);
+
+	if (users && RAND_bytes(users->secret, sizeof(users->secret)) != 1) {
+		(void)err_set(err, ERR_IO, "no random numbers");
+		return NULL;
+	}
+	if (users && users->count)
+		return STEAL(users);
+	if (users)
+		(void)err_set(err, ERR_CONFIG, "%s: there is no user", file);
 	err->kind = ERR_CONFIG;
 	return NULL;
+}
+
+struct look {
+	void (*bad)(void *ctx, unsigned line, const char *why);
+	void *ctx;
+	unsigned count;
+};
+
+static int note_line(void *ctx, unsigned line, struct err *err)
+{
+	struct look *look = ctx;
+
+	look->count++;
+	look->bad(look->ctx, line, err->msg);
+	return 0;
+}
+
+int htpasswd_look(const char *file, void (*bad)(void *ctx, unsigned line, const char *why),
+                  void *ctx, struct htpasswd_survey *out_survey, struct err *err)
+{
+	struct look look = { .bad = bad, .ctx = ctx };
+	CLEANUP(cleanup_users) struct htpasswd *users = read_lines(file, note_line, &look, err);
+	struct htpasswd_survey survey = { .bad = look.count };
+
+	if (!users)
+		return -1;
+	for (size_t i = 0; i < users->count; i++) {
+		char scheme = users->users[i].hash[1];
+
+		survey.bcrypt += scheme == '2';
+		survey.sha256 += scheme == '5';
+		survey.sha512 += scheme == '6';
+	}
+	*out_survey = survey;
+	return 0;
 }
 
 /* ---- checking ---- */

@@ -29,6 +29,20 @@ struct htpasswd;
 MUST_CHECK struct htpasswd *htpasswd_read(const char *file, struct err *err);
 void htpasswd_free(struct htpasswd *users);
 
+/* What a file has. */
+struct htpasswd_survey {
+	unsigned bcrypt, sha256, sha512; /* users, by how their passwords are hashed */
+	unsigned bad;                    /* lines that can't be used: htpasswd_read refuses it */
+};
+
+/*
+ * Look at each line, and tell of each that can't be used, without what it holds.
+ * -1 when the file can't be read as text at all.
+ */
+MUST_CHECK int htpasswd_look(const char *file,
+                             void (*bad)(void *ctx, unsigned line, const char *why), void *ctx,
+                             struct htpasswd_survey *out_survey, struct err *err);
+
 size_t htpasswd_count(const struct htpasswd *users);
 
 /*

@@ -4,19 +4,30 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "unicode.h"
 
-enum { LINE_MAX_BYTES = 256 * 1024 }; /* a head of 32 KiB, each byte escaped, and the rest */
+enum {
+	LINE_MAX_BYTES = 256 * 1024, /* a head of 32 KiB, each byte escaped, and the rest */
+	KEYS_MAX = LOG_FIELDS_MAX + 3,
+};
 
 static enum log_level least_level = LOG_INFO;
+static enum log_format line_format = LOG_TEXT;
 
 void log_set_level(enum log_level least)
 {
 	least_level = least;
 }
+
+void log_set_format(enum log_format format)
+{
+	line_format = format;
+}
+
+/* ---- values ---- */
 
 static bool is_bare(const char *value)
 {
@@ -26,106 +37,160 @@ static bool is_bare(const char *value)
 	return !value[strspn(value, bare)];
 }
 
-/* Length of the well-formed UTF-8 sequence at text (RFC 3629), 0 when there is none. */
-static size_t utf8_length(const unsigned char *text)
-{
-	size_t length = text[0] >= 0xf0 ? 4 : text[0] >= 0xe0 ? 3 : 2;
-
-	if (text[0] < 0xc2 || text[0] > 0xf4)
-		return 0;
-	for (size_t i = 1; i < length; i++)
-		if ((text[i] & 0xc0) != 0x80)
-			return 0;
-	if ((text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xed && text[1] > 0x9f) ||
-	    (text[0] == 0xf0 && text[1] < 0x90) || (text[0] == 0xf4 && text[1] > 0x8f))
-		return 0;
-	return length;
-}
-
-static int quote_ascii(struct buf *line, unsigned char c, struct err *err)
+/* Go's %q. */
+static int quote_character(struct buf *line, const char *text, size_t size, uint32_t character,
+                           struct err *err)
 {
 	static const char named[] = "\a\b\f\n\r\t\v\"\\";
 	static const char letters[] = "abfnrtv\"\\";
-	const char *at = c ? strchr(named, c) : NULL;
+	const char *at = size == 1 ? strchr(named, *text) : NULL;
 
 	if (at)
 		return buf_addf(line, err, "\\%c", letters[at - named]);
-	if (c < 0x20 || c == 0x7f)
-		return buf_addf(line, err, "\\x%02x", c);
-	return buf_add(line, &c, 1, err);
+	if (!size)
+		return buf_addf(line, err, "\\x%02x", (unsigned char)*text);
+	if (unicode_is_print(character))
+		return buf_add(line, text, size, err);
+	if (size == 1)
+		return buf_addf(line, err, "\\x%02x", character);
+	return buf_addf(line, err, character < 0x10000 ? "\\u%04x" : "\\U%08x", character);
 }
 
-int log_quote(struct buf *line, const char *value, struct err *err)
+/* Go's encoding/json, with its escapes for HTML. */
+static int escape_character(struct buf *line, const char *text, size_t size, uint32_t character,
+                            struct err *err)
 {
-	const unsigned char *at = (const unsigned char *)value;
+	static const char named[] = "\n\r\t\"\\";
+	static const char letters[] = "nrt\"\\";
+	const char *at = size == 1 ? strchr(named, *text) : NULL;
 
-	if (is_bare(value))
-		return buf_add(line, value, strlen(value), err);
+	if (at)
+		return buf_addf(line, err, "\\%c", letters[at - named]);
+	if (!size)
+		return buf_addf(line, err, "\\ufffd");
+	if (character < 0x20 || (size == 1 && strchr("<>&", *text)) || character == 0x2028 ||
+	    character == 0x2029)
+		return buf_addf(line, err, "\\u%04x", character);
+	return buf_add(line, text, size, err);
+}
+
+/* A value in quotes. */
+static int add_quoted(struct buf *line, enum log_format format, const char *value, struct err *err)
+{
 	if (buf_add(line, "\"", 1, err))
 		return -1;
-	while (*at) {
-		size_t length = *at < 0x80 ? 1 : utf8_length(at);
-		int failed;
+	while (*value) {
+		uint32_t character = 0;
+		size_t size = unicode_decode(value, &character);
 
-		if (*at < 0x80)
-			failed = quote_ascii(line, *at, err);
-		else if (!length) /* %q shows a byte that is no UTF-8 so */
-			failed = buf_addf(line, err, "\\x%02x", *at);
-		else if (length == 2 && at[0] == 0xc2 && at[1] < 0xa0) /* C1 controls */
-			failed = buf_addf(line, err, "\\u%04x", at[1]);
-		else
-			failed = buf_add(line, at, length, err);
-		if (failed)
+		if ((format == LOG_JSON ? escape_character : quote_character)(line, value, size,
+		                                                              character, err))
 			return -1;
-		at += length ? length : 1;
+		value += size ? size : 1;
 	}
 	return buf_add(line, "\"", 1, err);
 }
 
-/* Add the field with the smallest key that is greater than `after`; returns it, or NULL. */
-static const struct log_field *next_field(const struct log_field *fields, const char *after)
-{
-	const struct log_field *best = NULL;
+/* ---- lines ---- */
 
-	for (; fields && fields->key; fields++)
-		if ((!after || strcmp(fields->key, after) > 0) &&
-		    (!best || strcmp(fields->key, best->key) < 0))
-			best = fields;
-	return best;
+/* A key as it is written: one that stands for something else has another name. */
+struct entry {
+	const char *prefix, *key, *value;
+};
+
+static int compare_entries(const struct entry *a, const struct entry *b)
+{
+	char names[2][128];
+
+	(void)snprintf(names[0], sizeof(names[0]), "%s%s", a->prefix, a->key);
+	(void)snprintf(names[1], sizeof(names[1]), "%s%s", b->prefix, b->key);
+	return strcmp(names[0], names[1]);
 }
 
-static int format_line(struct buf *line, enum log_level level, const char *msg,
-                       const struct log_field *fields, struct err *err)
+static bool is_taken(const char *key)
+{
+	static const char *const taken[] = { "time", "level", "msg", "logrus_error" };
+
+	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
+		if (!strcmp(taken[i], key))
+			return true;
+	return false;
+}
+
+/* Put an entry in its place among those that are sorted; there is room. */
+static void insert(struct entry *entries, size_t count, struct entry entry)
+{
+	for (; count && compare_entries(&entries[count - 1], &entry) > 0; count--)
+		entries[count] = entries[count - 1];
+	entries[count] = entry;
+}
+
+static size_t sort_fields(struct entry *entries, const struct log_field *fields)
+{
+	size_t count = 0;
+
+	for (; fields && fields->key && count < LOG_FIELDS_MAX; fields++, count++)
+		insert(entries, count,
+		       (struct entry){ is_taken(fields->key) ? "fields." : "", fields->key,
+		                       fields->value });
+	return count;
+}
+
+static int add_text(struct buf *line, const struct entry *entry, struct err *err)
+{
+	if (buf_addf(line, err, "%s%s%s=", line->size ? " " : "", entry->prefix, entry->key))
+		return -1;
+	return is_bare(entry->value) ? buf_add(line, entry->value, strlen(entry->value), err)
+	                             : add_quoted(line, LOG_TEXT, entry->value, err);
+}
+
+static int add_json(struct buf *line, const struct entry *entry, struct err *err)
+{
+	if (buf_addf(line, err, "%c\"%s%s\":", line->size ? ',' : '{', entry->prefix, entry->key))
+		return -1;
+	return add_quoted(line, LOG_JSON, entry->value, err);
+}
+
+int log_format_line(struct buf *line, enum log_format format, time_t at, enum log_level level,
+                    const char *msg, const struct log_field *fields, struct err *err)
 {
 	static const char *const names[] = { "debug", "info", "warning", "error" };
-	const struct log_field *field = NULL;
-	struct timespec now;
+	char stamp[32] = "";
+	const struct entry first[] = { { "", "time", stamp },
+		                       { "", "level", names[level] },
+		                       { "", "msg", msg } };
+	struct entry entries[KEYS_MAX];
+	size_t count = sort_fields(entries, fields);
 	struct tm utc;
-	char stamp[32];
 
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	(void)gmtime_r(&now.tv_sec, &utc);
-	(void)strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%SZ", &utc);
-	if (buf_addf(line, err, "time=\"%s\" level=%s msg=", stamp, names[level]) ||
-	    log_quote(line, msg, err))
-		return -1;
-	while ((field = next_field(fields, field ? field->key : NULL)))
-		if (buf_addf(line, err, " %s=", field->key) || log_quote(line, field->value, err))
+	if (gmtime_r(&at, &utc))
+		(void)strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%SZ", &utc);
+	for (size_t i = 0; i < 3; i++)
+		if (format == LOG_JSON)
+			insert(entries, count++, first[i]);
+		else if ((i < 2 || *msg) && add_text(line, &first[i], err))
 			return -1;
-	return buf_add(line, "\n", 1, err);
+	for (size_t i = 0; i < count; i++)
+		if (format == LOG_JSON ? add_json(line, &entries[i], err)
+		                       : add_text(line, &entries[i], err))
+			return -1;
+	return buf_add(line, format == LOG_JSON ? "}\n" : "\n", format == LOG_JSON ? 2 : 1, err);
 }
 
 void log_line(enum log_level level, const char *msg, const struct log_field *fields)
 {
 	CLEANUP(buf_release) struct buf line = BUF_INIT(LINE_MAX_BYTES);
+	time_t now = time(NULL);
 	struct err err;
 	ssize_t written;
 
 	if (level < least_level)
 		return;
-	if (format_line(&line, level, msg, fields, &err)) {
+	if (log_format_line(&line, line_format, now, level, msg, fields, &err)) {
 		buf_clear(&line);
-		if (buf_addf(&line, &err, "level=error msg=\"a log line could not be made\"\n"))
+		if (log_format_line(
+			    &line, line_format, now, LOG_ERROR, "A log line could not be made",
+			    (struct log_field[]){ { "error", err.msg }, { NULL, NULL } }, &err))
 			return;
 	}
 	/* Nobody is left to be told when standard error is gone. */

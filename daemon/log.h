@@ -1,8 +1,16 @@
 /*
- * The log: one line an event on standard error, in the text format of logrus
- * (github.com/sirupsen/logrus, text_formatter.go): time, level, msg, then the
- * fields sorted by key. A value is bare when it has only A-Za-z0-9-._/@^+, else
- * quoted as Go's %q does. Any thread may log; a line is one write.
+ * The log: one line an event on standard error, as the formatters of logrus
+ * (github.com/sirupsen/logrus 1.9, text_formatter.go and json_formatter.go) make
+ * it. Any thread may log; a line is one write.
+ *
+ * Text: time, level, msg, then the fields sorted by key. A value is bare when it
+ * has only A-Za-z0-9-._/@^+, or nothing at all, else quoted as Go's %q does. A
+ * message that is empty is left out.
+ *
+ * JSON: an object of strings, all keys sorted, as Go's encoding/json escapes: <, >
+ * and & too, U+2028 and U+2029, and bytes that are no UTF-8 become \ufffd.
+ *
+ * A field by the name of time, level, msg or logrus_error has "fields." before it.
  *
  *	log_line(LOG_INFO, "Persisted", (struct log_field[]){ { "tag", tag }, { NULL } });
  *
@@ -11,9 +19,15 @@
 #ifndef SPECMAN_LOG_H
 #define SPECMAN_LOG_H
 
+#include <time.h>
+
 #include "base/buf.h"
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR };
+
+enum log_format { LOG_TEXT, LOG_JSON };
+
+enum { LOG_FIELDS_MAX = 24 }; /* more are left out */
 
 struct log_field {
 	const char *key; /* NULL ends the list */
@@ -23,10 +37,15 @@ struct log_field {
 /* Lines below this level are dropped; LOG_INFO until it is set. Before other threads start. */
 void log_set_level(enum log_level least);
 
+/* LOG_TEXT until it is set. Before other threads start. */
+void log_set_format(enum log_format format);
+
 /* fields may be NULL. */
 void log_line(enum log_level level, const char *msg, const struct log_field *fields);
 
-/* Append value as the formatter writes it, quoted when it must be. */
-MUST_CHECK int log_quote(struct buf *line, const char *value, struct err *err);
+/* Append the line that log_line writes, with its line end, at this time. */
+MUST_CHECK int log_format_line(struct buf *line, enum log_format format, time_t at,
+                               enum log_level level, const char *msg,
+                               const struct log_field *fields, struct err *err);
 
 #endif

@@ -61,6 +61,38 @@ static struct trouble *find(struct recurring *recurring, const char *subject)
 	return best;
 }
 
+/* Whether what follows a number makes it a measure, which is another one each time. */
+static bool is_measure(const char *behind)
+{
+	static const char *const units[] = { " ms", " milliseconds", " seconds", " bytes",
+		                             " out of " };
+
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+		if (!strncmp(behind, units[i], strlen(units[i])))
+			return true;
+	return false;
+}
+
+/* Whether the reason that was noted, cut to what fits, is this one. */
+static bool is_same_reason(const char *noted, const char *reason)
+{
+	static const char digits[] = "0123456789";
+	const char *end = noted + TEXT_SIZE - 1;
+
+	while (*noted && *reason) {
+		size_t a = strspn(noted, digits), b = strspn(reason, digits);
+
+		if (!a != !b || (!a && *noted != *reason))
+			return false;
+		if (a && (a != b || memcmp(noted, reason, a)) && noted + a < end &&
+		    (!is_measure(noted + a) || !is_measure(reason + b)))
+			return false;
+		noted += a ? a : 1;
+		reason += b ? b : 1;
+	}
+	return noted == end || *noted == *reason;
+}
+
 bool recurring_happened(struct recurring *recurring, const char *subject, const char *reason,
                         int64_t now_ms)
 {
@@ -70,7 +102,7 @@ bool recurring_happened(struct recurring *recurring, const char *subject, const 
 	(void)pthread_mutex_lock(&recurring->mutex);
 	trouble = find(recurring, subject);
 	if (!strncmp(trouble->subject, subject, TEXT_SIZE - 1) &&
-	    !strncmp(trouble->reason, reason, TEXT_SIZE - 1)) {
+	    is_same_reason(trouble->reason, reason)) {
 		tell = now_ms - trouble->told_ms >= trouble->pause_ms;
 		if (tell && trouble->pause_ms < LONGEST_MS)
 			trouble->pause_ms *= 2;

@@ -15,7 +15,10 @@ struct recurring;
 MUST_CHECK struct recurring *recurring_new(struct err *err);
 void recurring_free(struct recurring *recurring);
 
-/* Whether this trouble is to be told now. Another reason for the same subject is news. */
+/*
+ * Whether this trouble is to be told now. Another reason for the same subject is
+ * news; other milliseconds or bytes in it are not ("Failed to connect … after 12 ms").
+ */
 bool recurring_happened(struct recurring *recurring, const char *subject, const char *reason,
                         int64_t now_ms);
 

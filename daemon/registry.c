@@ -117,8 +117,11 @@ static int read_flag_credentials(const struct config *config, struct oci_credent
 	CLEANUP(buf_release) struct buf password = BUF_INIT(64 * 1024);
 	int failed;
 
-	if (read_flag_file("--registry-password-file", config->registry_password_file, &password,
-	                   err))
+	if (config->registry_password_file
+	            ? read_flag_file("--registry-password-file", config->registry_password_file,
+	                             &password, err)
+	            : buf_add(&password, config->registry_password,
+	                      strlen(config->registry_password), err))
 		return -1;
 	trim(&password);
 	failed = copy(config->registry_username, &credentials->username, err) ||

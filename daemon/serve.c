@@ -151,9 +151,7 @@ static int start_server(struct service *service, struct err *err)
 		.listen_count = config->listen.count,
 		.workers = (unsigned)config->workers,
 		.client_ca_file = config->tls_client_ca,
-		.client_auth = !strcmp(config->tls_client_auth, "request")
-		                       ? TLS_CLIENT_AUTH_REQUEST
-		                       : TLS_CLIENT_AUTH_REQUIRE,
+		.client_auth = config->tls_client_auth,
 		.max_connections = descriptors_fit((unsigned)config->max_connections),
 		.max_per_address = (unsigned)config->max_per_address,
 		.handshake_ms = HANDSHAKE_MS,

@@ -27,17 +27,20 @@ int unit_parse_duration(const char *text, int64_t *out_ms)
 		const char *unit;
 		int64_t ms;
 	} units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 } };
+	const int64_t most = 8760LL * 3600 * 1000;
 	int64_t total = 0;
 
 	do {
 		int64_t count;
 		size_t i = 0;
 
-		if (unit_parse_count(text, 0, 1000000, &text, &count))
+		if (unit_parse_count(text, 0, most, &text, &count))
 			return -1;
 		while (i < 4 && (strncmp(text, units[i].unit, strlen(units[i].unit)) != 0))
 			i++;
 		if (i == 4)
+			return -1;
+		if (count > (most - total) / units[i].ms)
 			return -1;
 		total += count * units[i].ms;
 		text += strlen(units[i].unit);

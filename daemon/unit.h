@@ -13,7 +13,10 @@
 MUST_CHECK int unit_parse_count(const char *text, int64_t least, int64_t most, const char **out_end,
                                 int64_t *out_count);
 
-/* Milliseconds of 250ms, 30s, 5m, 12h, also together: 1h30m. -1 for what is none, and for 0. */
+/*
+ * Milliseconds of 250ms, 30s, 5m, 12h, also together: 1h30m. -1 for what is none, for 0,
+ * and for more than 8760h, a year.
+ */
 MUST_CHECK int unit_parse_duration(const char *text, int64_t *out_ms);
 
 /*

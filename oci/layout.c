@@ -341,7 +341,7 @@ static int open_blob(struct layout *layout, const struct digest *digest, int64_t
 	int fd = -1;
 
 	(void)digest_format(digest, path + strlen(path));
-	*strchr(path, ':') = '/';
+	path[strcspn(path, ":")] = '/';
 	if (layout->dir_fd >= 0)
 		fd = open_file(layout, path, out_size, err);
 	if (fd >= 0)

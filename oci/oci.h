@@ -235,7 +235,7 @@ void oci_tags_release(struct oci_tags *tags);
  * The repository's tags, all pages of them (distribution-spec, "Listing tags";
  * RFC 8288). Tags of signatures and attachments and tags outside the grammar
  * are left out. Either the whole list or an error: a partial list proves
- * nothing. Errors: ERR_NETWORK, ERR_AUTH, ERR_NOT_FOUND (no such repository),
+ * nothing. Errors: ERR_NETWORK, ERR_AUTH, ERR_NOT_FOUND (no such repository), ERR_LOST,
  * ERR_FORMAT, ERR_LIMIT (over 10,000 tags, or pages in a loop).
  */
 MUST_CHECK int oci_tags(struct oci_client *client, struct oci_tags *out_tags, struct err *err);

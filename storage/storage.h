@@ -169,7 +169,7 @@ bool store_release_is_whole(struct store *store, const char *tag);
 /*
  * A download under way: a file in the store's tmp/. When it is freed before it
  * was published it stays there, over a restart, too, for the next one of the
- * same layer to go on with; unless it is empty, or writing it failed.
+ * same layer to go on with; unless it is empty, or writing or reading it failed.
  */
 struct store_download;
 
@@ -188,7 +188,7 @@ MUST_CHECK struct store_download *store_download_open(struct store *store,
  * that come, and to be taken back when the whole has another digest.
  */
 uint64_t store_download_held(const struct store_download *download);
-MUST_CHECK int store_download_read(const struct store_download *download, void *bytes, size_t size,
+MUST_CHECK int store_download_read(struct store_download *download, void *bytes, size_t size,
                                    uint64_t offset, struct err *err);
 
 /* Append. ERR_NO_SPACE with numbers before the reserve is touched. */
@@ -225,6 +225,8 @@ struct store_source {
  * layer any more (or an archive in it that had become an object changed so). The
  * archive is not at fault, the disk is; the download goes when it is freed, for
  * the layer to be fetched anew.
+ *
+ * ERR_IO because the download can't be read: it goes as well.
  *
  * ERR_ROLLBACK: the tag has a release of another layer that was created later,
  * and settings->allow_rollback was not given. Where either date is missing or
@@ -436,8 +438,9 @@ MUST_CHECK int store_export_tar(struct store *store, const struct store_view *vi
 
 /*
  * Write it as a folder, which must not be there yet, or be empty. It is filled
- * under another name beside its place (path.part-…), and appears as a whole;
- * after an error nothing of it is left. ERR_CONFIG when path is in use.
+ * under another name beside its place (path.specman-part-…), and appears as a whole;
+ * after an error nothing of it is left, and what a kill left goes with the next export
+ * to the same place. ERR_CONFIG when path is in use.
  */
 MUST_CHECK int store_export_folder(struct store *store, const struct store_view *view,
                                    const char *path, const struct store_export_observer *observer,

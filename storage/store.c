@@ -332,6 +332,8 @@ int store_publish(struct store *store, const struct store_source *source,
 		roll_back(store, err);
 		download->is_done = err->kind == ERR_FORMAT || err->kind == ERR_LIMIT ||
 		                    err->kind == ERR_DIGEST;
+		if (err->kind == ERR_IO)
+			download_doubt(download);
 		return -1;
 	}
 	download->is_done = true;

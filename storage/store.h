@@ -85,6 +85,9 @@ struct store_download {
 /* download.c: remove those that nobody has gone on with for a week. */
 void download_sweep_stale(const struct store *store);
 
+/* After ERR_IO: it is not gone on with when it is the one that can't be read. */
+void download_doubt(struct store_download *download);
+
 /* Tell the observer, if there is one. */
 void store_tell(struct store *store, enum store_event_kind kind, const char *subject,
                 const char *detail);

@@ -117,7 +117,8 @@ uint32_t view_builder_add(struct view_builder *builder, uint32_t parent, const c
 	const char *kept = keep_name(builder, name, length);
 
 	if (!kept || view->count >= VIEW_NONE ||
-	    (view->count == builder->room && !resize(builder, view->count * 2 + 64))) {
+	    ((!view->entries || view->count == builder->room) &&
+	     !resize(builder, view->count * 2 + 64))) {
 		(void)err_set_sys(err, ENOMEM, "view of %zu entries", view->count);
 		return VIEW_NONE;
 	}

@@ -6,6 +6,8 @@
 #   test/deps.sh analyze    the static analysers as well
 #   test/deps.sh bench      the servers and the client of the benches as well
 #   test/deps.sh abuse      the scanners and slow clients as well
+#   test/deps.sh fips       what unpacks and builds OpenSSL as well
+#   test/deps.sh coverage   what counts the lines that tests reach as well
 set -eu
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 
@@ -14,7 +16,8 @@ packages="gcc make pkg-config libc6-dev
 	libssl-dev libcrypt-dev zlib1g-dev libcmocka-dev
 	python3 docker-registry skopeo curl openssl apache2-utils
 	libarchive-tools ca-certificates git nginx-light tinyproxy-bin
-	golang-go nodejs wget chromium tidy sslscan bats jq shellcheck mandoc"
+	golang-go nodejs wget chromium tidy sslscan bats jq shellcheck mandoc
+	golang-github-sirupsen-logrus-dev zsh fish bash-completion"
 
 case "${1-}" in
 '') ;;
@@ -28,8 +31,14 @@ bench)
 abuse)
 	packages="$packages testssl.sh slowhttptest"
 	;;
+fips)
+	packages="$packages dpkg-dev perl"
+	;;
+coverage)
+	packages="$packages gcovr"
+	;;
 *)
-	echo "usage: ${0##*/} [analyze|bench|abuse]" >&2
+	echo "usage: ${0##*/} [analyze|bench|abuse|fips|coverage]" >&2
 	exit 2
 	;;
 esac

@@ -138,12 +138,15 @@ def run_file(path, patterns, env, scale):
     code, output = execute(
         [sys.executable, "-B", os.path.join(INTEGRATION, "lib", "runfile.py"),
          path, report, *patterns], FILE_SECONDS * scale, env)
-    counts = {"passed": [], "failed": []}
+    counts = {"passed": [], "failed": [], "hidden": []}
     if os.path.exists(report):
         with open(report, encoding="utf-8") as file:
             counts = json.load(file)
     passed, failed = len(counts["passed"]), len(counts["failed"])
     note = verdict(code, output, passed, failed)
+    if not note and not failed and any(
+            secret in output for secret in counts["hidden"]):
+        note = "a secret of its own in its output"
     if note and not failed:
         failed = 1
     return Outcome(os.path.relpath(path, os.path.dirname(HERE)), passed,

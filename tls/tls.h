@@ -178,6 +178,7 @@ enum tls_cause {
 	TLS_CAUSE_CERTIFICATE, /* the file can't be used as one */
 	TLS_CAUSE_KEY,         /* nor this as a key */
 	TLS_CAUSE_OTHER_KEY,   /* each is fine, they don't belong together */
+	TLS_CAUSE_KEY_KIND,    /* FIPS mode does not have this kind of key */
 	TLS_CAUSE_CLIENT_CA,   /* the CA of client certificates can't be used */
 };
 
@@ -187,6 +188,17 @@ enum tls_cause {
  */
 MUST_CHECK int tls_certificate_read(const char *cert_file, const char *key_file, const char *name,
                                     struct tls_certificate *out_certificate, struct err *err);
+
+/* The certificates of a file of client CAs. */
+struct tls_client_ca {
+	unsigned count;
+	unsigned not_ca;   /* of them: certificates that may sign no others */
+	unsigned expired;  /* of the rest */
+	int64_t not_after; /* the first end among those that are good now; seconds since 1970 */
+};
+
+/* Load client CAs as the server would; ERR_CONFIG with TLS_CAUSE_CLIENT_CA as tls_server_start. */
+MUST_CHECK int tls_client_ca_read(const char *file, struct tls_client_ca *out, struct err *err);
 
 /*
  * The self-made CA, for ca.crt consumers: the PEM as a heap string, made on

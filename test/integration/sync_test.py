@@ -145,6 +145,22 @@ class Credentials(RegistryCase):
             "--registry-username", USER,
             "--registry-password-file", self.password_file()))
 
+    def test_password_by_the_environment(self):
+        """A line end of a Secret made with echo is none of it; a file counts
+        more."""
+        self.push("4.5.13")
+        for password, flags in (
+                (PASSWORD, []), (PASSWORD + "\n", []),
+                ("not-the-right-one", ["--registry-password-file",
+                                       self.password_file()])):
+            daemon = self.start(
+                "--repository", self.registry.repository(self.path),
+                "--registry-ca", self.authority.ca, "--poll-interval", "1h",
+                *flags, env={"SPECMAN_REGISTRY_USERNAME": USER,
+                             "SPECMAN_REGISTRY_PASSWORD": password})
+            self.check_served(daemon)
+            daemon.stop()
+
     def test_environment_and_a_flag_that_wins(self):
         self.push("4.5.13")
         self.check_served(self.start(
@@ -169,6 +185,28 @@ class Credentials(RegistryCase):
         self.assertIn("401", failed["error"])
         self.assertIn(self.registry.host, failed["error"])
         self.assertEqual(self.client(daemon).get("/").status, 503)
+
+    def test_credentials_are_read_anew_after_a_refusal(self):
+        """Also from a file that, by all that can be seen, has not changed."""
+        self.push("4.5.13")
+        path = self.password_file()
+        with open(path, "r+", encoding="ascii") as file:
+            file.write(PASSWORD[::-1])
+        hidden.hide(PASSWORD[::-1])
+        before = os.stat(path)
+        daemon = self.start(
+            "--repository", self.registry.repository(self.path),
+            "--registry-ca", self.authority.ca, "--poll-interval", "1h",
+            "--registry-username", USER, "--registry-password-file", path)
+        daemon.wait_log(r'level=error msg="Sync failed".*\b401\b')
+        with open(path, "r+", encoding="ascii") as file:
+            file.write(PASSWORD)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        after = os.stat(path)
+        for field in ("st_ino", "st_size", "st_mtime_ns"):
+            self.assertEqual(getattr(after, field), getattr(before, field))
+        daemon.poll_now()
+        self.check_served(daemon)
 
     def test_unknown_authority_is_refused(self):
         self.push("4.5.13")

@@ -19,7 +19,7 @@ class Authority:
                   "-addext", "keyUsage=critical,keyCertSign,cRLSign"])
 
     def issue(self, name="server", sans=_SANS, algorithm="ec", days=(0, 30),
-              purpose="serverAuth,clientAuth"):
+              purpose="serverAuth,clientAuth", is_ca=False):
         """Returns the paths of a certificate and its key, good from and to
         these days from now."""
         base = os.path.join(self.folder, name)
@@ -31,8 +31,9 @@ class Authority:
                   "-out", request, "-subj", f"/CN={name}"])
         with open(ext, "w", encoding="ascii") as file:
             file.write(f"subjectAltName={sans}\n"
-                       "basicConstraints=CA:FALSE\n"
-                       "keyUsage=critical,digitalSignature\n"
+                       f"basicConstraints=CA:{str(is_ca).upper()}\n"
+                       "keyUsage=critical,digitalSignature"
+                       f"{',keyCertSign' if is_ca else ''}\n"
                        f"extendedKeyUsage={purpose}\n")
         self._sign(request, ext, cert, days)
         return cert, key

@@ -6,10 +6,9 @@ import hashlib
 import json
 import os
 import re
-import subprocess
 import tempfile
 
-from . import artifact
+from . import artifact, proc
 from .daemon import REPORT, environment, program
 from .wait import scale
 
@@ -56,9 +55,7 @@ def preload(data, at=0, how="", lasting=False, only=None, switch=None,
 
 def call(command, env=None):
     """Runs a program to its end, from whatever thread."""
-    done = subprocess.run(command, env=environment(env), timeout=SECONDS
-                          * scale(), stdin=subprocess.DEVNULL,
-                          capture_output=True, check=False)
+    done = proc.run(command, SECONDS * scale(), False, env=environment(env))
     done.stdout, done.stderr = (text.decode(errors="replace")
                                 for text in (done.stdout, done.stderr))
     if REPORT.search(done.stderr):

@@ -129,7 +129,7 @@ class FakeRegistry:
     """Listens at once. `host` is the name that clients are to use."""
 
     def __init__(self, authority=None, host="127.0.0.1", page=None,
-                 user=None, password=None):
+                 user=None, password=None, port=0):
         self.repositories = {}
         self.requests = []   # (method, path, headers)
         self.hooks = []
@@ -138,7 +138,7 @@ class FakeRegistry:
         self.stopping = threading.Event()
         self.connections = 0
         self._lock = threading.Lock()
-        self._server = _Server(("127.0.0.1", 0), Request)
+        self._server = _Server(("127.0.0.1", port), Request)
         self._server.owner = self
         self.port = self._server.server_address[1]
         self.host = f"{host}:{self.port}"

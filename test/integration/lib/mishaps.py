@@ -15,6 +15,8 @@ from .stage import (AWS_SECRET, LAYER, PASSWORD, USER, Run, closed_port,
 CAUSES = []  # (name, cause, verdict, what the error says, set_up)
 # Only a round that would publish can tell these; overlay_test and policy_test see to it.
 TOLD_BY_ROUNDS = {"rollback"}
+# To have kinds of keys that are not approved needs FIPS mode; test/fips/fips_test.py sees to it.
+TOLD_BY_FIPS = {"key-not-approved"}
 
 
 def cause(name, verdict="FAIL", title=None, says=""):
@@ -569,6 +571,81 @@ def own_certificate_for_another_name(stage):
                *stage.serving(sans="DNS:scar.example.com"))
 
 
+# ---- who may ask ----
+
+@cause("client-ca-bad", says="it has no certificate")
+def client_ca_that_is_none(stage):
+    return Run(*stage.plain(), *stage.data(), "--tls-client-ca",
+               stage.file("nothing"))
+
+
+@cause("client-ca-bad", title="client_ca_that_breaks_off")
+def broken_client_ca(stage):
+    with open(stage.authority.ca, encoding="ascii") as file:
+        text = file.read()
+    return Run(*stage.plain(), *stage.data(), "--tls-client-ca",
+               stage.file(text + text[:len(text) // 2]))
+
+
+@cause("file-unreadable", title="client_ca_that_is_not_there",
+       says="--tls-client-ca /nonexistent/ca.crt")
+def no_client_ca(stage):
+    return Run(*stage.plain(), *stage.data(), "--tls-client-ca",
+               "/nonexistent/ca.crt")
+
+
+@cause("client-ca-unfit", says="of its 1 certificates 1 are no CA's")
+def certificate_of_a_client_as_its_ca(stage):
+    return Run(*stage.plain(), *stage.data(), "--tls-client-ca",
+               stage.authority.issue("a-client")[0])
+
+
+@cause("client-ca-unfit", title="client_ca_that_has_expired",
+       says="of its 1 certificates 0 are no CA's and 1 have expired")
+def expired_client_ca(stage):
+    return Run(*stage.plain(), *stage.data(), "--tls-client-ca",
+               stage.authority.issue("old-ca", days=(-30, -1), is_ca=True)[0])
+
+
+@cause("client-ca-unfit", "warn", "client_ca_with_more_than_cas",
+       says="has 2 certificates, of which 1 are no CA's and 0 have expired")
+def client_ca_and_client(stage):
+    text = ""
+    for path in stage.authority.ca, stage.authority.issue("another-client")[0]:
+        with open(path, encoding="ascii") as file:
+            text += file.read()
+    return Run(*stage.plain(), *stage.data(), "--tls-client-ca",
+               stage.file(text))
+
+
+@cause("users-unfit", says="5 lines can't be used, of which the first is line 2")
+def users_that_cannot_be_used(stage):
+    hash_ = "$2y$05$" + "a" * 53
+    return Run(*stage.plain(), *stage.data(), "--htpasswd", stage.file(
+        f"# users\nold:$apr1$salt$0123456789012345678901\ngood:{hash_}\n"
+        f"good:{hash_}\nsha:{{SHA}}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n"
+        "no colon\ncut:$2y$05$aaa\n"))
+
+
+@cause("users-unfit", title="file_of_no_users", says="there is no user")
+def no_users(stage):
+    return Run(*stage.plain(), *stage.data(), "--htpasswd",
+               stage.file("# nobody yet\n\n"))
+
+
+@cause("users-unfit", title="file_of_users_that_is_no_text", says="no text")
+def users_of_zeros(stage):
+    return Run(*stage.plain(), *stage.data(), "--htpasswd",
+               stage.file("\0" * 10))
+
+
+@cause("file-unreadable", title="file_of_users_that_is_not_there",
+       says="--htpasswd /nonexistent/users")
+def users_not_there(stage):
+    return Run(*stage.plain(), *stage.data(), "--htpasswd",
+               "/nonexistent/users")
+
+
 @cause("self-made-broken")
 def own_ca_damaged(stage):
     flags = stage.data()
@@ -577,3 +654,9 @@ def own_ca_damaged(stage):
               encoding="ascii") as file:
         file.write("damaged")
     return Run(*stage.plain(), *flags)
+
+
+@cause("fips-not-active", says="FIPS provider is not active")
+def fips_provider_missing(stage):
+    return Run(*stage.plain(), *stage.data(), "--fips",
+               env={"OPENSSL_CONF": "/dev/null"})

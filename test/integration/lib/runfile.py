@@ -1,6 +1,6 @@
 """Runs the tests of one file: runfile.py FILE REPORT [PATTERN…]
 
-Writes {"passed": [names], "failed": [names]} to REPORT. A test that is skipped
+Writes {"passed": [names], "failed": [names], "hidden": [secrets]} to REPORT. A test that is skipped
 has failed: what can't run proves nothing.
 """
 import importlib
@@ -71,11 +71,13 @@ def main():
     sys.path.insert(0, os.path.dirname(os.path.abspath(path)))
     result = Result()
     name = os.path.basename(path)[:-3]
+    hidden = importlib.import_module("lib.hidden")
     try:
         loader = unittest.TestLoader()
         if patterns:
             loader.testNamePatterns = [f"*{p}*" for p in patterns]
         loader.loadTestsFromModule(importlib.import_module(name)).run(result)
+        hidden.check_all()
     except KeyboardInterrupt:
         traceback.print_exc(file=sys.stdout)
         result.failed.append(name + ": interrupted")
@@ -86,8 +88,8 @@ def main():
         return 1
     finally:
         with open(report, "w", encoding="utf-8") as file:
-            json.dump({"passed": result.passed, "failed": result.failed},
-                      file)
+            json.dump({"passed": result.passed, "failed": result.failed,
+                       "hidden": hidden.known()}, file)
     return 1 if result.failed else 0
 
 

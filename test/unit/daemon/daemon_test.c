@@ -136,33 +136,6 @@ static void conditions_are_judged(void **state)
 	}
 }
 
-static void the_log_quotes_as_logrus_does(void **state)
-{
-	static const char *const cases[][2] = {
-		{ "4.5.13", "4.5.13" },
-		{ "a-b_c/d@e^f+g", "a-b_c/d@e^f+g" },
-		{ "", "" },
-		{ "two words", "\"two words\"" },
-		{ "tags[a b]", "\"tags[a b]\"" },
-		{ "say \"x\" \\", "\"say \\\"x\\\" \\\\\"" },
-		{ "a\nb\tc\x01", "\"a\\nb\\tc\\x01\"" },
-		{ "\x7f", "\"\\x7f\"" },
-		{ "\xc3\xa4", "\"\xc3\xa4\"" },
-		{ "\xc2\x85", "\"\\u0085\"" },
-		{ "\xff\xc3", "\"\\xff\\xc3\"" },
-		{ "a:1", "\"a:1\"" },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		CLEANUP(buf_release) struct buf line = BUF_INIT(1000);
-		struct err err;
-
-		assert_int_equal(log_quote(&line, cases[i][0], &err), 0);
-		assert_string_equal(buf_text(&line), cases[i][1]);
-	}
-}
-
 static void troubles_are_thinned(void **state)
 {
 	struct err err;
@@ -185,6 +158,52 @@ static void troubles_are_thinned(void **state)
 		assert_true(recurring_happened(troubles, subject, "x", i));
 	}
 	recurring_free(troubles);
+}
+
+static void another_measure_is_no_other_reason(void **state)
+{
+	static const struct {
+		const char *first, *then;
+		bool is_news;
+	} cases[] = {
+		{ "to h port 443 after 12 ms: no", "to h port 443 after 9 ms: no", false },
+		{ "after 12 ms: no", "after 12 ms: maybe", true },
+		{ "timed out after 1001 milliseconds with 5 out of 10 bytes received",
+		  "timed out after 999 milliseconds with 77 out of 10 bytes received", false },
+		{ "401 from h", "403 from h", true },
+		{ "h port 443 after 1 ms", "h port 444 after 1 ms", true },
+		{ "a", "ab", true },
+		{ "ab", "a", true },
+		{ "after 1 ms", "after x ms", true },
+		{ "", "1", true },
+	};
+	char longer[400] = "";
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct err err;
+		struct recurring *troubles = recurring_new(&err);
+
+		assert_non_null(troubles);
+		assert_true(recurring_happened(troubles, "sync", cases[i].first, 0));
+		if (recurring_happened(troubles, "sync", cases[i].then, 1) != cases[i].is_news)
+			fail_msg("%s, %s", cases[i].first, cases[i].then);
+		recurring_free(troubles);
+	}
+	/* One that is longer than what is noted of it is itself, wherever it is cut. */
+	for (size_t length = 190; length < 210; length++) {
+		struct err err;
+		struct recurring *troubles = recurring_new(&err);
+
+		assert_non_null(troubles);
+		memset(longer, 'x', length);
+		(void)strcpy(longer + length, " after 123456 ms: no");
+		assert_true(recurring_happened(troubles, "sync", longer, 0));
+		assert_false(recurring_happened(troubles, "sync", longer, 1));
+		(void)strcpy(longer, "y");
+		assert_true(recurring_happened(troubles, "sync", longer, 2));
+		recurring_free(troubles);
+	}
 }
 
 static void configuration_is_read(void **state)
@@ -210,6 +229,7 @@ static void configuration_is_read(void **state)
 	assert_int_equal(config.listen.count, 1);
 	assert_int_equal(config.admin_listen.count, 1);
 	assert_string_equal(config.data_dir, "/var/lib/specman");
+	config_release(&config);
 	assert_int_equal(config_read(none, none, &config, &err), 0);
 	assert_int_equal(config.poll_interval_ms, 60000);
 	assert_int_equal(config.poll_jitter_percent, 10);
@@ -221,6 +241,7 @@ static void configuration_is_read(void **state)
 	assert_int_equal(config.max_ratio, store_default_limits.ratio);
 	assert_int_equal(config.max_path_length, store_default_limits.path_bytes);
 	assert_int_equal(config.max_depth, store_default_limits.depth);
+	config_release(&config);
 }
 
 static void sizes_are_read(void **state)
@@ -271,8 +292,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(targets_are_resolved),
 		cmocka_unit_test(conditions_are_judged),
-		cmocka_unit_test(the_log_quotes_as_logrus_does),
 		cmocka_unit_test(troubles_are_thinned),
+		cmocka_unit_test(another_measure_is_no_other_reason),
 		cmocka_unit_test(configuration_is_read),
 		cmocka_unit_test(sizes_are_read),
 		cmocka_unit_test(types_follow_endings),
