@@ -1,26 +1,9 @@
 /* Unpacking: compressed twins, archives in archives, the ends of gzip data. */
 #include "harness.h"
 
-#include <sys/syscall.h>
-
 #include <zlib.h>
 
 enum { TEXT_BYTES = 2000, BYTES_MAX = 32 << 20 };
-
-/* Raised once a file is read behind this offset; see pread. */
-static struct cancel *stop_late;
-static const off_t late = 10 << 20;
-static off_t furthest; /* that was read since */
-
-/* Stands before libc's. */
-ssize_t pread(int fd, void *bytes, size_t size, off_t at)
-{
-	if (stop_late && at > late) {
-		cancel_raise(stop_late);
-		furthest = at;
-	}
-	return syscall(SYS_pread64, fd, bytes, size, at);
-}
 
 /* A member of an archive; its bytes may be anything. */
 struct member {
@@ -579,26 +562,6 @@ static void times_that_no_calendar_has(void **state)
 	}
 }
 
-/* Behind the last entry there may be as much as in front of it. */
-static void a_stop_ends_the_reading_of_what_follows_as_well(void **state)
-{
-	struct fixture *f = *state;
-	CLEANUP(buf_release) struct buf archive = BUF_INIT(BYTES_MAX);
-	CLEANUP(cleanup_free) char *tail = calloc(1, 20 << 20);
-	const struct member members[] = { { "file", "x", 1 } };
-	struct err err = { .msg = "" };
-
-	pack(f, members, 1, false, &archive);
-	assert_int_equal(buf_add(&archive, tail, 20 << 20, &err), 0);
-	publish_well(f, "1.0.0", &archive);
-	archive.data[archive.size - 1] = '!'; /* another layer */
-	stop_late = f->cancel;
-	assert_int_equal(publish_bytes(f, "1.0.0", archive.data, archive.size, &err), -1);
-	stop_late = NULL;
-	assert_int_equal(err.kind, ERR_CANCELLED);
-	assert_true(furthest < 18 << 20); /* the reader is some MiB ahead */
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -614,8 +577,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_hidden_twin_is_kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_worker_that_fails_ends_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(times_that_no_calendar_has, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_stop_ends_the_reading_of_what_follows_as_well,
-		                                setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
