@@ -223,6 +223,7 @@ class Login(Case):
             wire.send(request("/.specman/releases/1.0.0" + PATH,
                               "Authorization: "
                               + basic("bob", f"wrong {number}")))
+        daemon.wait_log('msg="Login failed"')  # all are read by then
         daemon.stop()
         asked = [r["status"] for r in daemon.records()
                  if r["msg"] == "Request"]
