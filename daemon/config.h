@@ -53,6 +53,8 @@ struct config {
 	const char *registry_cert;
 	const char *registry_key;
 	struct config_texts repository_mirror;
+	struct config_texts verify_key;
+	const char *sign_key;
 	bool registry_insecure;
 	bool plain_http;
 	int64_t registry_idle_ms;
@@ -79,6 +81,7 @@ struct config {
 	int64_t max_depth;
 	struct config_listen listen;
 	struct config_listen admin_listen;
+	const char *hook_token_file;
 	int64_t workers;
 	const char *tls_cert;
 	const char *tls_key;

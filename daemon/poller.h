@@ -1,8 +1,8 @@
 /*
  * When to sync: a thread that goes a round at start, every interval (spread by
- * the jitter, up to ten times longer after failures), on a trigger, and within
- * seconds of a change of the registry's secret or of damage that is found in the
- * store (that not before 10 seconds have passed).
+ * the jitter, up to ten times longer after failures), on a trigger, at once when
+ * cancel is interrupted, and within seconds of a change of the registry's secret or of damage that
+ * is found in the store (that not before 10 seconds have passed).
  */
 #ifndef SPECMAN_POLLER_H
 #define SPECMAN_POLLER_H
@@ -13,19 +13,27 @@
 #include "base/cancel.h"
 #include "base/err.h"
 #include "config.h"
+#include "status.h"
 #include "sync.h"
 
 struct poller;
 
 /* All are borrowed for its life. */
 MUST_CHECK struct poller *poller_start(const struct config *config, struct sync *sync,
-                                       const struct cancel *cancel, struct err *err);
+                                       struct status *status, const struct cancel *cancel,
+                                       struct err *err);
 
 /* Go a round as soon as the one under way, if any, is done. Any thread. */
 void poller_trigger(struct poller *poller);
 
 /*
- * The same for somebody who waits: returns the number of a round that starts
+ * The same for the sake of strangers: not before a second has passed since the
+ * last round. Returns whether no such round was due yet. Any thread.
+ */
+bool poller_hint(struct poller *poller);
+
+/*
+ * The same as poller_trigger for somebody who waits: returns the number of a round that starts
  * after this call. Any thread.
  */
 uint64_t poller_ask(struct poller *poller);

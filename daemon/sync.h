@@ -10,12 +10,16 @@
 #include "base/err.h"
 #include "config.h"
 #include "storage/storage.h"
+#include "signers.h"
 
 struct sync;
 
-/* config, store and cancel are borrowed for its life. */
+struct status;
+
+/* All are borrowed for its life. A cancel that is only interrupted ends a round, and no more. */
 MUST_CHECK struct sync *sync_new(const struct config *config, struct store *store,
-                                 const struct cancel *cancel, struct err *err);
+                                 struct status *status, struct signers *signers,
+                                 struct cancel *cancel, struct err *err);
 void sync_free(struct sync *sync);
 
 enum sync_result {

@@ -1,7 +1,7 @@
 /*
  * The store's inside, for its own files: store.c (open, publish, collect),
- * overlay.c (the view), release_view.c (single releases), known.c (what the releases say of
- * themselves), history.c, damage.c (what was found wrong), collect.c, download.c, content.c,
+ * overlay.c (the view), release_view.c (single releases), proof.c, known.c (what the releases say
+ * of themselves), history.c, damage.c (what was found wrong), collect.c, download.c, content.c,
  * scrub.c.
  */
 #ifndef SPECMAN_STORAGE_STORE_H
@@ -41,6 +41,8 @@ struct store {
 	bool allow_rollback;
 	store_observer *observer;
 	void *observer_ctx;
+	store_admission *admits;
+	void *admits_ctx;
 	struct cache *cache;
 	/* Held while objects are swept, and while scrubbing finds out which are missing. */
 	pthread_mutex_t sweeping;
@@ -65,10 +67,12 @@ struct store {
 	uint64_t damaged_total;
 	uint64_t healed_total;
 	uint64_t objects;
+	uint64_t object_bytes;
 	uint64_t scrub_objects;
 	uint64_t scrub_bytes;
 	uint64_t scrub_passes;
 	int64_t scrub_passed_at;
+	uint32_t scrub_ppm;
 };
 
 enum { DOWNLOAD_NAME_SIZE = sizeof(LAYOUT_DOWNLOAD) + DIGEST_TEXT_SIZE };

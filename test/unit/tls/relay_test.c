@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "tls/context.h"
+#include "tls/counts.h"
 #include "tls/relay.h"
 
 enum {
@@ -44,6 +45,7 @@ static void a_client_that_takes_nothing_is_not_heard(void **state)
 
 struct solo {
 	struct relay_host host;
+	struct tls_counts counts;
 	struct relay *relay;
 	struct tls_stream *stream;
 	struct client client;
@@ -106,6 +108,7 @@ static void solo_open(struct solo *solo)
 		                          .ready = ignore_ready,
 		                          .again = count_again,
 		                          .ctx = solo,
+		                          .counts = &solo->counts,
 		                          .method = wire_method_new(&err),
 		                          .block = malloc(RELAY_BLOCK_BYTES),
 		                          .records = calloc(1, sizeof(struct wire_block)) };
