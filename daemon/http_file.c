@@ -10,6 +10,7 @@
 #include <openssl/evp.h>
 
 #include "accept.h"
+#include "base/clock.h"
 #include "conditional.h"
 #include "http_request.h"
 #include "log.h"
@@ -142,8 +143,6 @@ static struct MHD_Response *make_response(struct request *request,
 	struct MHD_Response *response = NULL;
 	struct body *body;
 
-	if (request->is_head)
-		return MHD_create_response_from_callback(form->size, 1, read_nothing, NULL, NULL);
 	body = calloc(1, sizeof(*body));
 	if (!body) {
 		(void)err_set(err, ERR_IO, "no memory for an answer");
@@ -153,8 +152,11 @@ static struct MHD_Response *make_response(struct request *request,
 	if (!(form->is_gzip ? store_twin_open(store, form->file, &body->content, err)
 	                    : store_content_open(store, form->file, &body->content, err)) &&
 	    (parts->count == 1 || !multipart_init(&body->multipart, parts, &kind, err)))
-		response = response_with(body, parts);
-	if (!response)
+		response = request->is_head ? MHD_create_response_from_callback(
+						      form->size, 1, read_nothing, NULL, NULL)
+		                            : response_with(body, parts);
+	/* HEAD has the answer that GET would have (RFC 9110, section 9.3.2), so it looked, too. */
+	if (!response || request->is_head)
 		end_body(body);
 	return response;
 }
@@ -247,6 +249,18 @@ static uint64_t length_of(const struct parts *parts)
 	return length;
 }
 
+/* Of damage the store tells itself; that the process lacks something, nobody else does. */
+static void tell_not_served(const struct request *request, const struct err *err)
+{
+	static const char msg[] = "File not served";
+	struct recurring *troubles = request->instance->http->settings.troubles;
+	bool is_news = err->kind == ERR_IO &&
+	               recurring_happened(troubles, msg, "memory or descriptors", clock_now_ms());
+
+	log_line(is_news ? LOG_ERROR : LOG_DEBUG, msg,
+	         (struct log_field[]){ { "error", err->msg }, { NULL, NULL } });
+}
+
 /* Whether it could be answered: the gzip form may be damaged where the file itself is not. */
 static bool answer_form(struct request *request, const struct representation *form,
                         enum MHD_Result *out_result)
@@ -274,8 +288,7 @@ static bool answer_form(struct request *request, const struct representation *fo
 	}
 	response = make_response(request, form, &parts, &err);
 	if (!response) {
-		log_line(LOG_DEBUG, "File not served",
-		         (struct log_field[]){ { "error", err.msg }, { NULL, NULL } });
+		tell_not_served(request, &err);
 		return false;
 	}
 	*out_result = MHD_NO;

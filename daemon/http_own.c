@@ -69,11 +69,14 @@ static enum MHD_Result answer_list(struct request *request, const struct store_v
 static void load(struct offload_job *job)
 {
 	struct loading *loading = (struct loading *)(void *)job;
+	struct http *http = loading->request->instance->http;
+	bool is_wanted = !atomic_load(&http->has_ended); /* a stop waits for what is under way */
 	struct err err = { .msg = "" };
 
-	loading->view = store_release_view_load(loading->request->instance->http->settings.store,
-	                                        &loading->release, &err);
-	if (!loading->view)
+	if (is_wanted)
+		loading->view = store_release_view_load(http->settings.store, &loading->release,
+		                                        &err);
+	if (is_wanted && !loading->view)
 		log_line(LOG_WARNING, "Release not shown by itself",
 		         (struct log_field[]){ { "error", err.msg },
 		                               { "tag", loading->release.tag },

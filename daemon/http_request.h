@@ -28,6 +28,7 @@ struct http {
 	struct http_settings settings;
 	struct login *login;         /* NULL: anyone may ask */
 	struct offload *loader;      /* of single releases */
+	atomic_bool has_ended;       /* both are gone, or on their way */
 	struct http_counts **counts; /* of each worker */
 	unsigned worker_count;
 };

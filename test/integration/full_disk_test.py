@@ -8,7 +8,6 @@ import unittest
 
 from lib import artifact, fault, proc, tree
 from lib.case import Case
-from lib.client import Client
 from lib.daemon import Specman
 from lib.faulty import FakeRegistry
 
@@ -190,17 +189,12 @@ class FullDisk(DiskCase):
         self.daemon.stop()
         proc.run(["mount", "-o", "remount,ro", folder])
         self.assertEqual(fault.served(self.data), (fault.hashes(BASE), []))
-        # The certificate of its own would have to be looked after.
-        authority = self.class_authority()
-        cert, key = authority.issue()
+        # With the certificate that it made before.
         daemon = Specman("--plain-http", "--repository",
-                         self.fake.repository(), "--tls-cert", cert,
-                         "--tls-key", key, data=self.data,
+                         self.fake.repository(), data=self.data,
                          log=os.path.join(self.folder(), "log"))
         self.addCleanup(daemon.finish)
-        client = Client(daemon.address(), authority.ca)
-        self.check_tree(client, BASE)
-        client.close()
+        self.check_tree(self.client(daemon), BASE)
 
 
 class OddDisk(DiskCase):
@@ -270,8 +264,9 @@ class OddDisk(DiskCase):
         self.assertNotIn("level=error", self.daemon.log())
 
     def test_no_locks(self):
-        """flock is passed on to the file system, which may have none."""
-        self.launch_over_layer(errno.ENOLCK, only="flock lock")
+        """flock is passed on to the file system, which may have none: neither
+        for the store nor for the certificate."""
+        self.launch_over_layer(errno.ENOLCK, only="flock")
         self.assertNotIn("no locks", self.daemon.log())
         self.daemon.stop()
         self.turn(True)
@@ -279,7 +274,7 @@ class OddDisk(DiskCase):
                          self.fake.repository(), data=self.data,
                          log=os.path.join(self.folder(), "log"),
                          env=fault.preload(self.data, how=errno.ENOLCK,
-                                           only="flock lock", switch=self.switch))
+                                           only="flock", switch=self.switch))
         self.addCleanup(daemon.finish)
         daemon.wait_log("level=warning .*has no locks")
         self.check_tree(self.client(daemon), BASE)
