@@ -270,6 +270,15 @@ class Counts(FakeCase):
                               ("busy", 0)):
             self.wait(daemon, count, "specman_http_logins_refused_total",
                       reason=reason)
+        wrong = 0
+        while client.request("GET", "/a.yaml", {
+                "Authorization": "Basic eDp6"}).status == 401:
+            wrong += 1
+            self.assertLess(wrong, 1000)
+        self.wait(daemon, 1, "specman_http_logins_refused_total",
+                  reason="too_often")
+        self.wait(daemon, 1 + wrong, "specman_http_logins_refused_total",
+                  reason="wrong")
 
     def handshake(self, daemon, version=None, session=None):
         """Shakes hands, and waits for an answer, with which a ticket comes."""
