@@ -3,6 +3,7 @@
 #   make [all]            build $(O)/specman
 #   make demo [KEEP=1]    the whole job against a real registry on loopback
 #   make check            every test; `unit` and `integration` are its halves
+#   make image            the container image, with buildah, podman or docker; IMAGE=NAME:TAG
 #   make bench            how fast a poll is, how much memory large releases take (7 GiB of disk),
 #                         how fast files are served beside nginx, Caddy and Go
 #   make bench-store      how fast releases are unpacked, loaded, looked up in and published (12 GiB of disk)
@@ -32,9 +33,16 @@ ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -DSPECMAN_VERSION='"$(VERSION)"' -I. -Idaemo
 	-fno-omit-frame-pointer -fno-sanitize-recover=undefined,-D_FORTIFY_SOURCE=2) $(CFLAGS)
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
 
+# ARCHIVE=static takes of libarchive what is called: the shared one needs libxml2 and ICU, which are
+# two thirds of an image.
+ARCHIVE  ?= shared
+LIBS_archive_shared := -larchive
+LIBS_archive_static := -Wl,--gc-sections -l:libarchive.a -lnettle -llzma -lzstd -lbz2
+LIBS_archive := $(LIBS_archive_$(ARCHIVE))
+
 LIBS_base    := -lcrypto
 LIBS_oci     := -lcurl -ljansson -lssl -lcrypto
-LIBS_storage := -larchive -lz -lcrypto
+LIBS_storage := $(LIBS_archive) -lz -lcrypto
 LIBS_tls     := -lssl -lcrypto
 LIBS_daemon  := $(O)/libmicrohttpd.a -lgnutls -lcrypt $(LIBS_oci) $(LIBS_storage) $(LIBS_tls)
 
@@ -101,17 +109,18 @@ $(O)/test/golden/log_driver: $(O)/test/golden/log_driver.o $(call objects,$(addp
 # the tests replay what is in the corpus; that of requests has a unit test of its own.
 FUZZ         := $(patsubst test/fuzz/%_fuzz.c,%,$(wildcard test/fuzz/*_fuzz.c))
 FUZZED       := $(patsubst %,daemon/%.c,accept conditional escape head listing multipart range target unicode)
+FUZZED_OCI   := $(patsubst %,oci/%.c,base64 descriptor json keys signature)
 FUZZ_SECONDS ?= 60
 FUZZ_FLAGS   := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -O1 -g
 REPLAY       := $(patsubst %,$(O)/test/unit/fuzz/%_replay,$(filter-out request,$(FUZZ)))
 
-$(O)/test/unit/fuzz/%_replay: test/fuzz/replay.c $(O)/test/fuzz/%_fuzz.o $(call objects,$(STORAGE) $(BASE))
+$(O)/test/unit/fuzz/%_replay: test/fuzz/replay.c $(O)/test/fuzz/%_fuzz.o $(call objects,$(STORAGE) $(FUZZED_OCI) $(BASE))
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -DCORPUS='"$(CURDIR)/test/fuzz/corpus/$*"' $(ALL_LDFLAGS) -o $@ $^ $(LIBS_storage)
+	$(CC) $(ALL_CFLAGS) -DCORPUS='"$(CURDIR)/test/fuzz/corpus/$*"' $(ALL_LDFLAGS) -o $@ $^ $(LIBS_storage) -ljansson
 
-build-fuzz/%_fuzz: test/fuzz/%_fuzz.c $(wildcard test/fuzz/*.h) $(FUZZED) $(STORAGE) $(BASE)
+build-fuzz/%_fuzz: test/fuzz/%_fuzz.c $(wildcard test/fuzz/*.h) $(FUZZED) $(FUZZED_OCI) $(STORAGE) $(BASE)
 	@mkdir -p $(@D)
-	clang -std=c17 -D_GNU_SOURCE -I. -Idaemon $(FUZZ_FLAGS) -pthread -o $@ $(filter %.c,$^) $(LIBS_storage)
+	clang -std=c17 -D_GNU_SOURCE -I. -Idaemon $(FUZZ_FLAGS) -pthread -o $@ $(filter %.c,$^) $(LIBS_storage) -ljansson
 
 .SECONDARY:
 -include $(patsubst %.o,%.d,$(call objects,$(MODULES) daemon/main.c test/fault/served.c test/golden/log_driver.c test/bench/store_driver.c $(UNIT) $(wildcard test/fuzz/*.c)))
@@ -125,6 +134,15 @@ $(PAGE): test/page/package.json test/page/package-lock.json
 	npm --prefix $(O)/page ci --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
+# kubectl and Kubernetes' schemas, at the versions and with the digests of test/kube/package-lock.json.
+KUBE     := $(O)/kube/node_modules/.package-lock.json
+
+$(KUBE): test/kube/package.json test/kube/package-lock.json
+	@mkdir -p $(O)/kube
+	@cp $^ $(O)/kube/
+	npm --prefix $(O)/kube ci --ignore-scripts --legacy-peer-deps --no-audit --no-fund --silent
+	@touch $@
+
 deps:
 	@test/deps.sh
 
@@ -135,13 +153,13 @@ demo: deps
 check: deps
 	@$(MAKE) --no-print-directory check-run
 
-check-run: all $(UNIT_BIN) $(REPLAY) $(FAULT) $(GOLDEN) $(PAGE)
+check-run: all $(UNIT_BIN) $(REPLAY) $(FAULT) $(GOLDEN) $(PAGE) $(KUBE)
 	@python3 test/run.py $(O)
 
 unit: $(UNIT_BIN) $(REPLAY)
 	@python3 test/run.py $(O) --unit-only
 
-integration: all $(FAULT) $(GOLDEN) $(PAGE)
+integration: all $(FAULT) $(GOLDEN) $(PAGE) $(KUBE)
 	@python3 test/run.py $(O) --integration-only
 
 bench:
@@ -217,6 +235,13 @@ install: all $(O)/specman.1
 	install -D -m 0644 deploy/completion/specman.fish \
 		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/specman.fish
 
+# IMAGE_BASE is a Debian 12 to build in, instead of the one that the Dockerfile names.
+IMAGE      ?= specman:$(VERSION)
+IMAGE_BASE ?=
+
+image:
+	@deploy/image.sh $(IMAGE) $(VERSION) $(if $(IMAGE_BASE),BASE=$(IMAGE_BASE))
+
 clean:
 	rm -rf build build-*
 
@@ -224,4 +249,4 @@ help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
 .PHONY: all deps demo check check-run unit integration bench bench-store soak abuse fips-test fuzz \
-	coverage analyze format format-check install clean help
+	coverage analyze format format-check install image clean help

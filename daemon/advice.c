@@ -230,6 +230,35 @@ static const struct advice advices[ADVICE_CAUSE_COUNT] = {
 	                       "at its top. Make it with: skopeo copy docker://HOST/PATH:TAG "
 	                       "oci:DIR:TAG, and see that the volume is mounted." },
 
+	/* ---- signatures ---- */
+	[OCI_CAUSE_NOT_SIGNED] = { "not-signed",
+	                           "Sign what the tag names, by its digest: cosign sign --key "
+	                           "cosign.key HOST/PATH@sha256:… It is taken with the next poll. "
+	                           "If it was copied here, copy its signatures as well (cosign "
+	                           "copy, "
+	                           "oras cp -r): those of the tag sha256-….sig and its "
+	                           "referrers." },
+	[OCI_CAUSE_SIGNED_BY_OTHER] = { "signed-by-another-key",
+	                                "If the key that signed it is to be trusted, add its "
+	                                "public "
+	                                "key by another --verify-key; if not, find out who has "
+	                                "pushed "
+	                                "this, and sign the right artifact with your key. specman "
+	                                "check names the keys that are trusted now." },
+	[OCI_CAUSE_SIGNATURE_MALFORMED] = { "signature-malformed",
+	                                    "There is something in the signature's place that is "
+	                                    "none of this artifact's: sign it anew with cosign "
+	                                    "sign "
+	                                    "--key, and remove what lies under the tag "
+	                                    "sha256-….sig "
+	                                    "if it is not yours." },
+	[OCI_CAUSE_SIGNATURE_NOT_ASKED] = { "signature-not-asked",
+	                                    "It is not known whether this is signed, so it is not "
+	                                    "taken yet; it is tried again by itself. Look at what "
+	                                    "the error says of the registry, and let the login "
+	                                    "read "
+	                                    "all tags of the repository and its referrers." },
+
 	/* ---- configuration and secret ---- */
 	[ADVICE_NO_REPOSITORY] = { "no-repository",
 	                           "Tell the console that the registry \"Contains Spectro "
@@ -345,6 +374,13 @@ static const struct advice advices[ADVICE_CAUSE_COUNT] = {
 	                              "specman makes a new CA then, which clients have to be given "
 	                              "(specman ca)." },
 
+	[ADVICE_VERIFY_KEY] = { "verify-key-bad",
+	                        "Give --verify-key a file with the public key in PEM: cosign.pub "
+	                        "of "
+	                        "cosign generate-key-pair, or what openssl pkey -in KEY -pubout "
+	                        "writes. ECDSA (P-256, P-384, P-521), RSA (2048 bits and more) and "
+	                        "Ed25519 are understood." },
+
 	/* ---- who may ask ---- */
 	[ADVICE_CLIENT_CA_BAD] = { "client-ca-bad",
 	                           "Give --tls-client-ca a PEM file with the certificates of the "
@@ -417,6 +453,12 @@ static const struct advice advices[ADVICE_CAUSE_COUNT] = {
 	[ADVICE_PUSH_NO_ROOM] = { "push-no-room",
 	                          "Set TMPDIR to a folder with room for the packed archive, or, "
 	                          "when an archive is given, for all that is in it." },
+	[ADVICE_PUSH_SIGN_KEY] = { "sign-key-bad",
+	                           "Give --sign-key a private key in PEM without a password: "
+	                           "openssl genpkey -algorithm EC -pkeyopt "
+	                           "ec_paramgen_curve:P-256 -out FILE makes one. Or push without "
+	                           "it, and sign the digest that is printed: cosign sign --key "
+	                           "cosign.key HOST/NAME@sha256:…" },
 };
 
 const struct advice *advice_find(int cause)

@@ -47,6 +47,8 @@ enum advice_cause {
 
 	ADVICE_FIPS, /* OpenSSL's provider is missing or broken */
 
+	ADVICE_VERIFY_KEY, /* a file of --verify-key has no usable keys */
+
 	/* Who may ask. */
 	ADVICE_CLIENT_CA_BAD,
 	ADVICE_CLIENT_CA_UNFIT, /* it can be read, and nobody is let in by it */
@@ -66,6 +68,7 @@ enum advice_cause {
 	ADVICE_PUSH_UNREADABLE, /* a file or folder */
 	ADVICE_PUSH_UNFIT,      /* specman would refuse to unpack it */
 	ADVICE_PUSH_NO_ROOM,    /* for what is temporary */
+	ADVICE_PUSH_SIGN_KEY,   /* it can't be signed with */
 
 	ADVICE_CAUSE_COUNT
 };

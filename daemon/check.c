@@ -37,6 +37,7 @@ static int check_with_openssl(struct check *check, struct err *err)
 	check_certificate(check);
 	check_clients(check);
 	check_clock(check);
+	check_signers(check);
 	check_sources(check);
 	curl_global_cleanup();
 	return 0;
@@ -69,6 +70,7 @@ int check_run(const struct config *config, bool *out_fine, struct err *err)
 	else if (check_with_openssl(&check, err))
 		return -1;
 	report_sum(&check);
+	oci_keys_free(check.keys);
 	*out_fine = !check.failed && !cancel_is_raised(cancel);
 	return 0;
 }

@@ -18,10 +18,10 @@ enum { ENOUGH_BYTES = 64 * 1024 };
 DEFINE_CLEANUP(cleanup_client, struct oci_client, oci_client_free);
 
 /* What is asked of each source, in this order. The first four are proven by one list of tags. */
-enum step { REACH, TLS, LOGIN, TAGS, DIGEST, MANIFEST, CONTENT, STEP_COUNT };
+enum step { REACH, TLS, LOGIN, TAGS, DIGEST, SIGNATURE, MANIFEST, CONTENT, STEP_COUNT };
 
-static const char *const names[] = { "reach",  "TLS",      "login",  "tags",
-	                             "digest", "manifest", "content" };
+static const char *const names[] = { "reach",  "TLS",       "login",    "tags",
+	                             "digest", "signature", "manifest", "content" };
 
 /* A release that a source has. */
 struct release {
@@ -36,11 +36,17 @@ struct source {
 	struct release newest;
 };
 
+static void skip_behind(struct check *check, enum step step)
+{
+	for (int rest = (int)step + 1; rest < (int)STEP_COUNT; rest++)
+		if (rest != SIGNATURE || check->config->verify_key.count)
+			report_skip(check, names[rest], "needs the step above");
+}
+
 static void fail(struct check *check, enum step step, const struct err *err)
 {
 	report_failure(check, names[step], err);
-	for (int rest = (int)step + 1; rest < (int)STEP_COUNT; rest++)
-		report_skip(check, names[rest], "needs the step above");
+	skip_behind(check, step);
 }
 
 /* ---- up to the tags ---- */
@@ -235,6 +241,11 @@ static void check_newest(struct check *check, struct source *source, const struc
 
 	if (resolve(check, source, first))
 		return;
+	if (check->config->verify_key.count &&
+	    check_signature(check, source->client, tag, &source->newest.digest)) {
+		skip_behind(check, SIGNATURE);
+		return;
+	}
 	if (oci_manifest(source->client, tag, &source->newest.digest, &artifact, &err)) {
 		fail(check, MANIFEST, &err);
 		return;
@@ -257,6 +268,7 @@ static void ask(struct check *check, struct source *source, const struct release
 	report_ok(check, names[TAGS], "%s has %zu, the newest is %s", source->name, tags.count,
 	          source->newest.tag);
 	check_newest(check, source, first);
+	check_older_signatures(check, source->client, &tags);
 }
 
 static void check_source(struct check *check, const struct oci_settings *settings,

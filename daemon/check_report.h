@@ -13,11 +13,13 @@
 #include "base/cancel.h"
 #include "base/err.h"
 #include "config.h"
+#include "oci/oci.h"
 
 /* What all steps are given. */
 struct check {
 	const struct config *config;
 	const struct cancel *cancel;
+	struct oci_keys *keys;                  /* that releases have to be signed by, or NULL */
 	unsigned ok, warnings, failed, skipped; /* steps that ended so */
 };
 

@@ -32,9 +32,20 @@ void check_clients(struct check *check);
 /* The clock, by what can't be from the future. */
 void check_clock(struct check *check);
 
+/* The keys of --verify-key: which they are. They are in check->keys then, for who made it to free.
+ */
+void check_signers(struct check *check);
+
+/* Whether a release is signed by one of them. -1: it would not be taken. With --verify-key only. */
+MUST_CHECK int check_signature(struct check *check, struct oci_client *client, const char *tag,
+                               const struct digest *manifest);
+
+/* The same for those before the newest, as a warning; sorts the tags. */
+void check_older_signatures(struct check *check, struct oci_client *client, struct oci_tags *tags);
+
 /*
  * The repository and each mirror: reach, TLS, login, tags, and of the newest tag
- * the manifest and the first bytes of its content. curl_global_init was called.
+ * the signature, the manifest and the first bytes of its content. curl_global_init was called.
  */
 void check_sources(struct check *check);
 

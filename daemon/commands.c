@@ -127,6 +127,7 @@ static const struct command commands[] = {
 	  "artifact is that of oras push; what the registry has already is not sent again, and\n"
 	  "all is read back at the end. TMPDIR has to have room for the archive, or for what\n"
 	  "FILE.tgz unpacks to.\n\n"
+	  "With --sign-key FILE it is signed, as cosign does, before the tag names it.\n\n"
 	  "Of the flags below, those count that begin with --registry, and --plain-http. Without\n"
 	  "--registry-username and --registry-config, the logins of docker are taken\n"
 	  "(DOCKER_CONFIG, else ~/.docker/config.json); for Amazon's ECR, AWS credentials. The\n"
@@ -231,13 +232,16 @@ static int understand(char *const *args, char *const *environment, struct config
                       const struct command **command, struct err *err)
 {
 	CLEANUP(config_release) struct config config = { .command = NULL };
+	const struct command *named;
 
 	if (config_read(args, environment, &config, err) || policy_check(&config, err))
 		return -1;
-	if (config.command && !find(config.command))
-		return refuse(config.command, err);
-	if (config.command)
-		*command = find(config.command);
+	if (config.command) {
+		named = find(config.command);
+		if (!named)
+			return refuse(config.command, err);
+		*command = named;
+	}
 	if (check_operands(*command, &config, err))
 		return -1;
 	*out_config = config;

@@ -43,6 +43,11 @@ static const struct flag flags[] = {
 	{ "registry-key", TEXT, AT(registry_key), "FILE", NULL, "its key (PEM)" },
 	{ "repository-mirror", TEXTS, AT(repository_mirror), "HOST[:PORT]/PATH", NULL,
 	  "where else the repository is; may be repeated; asked in order" },
+	{ "verify-key", TEXTS, AT(verify_key), "FILE", NULL,
+	  "public keys (PEM), as of cosign; only releases that one of them signs are taken and "
+	  "served; may be repeated" },
+	{ "sign-key", TEXT, AT(sign_key), "FILE", NULL,
+	  "private key (PEM, no password) with which push signs" },
 	{ "registry-insecure", SWITCH, AT(registry_insecure), "", "false",
 	  "don't check the registry's certificate" },
 	{ "plain-http", SWITCH, AT(plain_http), "", "false", "talk to the registry without TLS" },

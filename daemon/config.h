@@ -53,6 +53,8 @@ struct config {
 	const char *registry_cert;
 	const char *registry_key;
 	struct config_texts repository_mirror;
+	struct config_texts verify_key;
+	const char *sign_key;
 	bool registry_insecure;
 	bool plain_http;
 	int64_t registry_idle_ms;

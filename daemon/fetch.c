@@ -26,12 +26,10 @@ static int read_download(void *ctx, void *bytes, size_t size, uint64_t offset, s
 }
 
 /* Sets *out_refused when the archive's own content is at fault. */
-static int download(const struct fetching *with, const char *tag,
+static int download(const struct fetching *with, const struct store_source *source,
                     const struct oci_artifact *artifact, struct store_release *out_release,
                     bool *out_refused, struct err *err)
 {
-	const struct store_source source = { tag, artifact->created, &artifact->manifest,
-		                             &artifact->layer.digest };
 	char layer[DIGEST_TEXT_SIZE], bytes[24], held[24];
 	CLEANUP(cleanup_download) struct store_download *file = NULL;
 	struct oci_sink sink = { .write = write_download,
@@ -47,7 +45,7 @@ static int download(const struct fetching *with, const char *tag,
 	(void)snprintf(bytes, sizeof(bytes), "%" PRId64, artifact->layer.size);
 	(void)snprintf(held, sizeof(held), "%" PRIu64, sink.held);
 	sync_log_step(
-		"Downloading", tag,
+		"Downloading", source->tag,
 		(struct log_field[]){ { "bytes", bytes },
 	                              { "layer", digest_format(&artifact->layer.digest, layer) },
 	                              { sink.held ? "held" : NULL, held },
@@ -56,8 +54,8 @@ static int download(const struct fetching *with, const char *tag,
 		return -1;
 	sync_log_step("listing dir", with->data_dir, NULL);
 	sync_log_file(artifact->title);
-	sync_log_step("Persisting", tag, NULL);
-	if (!store_publish(with->store, &source, file, with->cancel, out_release, err))
+	sync_log_step("Persisting", source->tag, NULL);
+	if (!store_publish(with->store, source, file, with->cancel, out_release, err))
 		return 0;
 	*out_refused = err->kind == ERR_FORMAT || err->kind == ERR_LIMIT;
 	if (*out_refused)
@@ -76,7 +74,8 @@ int fetch(const struct fetching *with, const char *tag, const struct digest *man
 	struct oci_artifact artifact;
 	struct store_source source = { .tag = tag, .manifest = manifest };
 
-	if (oci_manifest(with->client, tag, manifest, &artifact, err))
+	if (signers_proof(with->signers, with->client, &source, err) ||
+	    oci_manifest(with->client, tag, manifest, &artifact, err))
 		return -1;
 	source.created = artifact.created;
 	source.layer = &artifact.layer.digest;
@@ -85,5 +84,19 @@ int fetch(const struct fetching *with, const char *tag, const struct digest *man
 		return 0;
 	return err->kind != ERR_NOT_FOUND
 	               ? -1
-	               : download(with, tag, &artifact, out_release, out_refused, err);
+	               : download(with, &source, &artifact, out_release, out_refused, err);
+}
+
+const char *fetch_verdict(const struct err *err)
+{
+	switch (err->kind) {
+	case ERR_FORMAT:
+	case ERR_LIMIT:
+	case ERR_DIGEST:
+	case ERR_ROLLBACK:
+	case ERR_UNSIGNED:
+		return "Release refused";
+	default:
+		return "Release not fetched";
+	}
 }

@@ -8,23 +8,28 @@
 #include "base/err.h"
 #include "oci/oci.h"
 #include "storage/storage.h"
+#include "signers.h"
 
 /* From where and to where; all borrowed. */
 struct fetching {
 	struct oci_client *client;
 	struct store *store;
-	const char *data_dir; /* as the log calls the store */
+	struct signers *signers; /* who has to have signed it */
+	const char *data_dir;    /* as the log calls the store */
 	const struct cancel *cancel;
 };
 
 /*
  * Fetch the release that tag names with this manifest, verify and publish it.
  * A layer that the store has unpacked already is not downloaded. Errors: those
- * of oci_manifest, oci_blob and store_publish, whose ERR_DIGEST is ERR_IO here:
+ * of signers_proof, oci_manifest, oci_blob and store_publish, whose ERR_DIGEST is ERR_IO here:
  * the layer came whole, and the disk changed it. *out_refused is set when the
  * archive's own content is at fault, which only another push can change.
  */
 MUST_CHECK int fetch(const struct fetching *with, const char *tag, const struct digest *manifest,
                      struct store_release *out_release, bool *out_refused, struct err *err);
+
+/* What the log calls an error of it: a refusal of what was pushed, or something else. */
+const char *fetch_verdict(const struct err *err);
 
 #endif

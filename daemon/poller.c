@@ -169,7 +169,7 @@ static void *run(void *ctx)
 	int64_t back_off = 1;
 
 	(void)pthread_setname_np(pthread_self(), "sync"); /* for ps and top */
-	while (!cancel_is_raised(poller->cancel)) {
+	while (!cancel_is_final(poller->cancel)) {
 		const struct seen seen = { registry_fingerprint(poller->config),
 			                   sync_damages(poller->sync) };
 		enum sync_result result = go_round(poller);

@@ -1,8 +1,8 @@
 /*
  * When to sync: a thread that goes a round at start, every interval (spread by
- * the jitter, up to ten times longer after failures), on a trigger, and within
- * seconds of a change of the registry's secret or of damage that is found in the
- * store (that not before 10 seconds have passed).
+ * the jitter, up to ten times longer after failures), on a trigger, at once when
+ * cancel is interrupted, and within seconds of a change of the registry's secret or of damage that
+ * is found in the store (that not before 10 seconds have passed).
  */
 #ifndef SPECMAN_POLLER_H
 #define SPECMAN_POLLER_H

@@ -16,8 +16,10 @@
 #include <unistd.h>
 
 #include <curl/curl.h>
+#include <openssl/crypto.h>
 
 #include "advice.h"
+#include "base/buf.h"
 #include "base/cancel.h"
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -32,6 +34,7 @@
 enum { BLOCK_BYTES = 128 * 1024 };
 
 DEFINE_CLEANUP(cleanup_cancel, struct cancel, cancel_free);
+DEFINE_CLEANUP(cleanup_signer, struct oci_signer, oci_signer_free);
 
 /* ---- what is to be pushed ---- */
 
@@ -265,13 +268,25 @@ static void show_pause(void *ctx, enum oci_notice_kind kind, const char *source,
 	              (double)pause_ms / 1000);
 }
 
-static int send_all(const struct config *config, const struct oci_settings *settings,
-                    const char *tag, const struct source *source, const struct cancel *cancel,
-                    struct err *err)
+static void tell_signer(const struct oci_signer *signer)
 {
-	const struct oci_push push = {
-		.tag = tag, .fd = source->fd, .layer = source->layer, .created_s = time(NULL)
-	};
+	struct oci_key_info info;
+
+	if (!signer)
+		return;
+	oci_signer_describe(signer, &info);
+	(void)printf("signed by %s %s\n", info.kind, info.fingerprint);
+}
+
+static int send_all(const struct config *config, const struct oci_settings *settings,
+                    const char *tag, const struct source *source, const struct oci_signer *signer,
+                    const struct cancel *cancel, struct err *err)
+{
+	const struct oci_push push = { .tag = tag,
+		                       .fd = source->fd,
+		                       .layer = source->layer,
+		                       .created_s = time(NULL),
+		                       .signer = signer };
 	struct showing showing = { .progress = { .verb = "send" }, .size = push.layer.size };
 	const struct oci_push_observer observer = { .observer = { show_pause, &showing },
 		                                    .progress = show_bytes,
@@ -288,6 +303,7 @@ static int send_all(const struct config *config, const struct oci_settings *sett
 	             push.layer.size, pushed.layer_was_there ? "was there already" : "sent");
 	(void)printf("pushed %s/%s:%s: manifest %s\n", settings->reference.host,
 	             settings->reference.name, tag, digest_format(&pushed.manifest, text));
+	tell_signer(signer);
 	(void)printf("read back: %s\n",
 	             pushed.is_read_back ? "tag, manifest and layer are what was sent"
 	                                 : "tag and manifest are what was sent, the layer is there "
@@ -315,15 +331,36 @@ static int fail(const struct err *err)
 	return EXIT_FAILED;
 }
 
+/* *out_signer is NULL without --sign-key. */
+static int load_signer(const char *file, struct oci_signer **out_signer, struct err *err)
+{
+	CLEANUP(buf_release) struct buf pem = BUF_INIT(OCI_KEY_FILE_BYTES);
+	char what[400];
+
+	*out_signer = NULL;
+	if (!file)
+		return 0;
+	(void)snprintf(what, sizeof(what), "--sign-key %.300s", file);
+	if (io_read_file(AT_FDCWD, file, &pem, err)) {
+		(void)err_cause(err, ADVICE_PUSH_UNREADABLE);
+		return err_context(err, "--sign-key");
+	}
+	*out_signer = oci_signer_new(buf_text(&pem), pem.size, what, err);
+	OPENSSL_cleanse(pem.data, pem.size);
+	return *out_signer ? 0 : err_cause(err, ADVICE_PUSH_SIGN_KEY);
+}
+
 static int push(const struct config *config, const char *repository, const char *tag,
                 const struct cancel *cancel, struct err *err)
 {
 	CLEANUP(source_release) struct source source = { .fd = -1 };
 	CLEANUP(registry_release) struct registry registry = { .sources = NULL };
+	CLEANUP(cleanup_signer) struct oci_signer *signer = NULL;
 
-	if (load(config, repository, &registry, err) || prepare(config, &source, cancel, err))
+	if (load_signer(config->sign_key, &signer, err) ||
+	    load(config, repository, &registry, err) || prepare(config, &source, cancel, err))
 		return -1;
-	return send_all(config, &registry.sources[0], tag, &source, cancel, err);
+	return send_all(config, &registry.sources[0], tag, &source, signer, cancel, err);
 }
 
 int push_command(const struct config *config)

@@ -36,6 +36,8 @@
 #include "sync.h"
 #include "sync_log.h"
 #include "tls/tls.h"
+#include "signers.h"
+#include "signers_watch.h"
 
 enum {
 	HANDSHAKE_MS = 10 * 1000,
@@ -53,6 +55,8 @@ struct service {
 	struct storing_observer observer; /* both of them, for the store */
 	struct cancel *cancel;
 	struct cancel *sync_cancel; /* the sync thread's own, by which its turning shows */
+	struct signers *signers;
+	struct signers_watch *signers_watch;
 	struct store *store;
 	struct http *http;
 	struct tls_server *server;
@@ -108,10 +112,11 @@ static int open_store(struct service *service, struct err *err)
 	service->status = service->troubles ? status_new(err) : NULL;
 	service->cancel = service->status ? cancel_new(err) : NULL;
 	service->sync_cancel = service->cancel ? cancel_new(err) : NULL;
-	if (!service->sync_cancel)
+	service->signers = service->sync_cancel ? signers_new(service->config, err) : NULL;
+	if (!service->signers)
 		return -1;
 	service->observer = (struct storing_observer){ service->troubles, service->status };
-	service->store = storing_open(service->config, &service->observer, err);
+	service->store = storing_open(service->config, &service->observer, service->signers, err);
 	return service->store ? 0 : -1;
 }
 
@@ -244,18 +249,29 @@ static void start_control(struct service *service)
 		         (struct log_field[]){ { "error", err.msg }, { NULL, NULL } });
 }
 
+static int start_signers_watch(struct service *service, struct err *err)
+{
+	const struct signers_watch_settings settings = { service->config, service->signers,
+		                                         service->sync_cancel, service->troubles };
+
+	if (!service->config->verify_key.count)
+		return 0;
+	service->signers_watch = signers_watch_start(&settings, err);
+	return service->signers_watch ? 0 : -1;
+}
+
 static int start(struct service *service, struct err *err)
 {
 	if (open_store(service, err) || start_server(service, err) ||
 	    prepare_routes(service, err) || start_admin(service, err) || tell_start(service, err))
 		return -1;
-	service->sync = sync_new(service->config, service->store, service->status,
+	service->sync = sync_new(service->config, service->store, service->status, service->signers,
 	                         service->sync_cancel, err);
 	if (!service->sync)
 		return -1;
 	service->poller = poller_start(service->config, service->sync, service->status,
 	                               service->sync_cancel, err);
-	if (!service->poller)
+	if (!service->poller || start_signers_watch(service, err))
 		return -1;
 	hook_attach(service->hook, service->poller);
 	service->certificate = certificate_watch_start(service->server, service->troubles,
@@ -275,6 +291,7 @@ static void stop(struct service *service)
 		cancel_raise(service->cancel);
 	if (service->sync_cancel)
 		cancel_raise(service->sync_cancel);
+	signers_watch_stop(service->signers_watch);
 	certificate_watch_stop(service->certificate);
 	tls_server_stop(service->server, GRACE_MS);
 	control_stop(service->control);
@@ -289,6 +306,7 @@ static void stop(struct service *service)
 	tls_server_free(service->server);
 	http_free(service->http);
 	store_close(service->store);
+	signers_free(service->signers);
 	cancel_free(service->sync_cancel);
 	cancel_free(service->cancel);
 	status_free(service->status);
@@ -310,6 +328,9 @@ static int block_signals(struct err *err)
 	(void)sigaddset(&set, SIGPIPE);
 	if (sigprocmask(SIG_BLOCK, &set, NULL))
 		return err_set_sys(err, errno, "signals");
+	/* As PID 1 the daemon inherits what `kubectl exec` leaves behind; the kernel reaps it. */
+	if (signal(SIGCHLD, SIG_IGN) == SIG_ERR)
+		return err_set_sys(err, errno, "signals");
 	(void)sigdelset(&set, SIGPIPE);
 	fd = signalfd(-1, &set, SFD_CLOEXEC);
 	return fd < 0 ? err_set_sys(err, errno, "signals") : fd;
@@ -329,8 +350,10 @@ static void wait_for_stop(struct service *service, int signals)
 		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
 			return;
 		poller_trigger(service->poller);
-		if (info.ssi_signo == SIGHUP)
+		if (info.ssi_signo == SIGHUP) {
 			certificate_watch_trigger(service->certificate);
+			signers_watch_trigger(service->signers_watch);
+		}
 	}
 }
 

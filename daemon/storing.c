@@ -78,7 +78,7 @@ struct store_limits storing_limits(const struct config *config)
 }
 
 struct store *storing_open(const struct config *config, struct storing_observer *observer,
-                           struct err *err)
+                           struct signers *signers, struct err *err)
 {
 	const struct store_settings settings = {
 		.dir = config->data_dir,
@@ -89,6 +89,8 @@ struct store *storing_open(const struct config *config, struct storing_observer 
 		.cache_bytes = (size_t)config->cache_size,
 		.observer = on_store_event,
 		.observer_ctx = observer,
+		.admits = signers ? signers_admission(signers) : NULL,
+		.admits_ctx = signers,
 	};
 
 	return store_open(&settings, err);

@@ -7,6 +7,7 @@
 #include "recurring.h"
 #include "status.h"
 #include "storage/storage.h"
+#include "signers.h"
 
 /* What an archive may cost, by the configuration. */
 struct store_limits storing_limits(const struct config *config);
@@ -17,8 +18,10 @@ struct storing_observer {
 	struct status *status;      /* or NULL */
 };
 
+/* signers are borrowed for the store's life; without them whatever is there is served. */
 MUST_CHECK struct store *storing_open(const struct config *config,
-                                      struct storing_observer *observer, struct err *err);
+                                      struct storing_observer *observer, struct signers *signers,
+                                      struct err *err);
 
 /* What damage of files is about in the status; it is over when the store has none. */
 extern const char storing_damage[];

@@ -34,7 +34,8 @@ enum {
 struct sync {
 	const struct config *config;
 	struct store *store;
-	const struct cancel *cancel;
+	struct signers *signers;
+	struct cancel *cancel;
 	struct sync_trouble trouble;
 	struct sync_source source;
 	struct policy *policy;
@@ -66,7 +67,7 @@ struct round {
 };
 
 struct sync *sync_new(const struct config *config, struct store *store, struct status *status,
-                      const struct cancel *cancel, struct err *err)
+                      struct signers *signers, struct cancel *cancel, struct err *err)
 {
 	struct sync *sync = calloc(1, sizeof(*sync));
 
@@ -76,6 +77,7 @@ struct sync *sync_new(const struct config *config, struct store *store, struct s
 	}
 	sync->config = config;
 	sync->store = store;
+	sync->signers = signers;
 	sync->cancel = cancel;
 	sync->told_ms = clock_now_ms() - HEARTBEAT_MS; /* the first round says so */
 	sync->source = (struct sync_source){ .config = config,
@@ -127,8 +129,8 @@ static void pull_change(struct round *round, const struct change *change)
 	bool refused = false;
 	struct err err;
 
-	if (!fetch(&(struct fetching){ round->client, sync->store, sync->config->data_dir,
-	                               sync->cancel },
+	if (!fetch(&(struct fetching){ round->client, sync->store, sync->signers,
+	                               sync->config->data_dir, sync->cancel },
 	           change->tag, change->manifest, &release, &refused, &err)) {
 		sync_log_published(sync->store, &release);
 		change->entry->is_stored = change->entry->is_served = true;
@@ -137,11 +139,7 @@ static void pull_change(struct round *round, const struct change *change)
 			         (struct log_field[]){ { "tag", change->tag }, { NULL, NULL } });
 		return;
 	}
-	if (err.kind == ERR_FORMAT || err.kind == ERR_LIMIT || err.kind == ERR_DIGEST ||
-	    err.kind == ERR_ROLLBACK)
-		sync_trouble_tell(&sync->trouble, NULL, "Release refused", change->tag, &err);
-	else
-		sync_trouble_tell(&sync->trouble, NULL, "Release not fetched", change->tag, &err);
+	sync_trouble_tell(&sync->trouble, NULL, fetch_verdict(&err), change->tag, &err);
 	if (refused)
 		refusals_add(&sync->refusals, change->tag, change->manifest);
 	tag_failed(round, change->entry, err.kind);
@@ -161,14 +159,7 @@ static bool is_change(struct sync *sync, const struct change *change)
 /* What a round comes to when one of its parts failed so. */
 static enum sync_result result_of(enum err_kind kind)
 {
-	switch (kind) {
-	case ERR_NONE:
-		return SYNC_DONE;
-	case ERR_CANCELLED:
-		return SYNC_CANCELLED;
-	default:
-		return SYNC_FAILED;
-	}
+	return kind == ERR_NONE ? SYNC_DONE : kind == ERR_CANCELLED ? SYNC_CANCELLED : SYNC_FAILED;
 }
 
 static int compare_tags(const void *a, const void *b)
@@ -218,6 +209,7 @@ static bool judge(struct round *round, const struct oci_resolved *resolved,
                   const struct change *change)
 {
 	struct sync *sync = round->sync;
+	struct err err;
 
 	if (resolved->failed) {
 		sync_trouble_tell(&sync->trouble, NULL, "Tag not resolved", change->tag,
@@ -230,7 +222,13 @@ static bool judge(struct round *round, const struct oci_resolved *resolved,
 		change->entry->is_hopeless = true;
 		return false;
 	}
-	return is_change(sync, change);
+	if (!is_change(sync, change))
+		return false;
+	if (!signers_prove(sync->signers, round->client, change->manifest, &err))
+		return true;
+	sync_trouble_tell(&sync->trouble, NULL, signers_verdict(&err), change->tag, &err);
+	tag_failed(round, change->entry, err.kind);
+	return false;
 }
 
 static void pull_in_order(struct round *round, const struct change *changes, size_t count)
@@ -515,6 +513,8 @@ enum sync_result sync_round(struct sync *sync)
 
 	sync->outcome = (struct sync_outcome){ .verdict = SYNC_VERDICT_DONE };
 	sync_trouble_begin(&sync->trouble);
+	cancel_resume(sync->cancel); /* before new keys are taken: what comes later is for later */
+	signers_begin(sync->signers, sync->store);
 	/* What a crash left is swept before anything can share it, and what is missing is found and
 	 * fetched again below. */
 	if (!sync->has_collected)

@@ -10,15 +10,16 @@
 #include "base/err.h"
 #include "config.h"
 #include "storage/storage.h"
+#include "signers.h"
 
 struct sync;
 
 struct status;
 
-/* All are borrowed for its life. */
+/* All are borrowed for its life. A cancel that is only interrupted ends a round, and no more. */
 MUST_CHECK struct sync *sync_new(const struct config *config, struct store *store,
-                                 struct status *status, const struct cancel *cancel,
-                                 struct err *err);
+                                 struct status *status, struct signers *signers,
+                                 struct cancel *cancel, struct err *err);
 void sync_free(struct sync *sync);
 
 enum sync_result {

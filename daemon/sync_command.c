@@ -14,10 +14,12 @@
 #include "storing.h"
 #include "sync.h"
 #include "sync_log.h"
+#include "signers.h"
 
 DEFINE_CLEANUP(cleanup_recurring, struct recurring, recurring_free);
 DEFINE_CLEANUP(cleanup_cancel, struct cancel, cancel_free);
 DEFINE_CLEANUP(cleanup_status, struct status, status_free);
+DEFINE_CLEANUP(cleanup_signers, struct signers, signers_free);
 DEFINE_CLEANUP(cleanup_store, struct store, store_close);
 DEFINE_CLEANUP(cleanup_sync, struct sync, sync_free);
 
@@ -26,11 +28,13 @@ static int go_alone(const struct config *config, struct sync_outcome *out_outcom
 	CLEANUP(cleanup_recurring) struct recurring *troubles = recurring_new(err);
 	CLEANUP(cleanup_status) struct status *status = troubles ? status_new(err) : NULL;
 	CLEANUP(cleanup_cancel) struct cancel *cancel = status ? cancel_new(err) : NULL;
+	CLEANUP(cleanup_signers)
+	struct signers *signers = cancel ? signers_new(config, err) : NULL;
 	struct storing_observer observer = { troubles, status };
 	CLEANUP(cleanup_store)
-	struct store *store = cancel ? storing_open(config, &observer, err) : NULL;
+	struct store *store = signers ? storing_open(config, &observer, signers, err) : NULL;
 	CLEANUP(cleanup_sync)
-	struct sync *sync = store ? sync_new(config, store, status, cancel, err) : NULL;
+	struct sync *sync = store ? sync_new(config, store, status, signers, cancel, err) : NULL;
 
 	if (!sync)
 		return -1;

@@ -9,6 +9,12 @@
 
 void sync_log_trust(const struct config *config)
 {
+	char files[24];
+
+	(void)snprintf(files, sizeof(files), "%zu", config->verify_key.count);
+	if (config->verify_key.count)
+		log_line(LOG_INFO, "Only signed releases are served (--verify-key)",
+		         (struct log_field[]){ { "files", files }, { NULL, NULL } });
 	if (config->registry_insecure)
 		log_line(LOG_WARNING,
 		         "The registry's certificate is not checked (--registry-insecure)", NULL);

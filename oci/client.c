@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "oci/client.h"
 #include "oci/counters.h"
 #include "oci/layout.h"
 #include "oci/limits.h"
@@ -18,28 +19,6 @@
 #include "oci/pull.h"
 #include "oci/remote.h"
 #include "oci/retry.h"
-#include "oci/source.h"
-
-enum { LINE_NAME_SIZE = OCI_HOST_SIZE + OCI_NAME_SIZE, SUBJECT_SIZE = DIGEST_TEXT_SIZE + 32 };
-
-/* A source and what is known of it. */
-struct line {
-	struct source source;
-	char name[LINE_NAME_SIZE];
-	int64_t down_until_ms; /* it has failed lately */
-	bool is_late;          /* and so comes last in the walk under way */
-};
-
-struct oci_client {
-	const struct cancel *cancel;
-	struct oci_observer observer;
-	struct oci_counters *counters; /* or NULL */
-	struct line *lines;
-	size_t count;
-	size_t lister;    /* the line that gave the last list of tags */
-	unsigned pauses;  /* in this round */
-	unsigned retries; /* as many there may be */
-};
 
 DEFINE_CLEANUP(cleanup_client, struct oci_client, oci_client_free);
 
@@ -188,20 +167,6 @@ static int pause_before_retry(struct oci_client *client, const char *subject, st
 	return retry_wait(client->cancel, pause_ms, failure);
 }
 
-/*
- * What is asked of one line after the other until one gives it, and of all of
- * them again after a pause when that may help.
- */
-enum { ASK_DONE = 0, ASK_FAILED = -1, ASK_FINAL = -2 };
-
-struct question {
-	/* ASK_FINAL: it has failed, and no other source would do better. */
-	int (*ask)(struct line *line, void *ctx, struct err *err);
-	void *ctx;
-	char subject[SUBJECT_SIZE];
-	size_t first; /* the line to begin with */
-};
-
 static int ask_once(struct oci_client *client, const struct question *question,
                     struct line **out_line, struct err *err)
 {
@@ -233,8 +198,8 @@ static int ask_once(struct oci_client *client, const struct question *question,
 	return -1;
 }
 
-static int ask_any(struct oci_client *client, const struct question *question,
-                   struct line **out_line, struct err *err)
+int client_ask(struct oci_client *client, const struct question *question, struct line **out_line,
+               struct err *err)
 {
 	struct err failure;
 
@@ -247,8 +212,7 @@ static int ask_any(struct oci_client *client, const struct question *question,
 	return 0;
 }
 
-/* With one source its name is the context, with several each failure has it. */
-static int in_context(const struct oci_client *client, const char *subject, struct err *err)
+int client_context(const struct oci_client *client, const char *subject, struct err *err)
 {
 	if (client->count > 1)
 		return err_context(err, "%s", subject);
@@ -277,8 +241,8 @@ int oci_tags(struct oci_client *client, struct oci_tags *out_tags, struct err *e
 	struct line *line;
 
 	client->pauses = 0;
-	if (ask_any(client, &question, &line, err))
-		return in_context(client, "tags", err);
+	if (client_ask(client, &question, &line, err))
+		return client_context(client, "tags", err);
 	client->lister = (size_t)(line - client->lines);
 	return 0;
 }
@@ -400,7 +364,7 @@ void oci_resolve(struct oci_client *client, char *const *tags, size_t count,
 		if (!out_resolved[i].failed)
 			continue;
 		(void)snprintf(subject, sizeof(subject), "tag %.128s", tags[i]);
-		(void)in_context(client, subject, &out_resolved[i].err);
+		(void)client_context(client, subject, &out_resolved[i].err);
 	}
 }
 
@@ -466,7 +430,7 @@ static int fetch_manifest(struct oci_client *client, struct manifest_question *w
 
 	(void)snprintf(question.subject, sizeof(question.subject), "manifest %s",
 	               digest_format(wanted->digest, text));
-	return ask_any(client, &question, &line, err);
+	return client_ask(client, &question, &line, err);
 }
 
 /* The manifest that an index leads to. An index in an index leads on no further. */
@@ -507,7 +471,7 @@ int oci_manifest(struct oci_client *client, const char *tag, const struct digest
 	               digest_format(digest, text), tag);
 	if (fetch_manifest(client, &wanted, err) ||
 	    (wanted.manifest.is_index && follow_index(client, &wanted.manifest, err)))
-		return in_context(client, subject, err);
+		return client_context(client, subject, err);
 	compare_mirrors(client, tag, digest);
 	artifact.layer = wanted.manifest.chosen;
 	memcpy(artifact.title, wanted.manifest.title, sizeof(artifact.title));
@@ -578,7 +542,8 @@ int oci_blob(struct oci_client *client, const struct oci_descriptor *blob,
 
 	(void)snprintf(question.subject, sizeof(question.subject), "blob %s",
 	               digest_format(&blob->digest, text));
-	failed = pull_init(&wanted.pull, blob, sink, err) || ask_any(client, &question, &line, err);
+	failed = pull_init(&wanted.pull, blob, sink, err) ||
+	         client_ask(client, &question, &line, err);
 	pull_release(&wanted.pull);
-	return failed ? in_context(client, question.subject, err) : 0;
+	return failed ? client_context(client, question.subject, err) : 0;
 }

@@ -411,6 +411,23 @@ static int layout_manifest(void *self, const struct digest *digest, struct buf *
 	return read_manifest(layout, digest, body, out_type, err) ? fail(err) : 0;
 }
 
+static int layout_named(void *self, const char *tag, struct buf *body, struct err *err)
+{
+	struct layout *layout = self;
+	CLEANUP(cleanup_free) char *type = NULL;
+	struct digest digest;
+
+	if (cancel_check(layout->cancel, err))
+		return -1;
+	/* As a mirror it may be asked without having given the list. */
+	if (!layout->index && load(layout, err))
+		return fail(err);
+	return resolve_tag(layout, tag, &digest, err) ||
+	                       read_manifest(layout, &digest, body, &type, err)
+	               ? fail(err)
+	               : 0;
+}
+
 /* A file that has become shorter is at its end: what that means is for the caller to judge. */
 static int feed(struct layout *layout, int fd, struct pull *pull, struct err *err)
 {
@@ -458,6 +475,7 @@ int layout_source_open(const char *dir, struct oci_counters *counters, const str
 		.tags = layout_tags,
 		.resolve = layout_resolve,
 		.manifest = layout_manifest,
+		.named = layout_named,
 		.blob = layout_blob,
 		.free = layout_free,
 	};

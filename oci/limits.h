@@ -31,6 +31,14 @@ enum {
 	LIMIT_JSON_DEPTH = 32,
 	LIMIT_JSON_VALUES = 100000,
 
+	/* Signatures: one is some hundred bytes, a bundle with a transparency log's entry 10 KiB.
+	 */
+	LIMIT_SIGNATURE_BYTES = 256 << 10,
+	LIMIT_SIGNATURES = 100,       /* layers of one manifest that are looked at */
+	LIMIT_REFERRERS = 32,         /* manifests that are looked at */
+	LIMIT_REFERRER_PAGES = 8,     /* of their index */
+	LIMIT_SIGNATURE_FETCHES = 64, /* manifests and layers that are fetched for one answer */
+
 	/* Lists. */
 	LIMIT_TAGS = 10000,
 	LIMIT_TAG_PAGES = 1000,

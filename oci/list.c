@@ -22,8 +22,7 @@ static enum page page_failed(int failed)
 	return PAGE_FAILED;
 }
 
-/* The URL of the page behind the one just read, or NULL with *out_failed set on a bad one. */
-static char *next_page(const struct exchange *exchange, bool *out_failed, struct err *err)
+char *remote_next_page(const struct exchange *exchange, bool *out_failed, struct err *err)
 {
 	CLEANUP(cleanup_free) char *target = NULL;
 	const char *line;
@@ -80,7 +79,7 @@ static enum page read_page(struct remote *remote, struct nameset *tags, char **u
 		return page_failed(remote_refuse(remote, &exchange, err));
 	if (tags_add_page(tags, buf_text(&exchange.body), exchange.body.size, err))
 		return PAGE_FAILED;
-	next = next_page(&exchange, &failed, err);
+	next = remote_next_page(&exchange, &failed, err);
 	if (failed)
 		return PAGE_FAILED;
 	free(*url);

@@ -11,6 +11,7 @@
  *	oci_resolve(client, tags.names, tags.count, out);   tag → manifest digest, side by side
  *	oci_manifest(client, tag, &digest, &artifact, &err); verified manifest → its one layer
  *	oci_blob(client, &artifact.layer, &sink, &err);     bytes, then the verdict
+ *	oci_signature(client, &digest, keys, …, &err);      who signs a manifest
  *
  * A client is used by one thread at a time. Every call ends within a second
  * once `cancel` is raised (ERR_CANCELLED). Nothing here logs.
@@ -25,6 +26,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/cancel.h"
 #include "base/digest.h"
 #include "base/err.h"
@@ -35,6 +37,9 @@ enum {
 	OCI_TAG_SIZE = 128 + 1, /* [a-zA-Z0-9_][a-zA-Z0-9._-]{0,127} */
 	OCI_TITLE_SIZE = 256,
 	OCI_CREATED_SIZE = 40, /* RFC 3339 */
+	OCI_KEYS_MAX = 64,
+	OCI_KEY_FILE_BYTES = 256 << 10,
+	OCI_PROOF_BYTES = 768 << 10, /* a signature and what it is over, as text */
 };
 
 /*
@@ -98,6 +103,13 @@ enum oci_cause {
 	OCI_CAUSE_AWS_REGION,        /* no region is known, or it is the wrong one */
 
 	OCI_CAUSE_LAYOUT, /* the folder is no OCI image layout */
+
+	/* Signatures. */
+	OCI_CAUSE_NOT_SIGNED,          /* there is none */
+	OCI_CAUSE_SIGNED_BY_OTHER,     /* there are some, of none of the keys */
+	OCI_CAUSE_SIGNATURE_MALFORMED, /* what there is can't be read, or is about something else */
+	OCI_CAUSE_SIGNATURE_NOT_ASKED, /* whether there is one could not be found out */
+
 	OCI_CAUSE_COUNT
 };
 
@@ -329,12 +341,67 @@ struct oci_sink {
 MUST_CHECK int oci_blob(struct oci_client *client, const struct oci_descriptor *blob,
                         const struct oci_sink *sink, struct err *err);
 
+/* Public keys, each of which may sign. Once filled they may be used by any thread. */
+struct oci_keys;
+
+MUST_CHECK struct oci_keys *oci_keys_new(struct err *err);
+void oci_keys_free(struct oci_keys *keys);
+
+/*
+ * Add the keys of a PEM text (RFC 7468, section 13): one or several, ECDSA on P-256,
+ * P-384 or P-521, RSA of 2048 to 8192 bits, Ed25519. One that is there already is not
+ * added again. `what` names the text in errors: ERR_CONFIG.
+ */
+MUST_CHECK int oci_keys_add(struct oci_keys *keys, const char *pem, size_t size, const char *what,
+                            struct err *err);
+size_t oci_keys_count(const struct oci_keys *keys);
+
+struct oci_key_info {
+	char kind[24];                      /* "ECDSA P-256", "RSA 3072" */
+	char fingerprint[DIGEST_TEXT_SIZE]; /* "sha256:…" of its SubjectPublicKeyInfo in DER */
+};
+
+void oci_keys_describe(const struct oci_keys *keys, size_t number, struct oci_key_info *out_info);
+
+/*
+ * Ask whether one of the keys signs a manifest, in the ways of cosign: the tag
+ * sha256-<hex>.sig, and the referrers of the manifest (distribution-spec 1.1, "Listing
+ * Referrers", with its fallback tag sha256-<hex>), simple signing or a bundle. Each source
+ * is asked, as for all else, until one has such a signature. 0: *out_key is the number of
+ * the key, and out_proof (empty, of OCI_PROOF_BYTES) a text for oci_proof_check. -1 is one
+ * of two things:
+ *
+ *	ERR_UNSIGNED    no key signs it: there is no signature, or none that counts; the
+ *	                cause is one of the first three of signatures
+ *	any other kind  it could not be found out; no cause or that of what went wrong
+ */
+MUST_CHECK int oci_signature(struct oci_client *client, const struct digest *manifest,
+                             const struct oci_keys *keys, struct buf *out_proof, size_t *out_key,
+                             struct err *err);
+
+/* The same by a text that was kept, without asking anybody. ERR_UNSIGNED with a cause. */
+MUST_CHECK int oci_proof_check(const char *proof, size_t size, const struct digest *manifest,
+                               const struct oci_keys *keys, size_t *out_key, struct err *err);
+
+/* A private key that signs what is pushed. */
+struct oci_signer;
+
+/*
+ * Of a PEM text (PKCS #8, or as openssl's older commands write it) without a password, of
+ * a kind that oci_keys_add takes. `what` names the text in errors: ERR_CONFIG.
+ */
+MUST_CHECK struct oci_signer *oci_signer_new(const char *pem, size_t size, const char *what,
+                                             struct err *err);
+void oci_signer_free(struct oci_signer *signer);
+void oci_signer_describe(const struct oci_signer *signer, struct oci_key_info *out_info);
+
 /* One file, to become the only layer of an artifact. */
 struct oci_push {
 	const char *tag;
 	int fd; /* the layer's bytes, from 0 on; must not change meanwhile */
 	struct oci_descriptor layer;
-	int64_t created_s; /* since 1970: org.opencontainers.image.created */
+	int64_t created_s;               /* since 1970: org.opencontainers.image.created */
+	const struct oci_signer *signer; /* or NULL: it is not signed */
 };
 
 struct oci_push_observer {
@@ -354,7 +421,8 @@ struct oci_pushed {
 /*
  * Push the file as the artifact that ORAS 1.0.0 makes of a manifests.tgz
  * (distribution-spec, "Push"), under a tag of settings->reference, then read it
- * back as a client would. Blobs that are there are not sent. What may pass is
+ * back as a client would. With a signer, the signature is pushed as cosign does, before
+ * the tag names the artifact. Blobs that are there are not sent. What may pass is
  * tried again after a pause, `retries` times without progress at the most; a
  * large layer goes on where it stopped. Errors: ERR_NETWORK; ERR_AUTH, also for a tag that
  * must not be moved; ERR_NOT_FOUND; ERR_NO_SPACE for a quota; ERR_DIGEST when what is read back

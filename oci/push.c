@@ -19,6 +19,7 @@
 #include "oci/refusal.h"
 #include "oci/remote.h"
 #include "oci/retry.h"
+#include "oci/signer.h"
 #include "oci/upload.h"
 
 DEFINE_CLEANUP(cleanup_client, struct oci_client, oci_client_free);
@@ -146,33 +147,34 @@ static int put_blob(struct pushing *p, const char *what, const struct oci_descri
 	return failed;
 }
 
-static int put_config(struct pushing *p, struct err *err)
+/* A small one, from memory. */
+static int put_text(struct pushing *p, const char *what, const char *text, size_t size,
+                    struct err *err)
 {
-	static const char text[] = ARTIFACT_CONFIG;
-	CLEANUP(cleanup_fd) int fd = memfd_create("config", MFD_CLOEXEC);
-	struct oci_descriptor config = { .size = sizeof(text) - 1 };
+	CLEANUP(cleanup_fd) int fd = memfd_create("blob", MFD_CLOEXEC);
+	struct oci_descriptor blob = { .size = (int64_t)size };
 	bool unused;
 
 	if (fd < 0)
-		return err_set_sys(err, errno, "make the configuration");
-	if (io_write_all(fd, text, sizeof(text) - 1, "the configuration", err) ||
-	    digest_of(DIGEST_SHA256, text, sizeof(text) - 1, &config.digest, err))
+		return err_set_sys(err, errno, "make the %s", what);
+	if (io_write_all(fd, text, size, what, err) ||
+	    digest_of(DIGEST_SHA256, text, size, &blob.digest, err))
 		return -1;
-	return put_blob(p, "configuration", &config, fd, &unused, err);
+	return put_blob(p, what, &blob, fd, &unused, err);
 }
 
 /* ---- the manifest ---- */
 
 struct manifest_attempt {
+	const char *tag;
 	const char *text;
-	const struct digest *digest;
+	struct digest digest;
 };
 
 static int try_manifest(struct pushing *p, void *ctx, struct err *err)
 {
 	const struct manifest_attempt *manifest = ctx;
-	CLEANUP(cleanup_free)
-	char *url = remote_url(p->remote, "manifests", p->push->tag, err);
+	CLEANUP(cleanup_free) char *url = remote_url(p->remote, "manifests", manifest->tag, err);
 	CLEANUP(exchange_release)
 	struct exchange exchange = { .method = EXCHANGE_PUT,
 		                     .url = url,
@@ -185,19 +187,47 @@ static int try_manifest(struct pushing *p, void *ctx, struct err *err)
 		return -1;
 	if (exchange.status != 201 && exchange.status != 200)
 		return refusal_of_push(p->remote, &exchange, err);
-	return remote_check_digest_header(&exchange, manifest->digest, err);
+	return remote_check_digest_header(&exchange, &manifest->digest, err);
 }
 
-static int put_manifest(struct pushing *p, struct digest *out_digest, struct err *err)
+static int put_manifest(struct pushing *p, const char *what, const char *tag,
+                        const struct buf *text, struct err *err)
+{
+	struct manifest_attempt manifest = { .tag = tag, .text = text->data };
+
+	if (digest_of(DIGEST_SHA256, text->data, text->size, &manifest.digest, err))
+		return -1;
+	return keep_trying(p, try_manifest, &manifest, what, err);
+}
+
+/* Under the tag that is made of the manifest's digest. */
+static int put_signature(struct pushing *p, const struct digest *of, struct err *err)
+{
+	CLEANUP(buf_release)
+	struct buf payload = BUF_INIT(4096), config = BUF_INIT(4096), text = BUF_INIT(8192);
+	const struct signer_parts parts = { &payload, &config, &text };
+	char digest[DIGEST_TEXT_SIZE], tag[OCI_TAG_SIZE];
+
+	(void)snprintf(tag, sizeof(tag), "%s.sig", digest_format(of, digest));
+	*strchr(tag, ':') = '-';
+	if (signer_make(p->push->signer, p->name, of, &parts, err) ||
+	    put_text(p, "signature", payload.data, payload.size, err) ||
+	    put_text(p, "configuration of the signature", config.data, config.size, err))
+		return -1;
+	return put_manifest(p, "manifest of the signature", tag, &text, err);
+}
+
+static int put_artifact(struct pushing *p, struct digest *out_digest, struct err *err)
 {
 	CLEANUP(buf_release) struct buf text = BUF_INIT(4096);
-	struct manifest_attempt manifest = { .digest = out_digest };
 
 	if (artifact_manifest(&text, &p->push->layer, p->push->created_s, err) ||
 	    digest_of(DIGEST_SHA256, text.data, text.size, out_digest, err))
 		return -1;
-	manifest.text = text.data;
-	return keep_trying(p, try_manifest, &manifest, "manifest", err);
+	/* First, so that nobody meets the tag without it. */
+	if (p->push->signer && put_signature(p, out_digest, err))
+		return -1;
+	return put_manifest(p, "manifest", p->push->tag, &text, err);
 }
 
 /* ---- the proof ---- */
@@ -239,6 +269,17 @@ static int compare_tag(struct oci_client *client, const struct oci_push *push,
 	               digest_format(&resolved.digest, text));
 }
 
+static int compare_signature(struct oci_client *client, const struct oci_push *push,
+                             const struct digest *manifest, struct err *err)
+{
+	CLEANUP(buf_release) struct buf proof = BUF_INIT(OCI_PROOF_BYTES);
+	size_t key;
+
+	return push->signer ? oci_signature(client, manifest, signer_keys(push->signer), &proof,
+	                                    &key, err)
+	                    : 0;
+}
+
 /* With a client of its own, which knows nothing of what was sent and asks for no right to push. */
 static int read_back(struct pushing *p, struct oci_pushed *pushed, struct err *err)
 {
@@ -255,6 +296,7 @@ static int read_back(struct pushing *p, struct oci_pushed *pushed, struct err *e
 		return -1;
 	oci_client_set_retries(client, p->retries);
 	if (compare_tag(client, p->push, &pushed->manifest, err) ||
+	    compare_signature(client, p->push, &pushed->manifest, err) ||
 	    oci_manifest(client, p->push->tag, &pushed->manifest, &artifact, err))
 		return -1;
 	if (!digest_equal(&artifact.layer.digest, &layer->digest) ||
@@ -269,9 +311,11 @@ static int read_back(struct pushing *p, struct oci_pushed *pushed, struct err *e
 
 static int push_all(struct pushing *p, struct oci_pushed *pushed, struct err *err)
 {
-	if (put_config(p, err) ||
+	static const char config[] = ARTIFACT_CONFIG;
+
+	if (put_text(p, "configuration", config, sizeof(config) - 1, err) ||
 	    put_blob(p, "layer", &p->push->layer, p->push->fd, &pushed->layer_was_there, err) ||
-	    put_manifest(p, &pushed->manifest, err))
+	    put_artifact(p, &pushed->manifest, err))
 		return -1;
 	return read_back(p, pushed, err) ? err_context(err, "reading back") : 0;
 }

@@ -57,8 +57,15 @@ MUST_CHECK char *remote_url(const struct remote *remote, const char *kind, const
 MUST_CHECK int remote_check_digest_header(const struct exchange *exchange,
                                           const struct digest *digest, struct err *err);
 
-/* The operations of list.c and resolve.c; self is a struct remote. */
+/* list.c: the URL of the page behind the one just read, or NULL with *out_failed set on a bad one.
+ */
+char *remote_next_page(const struct exchange *exchange, bool *out_failed, struct err *err);
+
+/* The operations of list.c, resolve.c and referrers.c; self is a struct remote. */
 MUST_CHECK int remote_tags(void *self, struct oci_tags *out_tags, struct err *err);
 void remote_resolve(void *self, char *const *tags, size_t count, struct oci_resolved *out_resolved);
+int remote_named(void *self, const char *tag, struct buf *body, struct err *err);
+int remote_referrers(void *self, const struct digest *manifest, char **inout_next, struct buf *body,
+                     struct err *err);
 
 #endif

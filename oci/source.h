@@ -32,6 +32,21 @@ struct source_ops {
 	                struct err *err);
 
 	/*
+	 * The bytes of the manifest that a tag names now, whatever they are; body as above.
+	 * ERR_NOT_FOUND: it names none.
+	 */
+	int (*named)(void *self, const char *tag, struct buf *body, struct err *err);
+
+	/*
+	 * A page of the index of what refers to a manifest (distribution-spec 1.1, "Listing
+	 * Referrers"), as bytes. *inout_next is NULL for the first page, and becomes a heap
+	 * string that stands for the next, or NULL. ERR_NOT_FOUND: the source does not know
+	 * the question. NULL: it never does.
+	 */
+	int (*referrers)(void *self, const struct digest *manifest, char **inout_next,
+	                 struct buf *body, struct err *err);
+
+	/*
 	 * Feed the bytes of pull->blob behind pull->received to pull_write. 0: the
 	 * source has no more of them.
 	 */

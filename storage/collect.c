@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "gc.h"
+#include "proof.h"
 #include "release.h"
 #include "store.h"
 #include "view.h"
@@ -186,9 +187,15 @@ static int sweep(struct store *store, bool *out_whole, uint64_t *out_swept, stru
 {
 	CLEANUP(marks_release) struct marks marked = { .bytes = 0 };
 
+	struct err later;
+	int failed;
+
 	if (mark_views(store, &marked, err) || mark_releases(store, &marked, out_whole, err))
 		return -1;
-	return *out_whole ? sweep_unmarked(store, &marked, out_swept, err) : 0;
+	if (!*out_whole)
+		return 0;
+	failed = sweep_unmarked(store, &marked, out_swept, err);
+	return proof_sweep(store, failed ? &later : err) ? -1 : failed;
 }
 
 int store_collect(struct store *store, uint64_t *out_swept, struct err *err)

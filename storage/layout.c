@@ -167,6 +167,8 @@ static int open_all(struct layout *layout, const char *dir, struct err *err)
 		return -1;
 	if (remove_leftovers(layout->tmp, "tmp", "", err))
 		return -1;
+	if (remove_leftovers(layout->releases, "releases", ".proof.new", err))
+		return -1;
 	return remove_leftovers(layout->releases, "releases", ".mtree.new", err);
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "merge.h"
+#include "proof.h"
 #include "release.h"
 #include "release_reader.h"
 #include "store.h"
@@ -58,7 +59,7 @@ static int compare_seen(const void *a, const void *b)
 }
 
 /* Only the head is read; what is wrong shows when the rest is. */
-static int read_seen(struct overlay *overlay, struct err *err)
+static int read_heads(struct overlay *overlay, struct err *err)
 {
 	for (size_t i = 0; i < overlay->count; i++) {
 		CLEANUP(cleanup_reader)
@@ -73,12 +74,31 @@ static int read_seen(struct overlay *overlay, struct err *err)
 	return 0;
 }
 
+/* Leave out what may not be served. */
+static void withhold(struct overlay *overlay)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < overlay->count; i++) {
+		const struct merge_part *part = &overlay->parts[i];
+
+		/* Without a head it is left out as damaged. */
+		if (!part->info.tag[0] || proof_admits(overlay->store, &part->info))
+			overlay->parts[kept++] = *part;
+	}
+	overlay->count = kept;
+}
+
 static int order(struct overlay *overlay, struct err *err)
 {
-	if (overlay->store->overlay != STORE_OVERLAY_PUSHED)
-		return 0;
-	if (read_seen(overlay, err))
+	bool is_pushed = overlay->store->overlay == STORE_OVERLAY_PUSHED;
+
+	if ((is_pushed || overlay->store->admits) && read_heads(overlay, err))
 		return -1;
+	if (overlay->store->admits)
+		withhold(overlay);
+	if (!is_pushed)
+		return 0;
 	if (overlay->count)
 		qsort(overlay->parts, overlay->count, sizeof(*overlay->parts), compare_seen);
 	return 0;

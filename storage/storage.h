@@ -30,6 +30,7 @@ enum {
 	STORE_TAG_SIZE = 128 + 1,
 	STORE_CREATED_SIZE = 40, /* RFC 3339, or "" */
 	STORE_CONTENT_BYTES = 32,
+	STORE_PROOF_BYTES = 1 << 20, /* that a proof may have */
 };
 
 /* What an archive may cost. All are upper bounds, each is checked while unpacking. */
@@ -71,7 +72,26 @@ enum store_overlay {
 	STORE_OVERLAY_SINGLE, /* the last one of that order, alone */
 };
 
-/* Borrowed during store_open, but for observer_ctx. */
+/* What a release says of itself. */
+struct store_release {
+	char tag[STORE_TAG_SIZE];
+	struct digest manifest;
+	struct digest layer;
+	char created[STORE_CREATED_SIZE];
+	int64_t seen_ms; /* since 1970: when the tag was first seen with this manifest */
+	uint64_t files;
+	uint64_t bytes; /* of all files, shared or not */
+};
+
+/*
+ * Whether a release may be served, by the proof that was kept for its manifest ("" and 0:
+ * there is none). files and bytes are not set. Called in store_open, and by the writing
+ * thread.
+ */
+typedef bool store_admission(void *ctx, const struct store_release *release, const char *proof,
+                             size_t size);
+
+/* Borrowed during store_open, but for observer_ctx and admits_ctx. */
 struct store_settings {
 	const char *dir; /* made when it is not there, its parent must be */
 	struct store_limits limits;
@@ -81,6 +101,8 @@ struct store_settings {
 	size_t cache_bytes;       /* memory for contents that are asked for often; 0: none */
 	store_observer *observer; /* or NULL */
 	void *observer_ctx;
+	store_admission *admits; /* NULL: all releases are */
+	void *admits_ctx;
 };
 
 struct store;
@@ -141,28 +163,17 @@ enum store_tag_kind store_tag_kind(const char *tag);
  */
 int store_version_compare(const char *a, const char *b);
 
-/* What a release says of itself. */
-struct store_release {
-	char tag[STORE_TAG_SIZE];
-	struct digest manifest;
-	struct digest layer;
-	char created[STORE_CREATED_SIZE];
-	int64_t seen_ms; /* since 1970: when the tag was first seen with this manifest */
-	uint64_t files;
-	uint64_t bytes; /* of all files, shared or not */
-};
-
 /*
  * The committed release of this tag. ERR_NOT_FOUND without one; also when it
  * is damaged, names an object that is missing or damaged, or may not outlast a
- * power loss: it is to be fetched again then.
+ * power loss, or settings->admits does not take it: it is to be fetched again then.
  */
 MUST_CHECK int store_release_find(struct store *store, const char *tag,
                                   struct store_release *out_release, struct err *err);
 
 /*
- * Whether the tag's release is committed and its file is whole, whatever has
- * become of the objects that it names.
+ * Whether the tag's release is committed, its file is whole and it may be served,
+ * whatever has become of the objects that it names.
  */
 bool store_release_is_whole(struct store *store, const char *tag);
 
@@ -207,6 +218,8 @@ struct store_source {
 	const char *created; /* RFC 3339, or "" */
 	const struct digest *manifest;
 	const struct digest *layer;
+	const char *proof; /* kept for settings->admits, with proof_size bytes; or NULL */
+	size_t proof_size;
 };
 
 /*
@@ -256,6 +269,13 @@ MUST_CHECK int store_republish(struct store *store, const struct store_source *s
  */
 MUST_CHECK int store_remove(struct store *store, const char *const *tags, size_t count,
                             struct err *err);
+
+/*
+ * Build the view anew, since settings->admits has changed its mind about some releases.
+ * On an error (ERR_IO) the old view stays, and each call that looks for a release tries
+ * again.
+ */
+MUST_CHECK int store_reconsider(struct store *store, struct err *err);
 
 /*
  * The tags of all releases on disk, in overlay order, also of damaged ones that

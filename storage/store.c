@@ -20,6 +20,7 @@
 #include "base/cleanup.h"
 #include "base/timestamp.h"
 #include "object.h"
+#include "proof.h"
 #include "release.h"
 #include "release_reader.h"
 #include "store.h"
@@ -86,6 +87,8 @@ static struct store *open_as(const struct store_settings *settings, bool is_read
 	store->allow_rollback = settings->allow_rollback;
 	store->observer = settings->observer;
 	store->observer_ctx = settings->observer_ctx;
+	store->admits = settings->admits;
+	store->admits_ctx = settings->admits_ctx;
 	store->cache = cache_new(settings->cache_bytes, err);
 	if (!store->cache || (is_reader ? layout_open_reader(settings->dir, &store->layout, err)
 	                                : layout_open(settings->dir, &store->layout, err))) {
@@ -149,7 +152,7 @@ bool store_release_is_whole(struct store *store, const char *tag)
 	struct store_release release;
 	struct err unneeded;
 
-	return !known_get(store, tag, &release, &unneeded);
+	return !known_get(store, tag, &release, &unneeded) && proof_admits(store, &release);
 }
 
 static int find_committed(struct store *store, const char *tag, struct store_release *out_release,
@@ -173,6 +176,8 @@ static int find_committed(struct store *store, const char *tag, struct store_rel
 int store_release_find(struct store *store, const char *tag, struct store_release *out_release,
                        struct err *err)
 {
+	struct store_release found;
+
 	/* What is committed is unchanged for sync: a view that could not be built is owed still. */
 	if (store->is_stale && overlay_publish(store, err))
 		return -1;
@@ -180,7 +185,18 @@ int store_release_find(struct store *store, const char *tag, struct store_releas
 	if (store->is_unsettled)
 		return err_set(err, ERR_NOT_FOUND,
 		               "it is not sure which releases would outlast a power loss");
-	return find_committed(store, tag, out_release, err);
+	if (find_committed(store, tag, &found, err))
+		return -1;
+	if (!proof_admits(store, &found))
+		return err_set(err, ERR_NOT_FOUND, "it is there, and may not be served");
+	*out_release = found;
+	return 0;
+}
+
+int store_reconsider(struct store *store, struct err *err)
+{
+	store->is_stale = true;
+	return overlay_publish(store, err);
 }
 
 /* ---- publishing ---- */
@@ -283,6 +299,8 @@ static int commit(struct store *store, const struct store_source *source, const 
 		store->layout.trusts_objects = false;
 		return err_set_sys(err, errno, "make the objects durable");
 	}
+	if (source->proof && proof_put(store, source, err))
+		return -1;
 	if (tree ? release_write(&store->layout, tree, info, err)
 	         : release_copy(&store->layout, copy_of, info, err))
 		return -1;

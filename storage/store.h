@@ -1,7 +1,7 @@
 /*
  * The store's inside, for its own files: store.c (open, publish, collect),
- * overlay.c (the view), release_view.c (single releases), known.c (what the releases say of
- * themselves), history.c, damage.c (what was found wrong), collect.c, download.c, content.c,
+ * overlay.c (the view), release_view.c (single releases), proof.c, known.c (what the releases say
+ * of themselves), history.c, damage.c (what was found wrong), collect.c, download.c, content.c,
  * scrub.c.
  */
 #ifndef SPECMAN_STORAGE_STORE_H
@@ -41,6 +41,8 @@ struct store {
 	bool allow_rollback;
 	store_observer *observer;
 	void *observer_ctx;
+	store_admission *admits;
+	void *admits_ctx;
 	struct cache *cache;
 	/* Held while objects are swept, and while scrubbing finds out which are missing. */
 	pthread_mutex_t sweeping;

@@ -18,7 +18,11 @@ packages="gcc make pkg-config libc6-dev
 	libarchive-tools ca-certificates git nginx-light tinyproxy-bin
 	golang-go nodejs wget chromium tidy sslscan bats jq shellcheck mandoc
 	golang-github-sirupsen-logrus-dev zsh fish bash-completion
-	prometheus python3-prometheus-client"
+	prometheus python3-prometheus-client
+	python3-yaml python3-jsonschema
+	buildah podman runc mmdebstrap uidmap catatonit
+	busybox-static zstd iproute2
+	libzstd-dev liblzma-dev libbz2-dev nettle-dev"
 
 case "${1-}" in
 '') ;;
@@ -43,7 +47,6 @@ coverage)
 	exit 2
 	;;
 esac
-command -v kubectl >/dev/null 2>&1 || packages="$packages kubernetes-client"
 command -v npm >/dev/null 2>&1 || packages="$packages npm"
 
 # A package that another one provides (pkgconf for pkg-config) counts as there.

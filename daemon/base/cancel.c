@@ -12,6 +12,7 @@
 
 struct cancel {
 	atomic_bool raised;
+	atomic_bool interrupted;
 	int fd;
 	_Atomic int64_t *heeded_ms; /* apart, since to look changes nothing for the caller */
 };
@@ -45,26 +46,60 @@ void cancel_free(struct cancel *cancel)
 	free(cancel);
 }
 
-void cancel_raise(struct cancel *cancel)
+static void make_readable(const struct cancel *cancel)
 {
 	int saved = errno;
 	uint64_t one = 1;
 
-	atomic_store(&cancel->raised, true);
 	/* Can only fail when the counter is full: then it is readable already. */
 	if (write(cancel->fd, &one, sizeof(one)) < 0)
 		errno = saved;
 }
 
-bool cancel_is_raised(const struct cancel *cancel)
+void cancel_raise(struct cancel *cancel)
+{
+	atomic_store(&cancel->raised, true);
+	make_readable(cancel);
+}
+
+void cancel_interrupt(struct cancel *cancel)
+{
+	atomic_store(&cancel->interrupted, true);
+	make_readable(cancel);
+}
+
+void cancel_resume(struct cancel *cancel)
+{
+	uint64_t count;
+
+	atomic_store(&cancel->interrupted, false);
+	/* There is nothing to be read when it was not interrupted. */
+	if (read(cancel->fd, &count, sizeof(count)) < 0)
+		return;
+	if (cancel_is_final(cancel))
+		make_readable(cancel);
+}
+
+static void heed(const struct cancel *cancel)
 {
 	atomic_store_explicit(cancel->heeded_ms, clock_now_ms(), memory_order_relaxed);
+}
+
+bool cancel_is_final(const struct cancel *cancel)
+{
+	heed(cancel);
 	return atomic_load(&cancel->raised);
 }
 
 int64_t cancel_heeded_ms(const struct cancel *cancel)
 {
 	return atomic_load_explicit(cancel->heeded_ms, memory_order_relaxed);
+}
+
+bool cancel_is_raised(const struct cancel *cancel)
+{
+	heed(cancel);
+	return atomic_load(&cancel->raised) || atomic_load(&cancel->interrupted);
 }
 
 int cancel_fd(const struct cancel *cancel)

@@ -21,6 +21,16 @@ void cancel_raise(struct cancel *cancel);
 bool cancel_is_raised(const struct cancel *cancel);
 
 /*
+ * The same for what is under way alone: as raised to all who look, until the loop
+ * that began it calls cancel_resume. That does not take a cancel_raise back.
+ */
+void cancel_interrupt(struct cancel *cancel);
+void cancel_resume(struct cancel *cancel);
+
+/* Whether it is raised for good, rather than interrupted. */
+bool cancel_is_final(const struct cancel *cancel);
+
+/*
  * When cancel_is_raised or cancel_check was last called, on the monotonic clock: whoever
  * is to heed it turns. At first the time of cancel_new. Any thread.
  */

@@ -73,7 +73,7 @@ const char *err_kind_name(enum err_kind kind)
 		[ERR_FORMAT] = "format",       [ERR_LIMIT] = "limit",
 		[ERR_NO_SPACE] = "no space",   [ERR_CONFIG] = "config",
 		[ERR_ROLLBACK] = "rollback",   [ERR_CANCELLED] = "cancelled",
-		[ERR_LOST] = "lost",
+		[ERR_LOST] = "lost",           [ERR_UNSIGNED] = "unsigned",
 	};
 
 	return names[kind];

@@ -25,6 +25,7 @@ enum err_kind {
 	ERR_LIMIT,     /* input is larger than it may be */
 	ERR_NO_SPACE,  /* the disk or a quota is full */
 	ERR_ROLLBACK,  /* it is older than what it would replace */
+	ERR_UNSIGNED,  /* nobody who is trusted has signed it */
 	ERR_CONFIG,    /* what the operator configured can't work */
 	ERR_CANCELLED, /* the daemon is stopping */
 };

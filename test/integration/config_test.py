@@ -172,6 +172,8 @@ FLAGS = {
     "registry-key": Text(beside=["--registry-cert", PAIR]),
     "repository-mirror": Texts(["127.0.0.1:1/a", "oci-layout:/m", "[::1]:1/b"],
                                REPOSITORY_BAD),
+    "verify-key": Texts(["/keys/one.pub", "/keys/two.pub", "three.pub"]),
+    "sign-key": Text(),
     "registry-insecure": Switch(default="false"),
     "plain-http": Switch(default="false"),
     "registry-idle-timeout": Duration(default="60s"),
@@ -442,9 +444,14 @@ class Configuration(Case):
                 with self.subTest(flags=flags):
                     self.refused(f"unknown flag {given}: did you mean "
                                  f"{meant}? See", *flags)
-        self.refused(f"unknown flag --{'x' * 61}: did you mean --tag-exclude? See",
-                     "--" + "x" * 300)
-        self.refused("unknown flag --a?b: did you mean --prune? See", "--a\nb")
+        # Nothing is near: what is named then changes with the flags.
+        for given, shown in (("--" + "x" * 300, "--" + "x" * 61),
+                             ("--a\nb\x1bcdefgh", "--a\\?b\\?cdefgh")):
+            done = call("check", given, check=False)
+            self.assertEqual(done.returncode, 2)
+            self.assertRegex(done.stderr.decode(), (
+                rf"^specman: unknown flag {shown}: did you mean --[a-z0-9-]+\? "
+                r"See specman --help\n$"))
 
     def test_unknown_variables(self):
         for given, meant in (

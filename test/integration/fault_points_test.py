@@ -5,7 +5,7 @@ import errno
 import os
 import unittest
 
-from lib import artifact, fault
+from lib import artifact, fault, signing
 from lib.case import Case
 from lib.daemon import Specman
 from lib.powerloss import Disk, write
@@ -68,6 +68,10 @@ class Points(FaultPoints):
     def test_tag_that_moves(self):
         both = {"1.0.0": ONE, "1.0.1": TWO}
         self.all_ways(both, {"1.0.0": ONE, "1.0.1": MOVED})
+
+    def test_signed_tag_that_moves(self):
+        self.all_ways({"1.0.1": TWO}, {"1.0.1": MOVED},
+                      key=signing.Key(self.folder()))
 
     def test_tag_that_is_pruned(self):
         both = {"1.0.0": ONE, "1.0.1": TWO}

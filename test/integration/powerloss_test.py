@@ -8,7 +8,7 @@ import os
 import shutil
 import unittest
 
-from lib import fault
+from lib import fault, signing
 from lib.powerloss import Disk, write
 from lib.scenario import MOVED, ONE, TWO, FaultPoints, Scenario
 
@@ -106,6 +106,14 @@ class PowerLoss(FaultPoints):
 
     def test_tag_that_moves(self):
         self.lose_power(BOTH, {"1.0.0": ONE, "1.0.1": MOVED})
+
+    def test_signed_tag_that_moves(self):
+        scenario = Scenario(self, {"1.0.1": TWO}, {"1.0.1": MOVED},
+                            key=signing.Key(self.folder()))
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            self.pool = pool
+            self.report(self.run_through(
+                scenario, Disk(scenario.base), scenario.calls, WAYS, True))
 
     def test_tag_that_is_pruned(self):
         self.lose_power(BOTH, {"1.0.1": TWO}, "--prune")

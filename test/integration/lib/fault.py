@@ -8,7 +8,7 @@ import os
 import re
 import tempfile
 
-from . import artifact, proc
+from . import artifact, proc, signing
 from .daemon import REPORT, environment, program
 from .wait import scale
 
@@ -87,8 +87,14 @@ def _manifest(layer):
     return artifact.oras_manifest(layer)
 
 
-def layout(folder, releases):
-    """An image layout in a new folder: {tag: {path: bytes}}."""
+@functools.cache
+def _signatures(digest, key):
+    body = signing.payload(digest)
+    return body, signing.manifest([signing.layer(body, key.sign(body))])
+
+
+def layout(folder, releases, key=None):
+    """An image layout in a new folder: {tag: {path: bytes}}; signed by a key."""
     blobs = os.path.join(folder, "blobs", "sha256")
     os.makedirs(blobs)
     entries = []
@@ -98,14 +104,22 @@ def layout(folder, releases):
                   "wb") as file:
             file.write(data)
         return artifact.digest(data), len(data)
+
+    def name(tag, manifest):
+        digest, size = put(manifest)
+        entries.append({
+            "mediaType": artifact.OCI_MANIFEST, "digest": digest, "size": size,
+            "annotations": {"org.opencontainers.image.ref.name": tag}})
+        return digest
     put(artifact.EMPTY)
     for tag, files in releases.items():
         layer = artifact.tgz(files)
         put(layer)
-        digest, size = put(_manifest(layer))
-        entries.append({
-            "mediaType": artifact.OCI_MANIFEST, "digest": digest, "size": size,
-            "annotations": {"org.opencontainers.image.ref.name": tag}})
+        digest = name(tag, _manifest(layer))
+        if key:
+            body, signatures = _signatures(digest, key)
+            put(body)
+            name(signing.tag(digest), signatures)
     for name, value in (("oci-layout", {"imageLayoutVersion": "1.0.0"}),
                         ("index.json", {"schemaVersion": 2,
                                         "manifests": entries})):
@@ -143,6 +157,26 @@ def named(text):
             for digest, _ in _OBJECT.findall(text.decode())]
 
 
+def _proofs(data):
+    """The files of kept signatures, and those that the releases would have."""
+    folder = os.path.join(data, "releases")
+    names = os.listdir(folder) if os.path.isdir(folder) else ()
+    manifests = set()
+    for name in names:
+        if name.endswith(".mtree"):
+            with open(os.path.join(folder, name), encoding="utf-8") as file:
+                manifests.add(signing.tag(re.search(
+                    r"^# manifest (\S+)$", file.read(), re.M).group(1),
+                    ".proof"))
+    return {name for name in names if name.endswith(".proof")}, manifests
+
+
+def unproven(data):
+    """Which releases have no signature that was kept; "" when all have one."""
+    proofs, manifests = _proofs(data)
+    return "; ".join(f"no {name}" for name in sorted(manifests - proofs))
+
+
 def disorder(data):
     """What is wrong with a store's folders: objects that no release names or
     that are not what their name says, names that are missing, leftovers in
@@ -150,7 +184,12 @@ def disorder(data):
     wrong = []
     named = set()
     releases = os.path.join(data, "releases")
+    proofs, manifests = _proofs(data)
+    wrong += [f"releases/{name} is nobody's" for name in
+              sorted(proofs - manifests)]
     for name in os.listdir(releases) if os.path.isdir(releases) else ():
+        if name in proofs:
+            continue
         with open(os.path.join(releases, name), encoding="utf-8") as file:
             for digest, path in _OBJECT.findall(file.read()):
                 named.add(digest)

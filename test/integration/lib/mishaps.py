@@ -6,7 +6,7 @@ import socket
 import ssl
 import time
 
-from . import artifact
+from . import artifact, signing
 from .faulty import error
 from .registry import PATH
 from .stage import (AWS_SECRET, LAYER, PASSWORD, USER, Run, closed_port,
@@ -520,6 +520,50 @@ def clock_that_is_behind(stage):
     folder = stage.folder()
     os.utime(folder, (time.time() + 86400,) * 2)
     return Run(*stage.plain(), "--data-dir", folder)
+
+
+# ---- signatures ----
+
+def _signed(stage, sign):
+    """sign(fake, digest, key, another) does what there is to the release."""
+    fake, folder = stage.fake(), stage.folder()
+    key, other = (signing.Key(folder, name) for name in ("cosign", "other"))
+    layer = b"not looked at"
+    sign(fake, fake.push("9.0.0", layer), key, other)
+    return Run("--repository", fake.repository(), "--registry-ca",
+               stage.authority.ca, *stage.data(), "--verify-key", key.public)
+
+
+@cause("not-signed")
+def release_that_nobody_has_signed(stage):
+    return _signed(stage, lambda *_: None)
+
+
+@cause("signed-by-another-key")
+def release_of_another_signer(stage):
+    return _signed(stage, lambda fake, digest, key, other:
+                   signing.sign(fake, digest, other))
+
+
+@cause("signature-malformed", says="about another manifest")
+def signature_of_another_release(stage):
+    def sign(fake, digest, key, other):
+        body = signing.payload(artifact.digest(b"another"))
+        signing.put(fake, digest, body, signing.manifest(
+            [signing.layer(body, key.sign(body))]))
+    return _signed(stage, sign)
+
+
+@cause("signature-not-asked", says="418")
+def signature_that_the_registry_does_not_give(stage):
+    return _signed(stage, lambda fake, digest, key, other: fake.on(
+        "GET", signing.tag(digest), lambda request: request.reply(418)))
+
+
+@cause("verify-key-bad")
+def trusted_key_that_is_none(stage):
+    return Run(*stage.plain(), *stage.data(), "--verify-key",
+               stage.file("no key"))
 
 
 # ---- the certificate for clients ----

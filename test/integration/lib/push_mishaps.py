@@ -4,6 +4,7 @@ from .faulty import error
 
 # Those that push_test.py makes happen, there or by WAYS.
 CAUSES = {"push-login", "push-unreadable", "push-unfit", "push-no-room",
+          "sign-key-bad",
           "no-push-right", "no-push-repository", "registry-full",
           "push-too-large", "tag-immutable"}
 

@@ -25,22 +25,27 @@ MOVED = release("1.0.1", "another")
 
 
 class Scenario:
-    """before and after: {tag: files}; `spoil` changes the store between."""
+    """before and after: {tag: files}; `spoil` changes the store between; with a
+    `key` everything is signed, and has to be."""
 
-    def __init__(self, case, before, after, *flags, spoil=None):
+    def __init__(self, case, before, after, *flags, spoil=None, key=None):
         # Memory that nobody else would clear: it goes with this process at last.
         scratch = tempfile.TemporaryDirectory(prefix="specman-fault-",
                                               dir=fault.scratch())
         case.addCleanup(scratch.cleanup)
         self.folder = scratch.name
+        self.key = key
+        if key:
+            flags += ("--verify-key", key.public)
         self.before, self.after, self.flags = before, after, flags
         self.base = os.path.join(self.folder, "base")
         self.spoil = spoil
         if before:
             done = fault.sync(self.base, fault.layout(
-                os.path.join(self.folder, "old"), before))
+                os.path.join(self.folder, "old"), before, key),
+                *(flags[-2:] if key else ()))
             case.assertEqual(done.returncode, 0, done.stderr)
-        self.layout = fault.layout(os.path.join(self.folder, "new"), after)
+        self.layout = fault.layout(os.path.join(self.folder, "new"), after, key)
         if spoil:
             spoil(self.base)
         self.calls = self.trace()
@@ -136,7 +141,7 @@ class FaultPoints(Case):
         if scenario.spoil is lose:
             return scenario.whole(files)
         return scenario.whole(files) or "; ".join(told) or \
-            fault.disorder(data)
+            fault.disorder(data) or (scenario.key and fault.unproven(data))
 
     def next_sync(self, scenario, data):
         done = fault.sync(data, scenario.layout, *scenario.flags)

@@ -32,6 +32,8 @@ static const struct row {
 	{ "registry-config", FIELD(registry_config), A_TEXT, "/c", 0 },
 	{ "registry-ca", FIELD(registry_ca), A_TEXT, "/ca", 0 },
 	{ "repository-mirror", FIELD(repository_mirror), A_LIST, "m/a", 0 },
+	{ "verify-key", FIELD(verify_key), A_LIST, "/v", 0 },
+	{ "sign-key", FIELD(sign_key), A_TEXT, "/k", 0 },
 	{ "registry-insecure", FIELD(registry_insecure), A_SWITCH, "true", 1 },
 	{ "plain-http", FIELD(plain_http), A_SWITCH, "true", 1 },
 	{ "registry-idle-timeout", FIELD(registry_idle_ms), A_NUMBER, "7s", 7000 },

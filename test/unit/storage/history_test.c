@@ -18,7 +18,7 @@ static int move(struct fixture *f, const char *tag, unsigned char manifest, unsi
 {
 	const struct digest named = { .algorithm = DIGEST_SHA256, .bytes = { manifest } };
 	struct digest digest;
-	const struct store_source source = { tag, created, &named, &digest };
+	const struct store_source source = { tag, created, &named, &digest, NULL, 0 };
 	CLEANUP(buf_release) struct buf bytes = BUF_INIT(1 << 20);
 	struct store_download *download;
 	struct store_release release;

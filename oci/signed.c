@@ -1,0 +1,356 @@
+/*
+ * Who signs a manifest (see oci_signature in oci.h): where signatures are looked for
+ * and what becomes of those that are found. A source has said that a manifest is not
+ * signed only when it has answered every question; what it could not be asked is worth
+ * another try, however many wrong signatures were found meanwhile.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "oci/client.h"
+#include "oci/limits.h"
+#include "oci/pull.h"
+#include "oci/signature.h"
+
+enum { TAG_SIZE = sizeof("sha256-.sig") + 2 * DIGEST_MAX_BYTES };
+
+/* One source, and what it has said so far. */
+struct search {
+	struct line *line;
+	const struct digest *manifest;
+	const struct oci_keys *keys;
+	struct signature signature; /* the one that is looked at */
+	struct digest payload;      /* its layer, for the next that is over the same */
+	unsigned fetches;
+	size_t key; /* that has made the last */
+	bool is_proven;
+	struct err open; /* a question without an answer, or ERR_NONE */
+	struct err why;  /* what is wrong with the best that was found, or ERR_NONE */
+};
+
+/* ---- what was found ---- */
+
+/* Something that was to be a signature is none. A whole one of another key tells the most. */
+static void put_aside(struct search *search, const struct err *err)
+{
+	struct err *why = &search->why;
+
+	if (why->kind != ERR_NONE && err->cause != OCI_CAUSE_SIGNED_BY_OTHER)
+		return;
+	*why = *err;
+	why->kind = ERR_UNSIGNED;
+	if (err->cause != OCI_CAUSE_SIGNED_BY_OTHER)
+		(void)err_cause(why, OCI_CAUSE_SIGNATURE_MALFORMED);
+}
+
+/*
+ * A source has not given what was asked for. What is not there, too large, or not what
+ * its digest says, is no signature; all else leaves the question open.
+ */
+static void note_failure(struct search *search, const struct err *err)
+{
+	if (err->kind == ERR_NOT_FOUND || err->kind == ERR_LIMIT || err->kind == ERR_DIGEST)
+		put_aside(search, err);
+	else if (search->open.kind == ERR_NONE)
+		search->open = *err;
+}
+
+/* Whether there may be another request for this answer. */
+static bool may_fetch(struct search *search)
+{
+	struct err err;
+
+	if (search->fetches++ < LIMIT_SIGNATURE_FETCHES)
+		return true;
+	(void)err_set(&err, ERR_LIMIT, "there is more than the %d things that are looked at",
+	              LIMIT_SIGNATURE_FETCHES);
+	put_aside(search, &err);
+	return false;
+}
+
+/* ---- layers ---- */
+
+static int take_bytes(void *ctx, const void *bytes, size_t size, struct err *err)
+{
+	return buf_add(ctx, bytes, size, err);
+}
+
+static int take_back(void *ctx, struct err *err)
+{
+	(void)err;
+	buf_clear(ctx);
+	return 0;
+}
+
+/* The bytes of a blob, verified. */
+static int fetch_blob(struct line *line, const struct oci_descriptor *blob, struct buf *out,
+                      struct err *err)
+{
+	const struct oci_sink sink = { .write = take_bytes, .restart = take_back, .ctx = out };
+	CLEANUP(pull_release) struct pull pull = { .hasher = NULL };
+
+	if (blob->size > LIMIT_SIGNATURE_BYTES)
+		return err_set(err, ERR_LIMIT, "it has %" PRId64 " bytes, at most %d are possible",
+		               blob->size, LIMIT_SIGNATURE_BYTES);
+	if (pull_init(&pull, blob, &sink, err) ||
+	    line->source.ops->blob(line->source.self, &pull, err))
+		return -1;
+	return pull_end(&pull, err);
+}
+
+/*
+ * The bytes of a layer. Signatures of several keys are over the same most often: these
+ * are fetched once.
+ */
+static int fetch_layer(struct search *search, const struct signature_layer *layer, struct buf *out,
+                       struct err *err)
+{
+	const struct signature *last = &search->signature;
+
+	if (layer->form == SIGNATURE_SIMPLE && last->form == SIGNATURE_SIMPLE &&
+	    digest_equal(&search->payload, &layer->blob.digest))
+		return buf_add(out, buf_text(&last->payload), last->payload.size, err);
+	return fetch_blob(search->line, &layer->blob, out, err);
+}
+
+static int judge(struct search *search, const struct signature_layer *layer,
+                 const struct buf *bytes, struct err *err)
+{
+	struct signature *signature = &search->signature;
+	int failed = layer->form == SIGNATURE_SIMPLE
+	                     ? signature_of_payload(buf_text(bytes), bytes->size, layer->value,
+	                                            signature, err)
+	                     : signature_of_bundle(buf_text(bytes), bytes->size, signature, err);
+
+	search->payload = layer->blob.digest;
+	if (failed)
+		signature->form = SIGNATURE_NONE;
+	return failed ? -1
+	              : signature_check(signature, search->manifest, search->keys, &search->key,
+	                                err);
+}
+
+static void look_at_layer(struct search *search, const struct signature_layer *layer)
+{
+	CLEANUP(buf_release) struct buf bytes = BUF_INIT(LIMIT_SIGNATURE_BYTES);
+	char text[DIGEST_TEXT_SIZE];
+	struct err err;
+
+	if (!may_fetch(search))
+		return;
+	(void)digest_format(&layer->blob.digest, text);
+	if (fetch_layer(search, layer, &bytes, &err)) {
+		(void)err_context(&err, "signature %s", text);
+		note_failure(search, &err);
+	} else if (judge(search, layer, &bytes, &err)) {
+		(void)err_context(&err, "signature %s", text);
+		put_aside(search, &err);
+	} else {
+		search->is_proven = true;
+	}
+}
+
+/* ---- manifests ---- */
+
+static void look_at_manifest(struct search *search, const struct buf *body, const char *name)
+{
+	CLEANUP(signature_list_release) struct signature_list list = { .document = NULL };
+	struct err err;
+
+	if (signature_layers(buf_text(body), body->size, &list, &err)) {
+		(void)err_context(&err, "%s", name);
+		put_aside(search, &err);
+		return;
+	}
+	for (size_t i = 0; i < list.count && !search->is_proven; i++)
+		look_at_layer(search, &list.at[i]);
+	if (list.left_out && !search->is_proven) {
+		(void)err_set(&err, ERR_LIMIT, "%s has %zu signatures, at most %d are looked at",
+		              name, list.count + list.left_out, LIMIT_SIGNATURES);
+		put_aside(search, &err);
+	}
+}
+
+static void look_at_referrer(struct search *search, const struct oci_descriptor *descriptor)
+{
+	const struct source *source = &search->line->source;
+	CLEANUP(buf_release) struct buf body = BUF_INIT(LIMIT_MANIFEST_BYTES);
+	CLEANUP(cleanup_free) char *type = NULL;
+	char name[DIGEST_TEXT_SIZE];
+	struct digest found;
+	struct err err;
+
+	if (!may_fetch(search))
+		return;
+	(void)digest_format(&descriptor->digest, name);
+	if (!source->ops->manifest(source->self, &descriptor->digest, &body, &type, &err) &&
+	    !digest_of(descriptor->digest.algorithm, buf_text(&body), body.size, &found, &err)) {
+		if (digest_equal(&found, &descriptor->digest)) {
+			look_at_manifest(search, &body, name);
+			return;
+		}
+		(void)err_set(&err, ERR_DIGEST, "its bytes have another digest");
+	}
+	(void)err_context(&err, "referrer %s", name);
+	note_failure(search, &err);
+}
+
+static void look_at_index(struct search *search, const struct buf *body)
+{
+	CLEANUP(cleanup_free)
+	struct signature_referrers *referrers = calloc(1, sizeof(*referrers));
+	struct err err;
+
+	if (!referrers) {
+		(void)err_set(&err, ERR_IO, "out of memory");
+		note_failure(search, &err);
+		return;
+	}
+	if (signature_referrers(buf_text(body), body->size, referrers, &err)) {
+		(void)err_context(&err, "index of referrers");
+		put_aside(search, &err);
+		return;
+	}
+	for (size_t i = 0; i < referrers->count && !search->is_proven; i++)
+		look_at_referrer(search, &referrers->at[i]);
+}
+
+/* ---- places ---- */
+
+/* "sha256-<hex>" and an ending. */
+static const char *tag_of(const struct digest *manifest, const char *ending,
+                          char tag[static TAG_SIZE])
+{
+	char text[DIGEST_TEXT_SIZE];
+
+	(void)snprintf(tag, TAG_SIZE, "%s%s", digest_format(manifest, text), ending);
+	*strchr(tag, ':') = '-';
+	return tag;
+}
+
+/* An answer that can't be used is no reason to ask nothing else. */
+static int bear(struct search *search, const char *what, struct err *err)
+{
+	(void)err_context(err, "%s", what);
+	if (err->kind != ERR_LIMIT && err->kind != ERR_DIGEST)
+		return -1;
+	put_aside(search, err);
+	return 0;
+}
+
+/* Look at what a tag names. 0 also when it names nothing. */
+static int look_at_tag(struct search *search, const char *ending,
+                       void (*look)(struct search *search, const struct buf *body), struct err *err)
+{
+	const struct source *source = &search->line->source;
+	CLEANUP(buf_release) struct buf body = BUF_INIT(LIMIT_MANIFEST_BYTES);
+	char tag[TAG_SIZE];
+
+	if (source->ops->named(source->self, tag_of(search->manifest, ending, tag), &body, err))
+		return err->kind == ERR_NOT_FOUND ? 0 : bear(search, tag, err);
+	look(search, &body);
+	return 0;
+}
+
+static void look_at_signatures(struct search *search, const struct buf *body)
+{
+	look_at_manifest(search, body, "its signatures");
+}
+
+/* All pages, or those that are looked at. ERR_NOT_FOUND: there is no such question here. */
+static int look_at_pages(struct search *search, struct err *err)
+{
+	const struct source *source = &search->line->source;
+	CLEANUP(cleanup_free) char *next = NULL;
+	unsigned pages = 0;
+
+	do {
+		CLEANUP(buf_release) struct buf body = BUF_INIT(LIMIT_MANIFEST_BYTES);
+
+		if (source->ops->referrers(source->self, search->manifest, &next, &body, err))
+			return err->kind == ERR_NOT_FOUND ? -1 : bear(search, "referrers", err);
+		look_at_index(search, &body);
+	} while (next && !search->is_proven && ++pages < LIMIT_REFERRER_PAGES);
+	return 0;
+}
+
+static int look_at_referrers(struct search *search, struct err *err)
+{
+	if (search->line->source.ops->referrers) {
+		if (!look_at_pages(search, err))
+			return 0;
+		if (err->kind != ERR_NOT_FOUND)
+			return -1;
+	}
+	return look_at_tag(search, "", look_at_index, err);
+}
+
+static int look_everywhere(struct search *search, struct err *err)
+{
+	return look_at_tag(search, ".sig", look_at_signatures, err) ||
+	                       (!search->is_proven && look_at_referrers(search, err))
+	               ? -1
+	               : 0;
+}
+
+/* ---- the answer ---- */
+
+struct signature_question {
+	const struct digest *manifest;
+	const struct oci_keys *keys;
+	struct buf *out_proof;
+	size_t key;
+};
+
+static int conclude(const struct search *search, struct err *err)
+{
+	if (search->open.kind != ERR_NONE) {
+		*err = search->open;
+		return -1;
+	}
+	if (search->why.kind != ERR_NONE) {
+		*err = search->why;
+		return -1;
+	}
+	(void)err_set(err, ERR_UNSIGNED, "it is not signed");
+	return err_cause(err, OCI_CAUSE_NOT_SIGNED);
+}
+
+static int ask_signature(struct line *line, void *ctx, struct err *err)
+{
+	struct signature_question *question = ctx;
+	struct search search = { .line = line,
+		                 .manifest = question->manifest,
+		                 .keys = question->keys,
+		                 .signature = SIGNATURE_INIT };
+	int failed = look_everywhere(&search, err);
+
+	if (!failed && search.is_proven) {
+		question->key = search.key;
+		failed = signature_write_proof(&search.signature, question->out_proof, err);
+	} else if (!failed) {
+		failed = conclude(&search, err);
+	}
+	signature_release(&search.signature);
+	return failed;
+}
+
+int oci_signature(struct oci_client *client, const struct digest *manifest,
+                  const struct oci_keys *keys, struct buf *out_proof, size_t *out_key,
+                  struct err *err)
+{
+	struct signature_question wanted = { manifest, keys, out_proof, 0 };
+	struct question question = { ask_signature, &wanted, "", client->lister };
+	char text[DIGEST_TEXT_SIZE];
+	struct line *line;
+
+	(void)snprintf(question.subject, sizeof(question.subject), "signature of %s",
+	               digest_format(manifest, text));
+	if (client_ask(client, &question, &line, err))
+		return client_context(client, question.subject, err);
+	*out_key = wanted.key;
+	return 0;
+}

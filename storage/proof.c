@@ -1,0 +1,106 @@
+/* Proofs; see proof.h. */
+#include "proof.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "release.h"
+
+static const char suffix[] = ".proof";
+
+enum { NAME_SIZE = DIGEST_TEXT_SIZE + sizeof(suffix) };
+
+static const char *name_of(const struct digest *manifest, char name[static NAME_SIZE])
+{
+	char text[DIGEST_TEXT_SIZE];
+
+	(void)snprintf(name, NAME_SIZE, "%s%s", digest_format(manifest, text), suffix);
+	*strchr(name, ':') = '-';
+	return name;
+}
+
+/* Whether it is the name of a proof, and whose. */
+static bool parse_name(const char *name, struct digest *out_manifest)
+{
+	size_t length = strlen(name), tail = sizeof(suffix) - 1;
+	char text[DIGEST_TEXT_SIZE];
+	struct err no_digest;
+	char *dash;
+
+	if (length <= tail || length - tail >= sizeof(text) ||
+	    strcmp(name + length - tail, suffix) != 0)
+		return false;
+	memcpy(text, name, length - tail);
+	text[length - tail] = '\0';
+	dash = strchr(text, '-');
+	if (dash)
+		*dash = ':';
+	return dash && !digest_parse(text, out_manifest, &no_digest);
+}
+
+int proof_put(struct store *store, const struct store_source *source, struct err *err)
+{
+	char name[NAME_SIZE];
+
+	return io_replace_file(store->layout.releases, name_of(source->manifest, name),
+	                       source->proof, source->proof_size, 0640, err);
+}
+
+bool proof_admits(struct store *store, const struct store_release *release)
+{
+	CLEANUP(buf_release) struct buf proof = BUF_INIT(STORE_PROOF_BYTES);
+	char name[NAME_SIZE];
+	struct err unread;
+
+	if (!store->admits)
+		return true;
+	/* What can't be read proves nothing. */
+	if (io_read_file(store->layout.releases, name_of(&release->manifest, name), &proof,
+	                 &unread))
+		buf_clear(&proof);
+	return store->admits(store->admits_ctx, release, buf_text(&proof), proof.size);
+}
+
+/* The manifests of all releases. */
+static int mark(struct store *store, struct digest_set *marked, struct err *err)
+{
+	char **tags;
+	size_t count;
+	int failed = 0;
+
+	if (release_tags(&store->layout, &tags, &count, err))
+		return -1;
+	for (size_t i = 0; !failed && i < count; i++) {
+		struct store_release release;
+
+		failed = known_get(store, tags[i], &release, err) ||
+		         digest_set_add(marked, &release.manifest, err);
+	}
+	release_tags_free(tags, count);
+	return failed ? -1 : 0;
+}
+
+int proof_sweep(struct store *store, struct err *err)
+{
+	CLEANUP(digest_set_release) struct digest_set marked = { .keys = NULL };
+	CLEANUP(cleanup_dir) DIR *dir = layout_list(store->layout.releases, ".", err);
+	const struct dirent *entry;
+	int failed = 0;
+
+	if (!dir || mark(store, &marked, err))
+		return -1;
+	while ((entry = readdir(dir))) {
+		struct digest manifest;
+
+		if (parse_name(entry->d_name, &manifest) && !digest_set_has(&marked, &manifest) &&
+		    unlinkat(dirfd(dir), entry->d_name, 0) && errno != ENOENT && !failed)
+			failed = err_set_sys(err, errno, "remove releases/%s", entry->d_name);
+	}
+	return failed;
+}
