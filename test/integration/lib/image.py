@@ -105,7 +105,9 @@ tmp_dir = "{self.short}/engine"
         return path
 
     def run(self, *command, **options):
-        return proc.run(list(command), env=self.env, **options)
+        # conmon notes in its folder that memory was not enough.
+        return proc.run(list(command), env=self.env, cwd=self.folder,
+                        **options)
 
     def podman(self, *arguments, **options):
         return self.run("podman", *arguments, **options)
@@ -263,7 +265,8 @@ class Container(Specman):
                         "pid_file": self._pid_file}, flags)
         with open(log, "ab") as stderr:
             self.process = proc.spawn(self.command, stdout=stderr,
-                                      stderr=stderr, env=way.env)
+                                      stderr=stderr, env=way.env,
+                                      cwd=way.folder)
 
     def pid(self):
         """Of specman, as this machine sees it."""
