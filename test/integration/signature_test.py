@@ -48,8 +48,8 @@ class SignedCase(Case):
         return self.registry.push(tag, artifact.tgz(files(text)), self.path)
 
     def sign(self, digest, *keys):
-        signing.sign(self.registry, digest, *(keys or (self.key,)),
-                     path=self.path)
+        return signing.sign(self.registry, digest, *(keys or (self.key,)),
+                            path=self.path)
 
     def run_daemon(self, *flags, verify=True, **options):
         return self.start(
@@ -234,6 +234,19 @@ class AtStart(SignedCase):
         self.client_of(daemon, "one")
         self.assertEqual(daemon.wait_log(WITHHELD)["cause"],
                          "signature-malformed")
+
+    def test_damage_is_mended_without_the_signature(self):
+        """What was taken once is fetched again though nobody signs it now."""
+        signatures = self.sign(self.push("1.0.0", "one"))
+        daemon = self.run_daemon()
+        self.client_of(daemon, "one")
+        daemon.stop()
+        self.registry.delete(signatures, self.path)
+        for name in self.stored_objects(daemon.data):
+            os.unlink(os.path.join(daemon.data, "objects", name[:2], name[2:]))
+        daemon = self.run_daemon(data=daemon.data)
+        self.client_of(daemon, "one")
+        self.assertNotIn("Release refused", daemon.log())
 
     def test_proofs_of_nobody_are_swept(self):
         self.sign(self.push("1.0.0", "one"))
