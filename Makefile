@@ -3,13 +3,16 @@
 #   make [all]            build $(O)/specman
 #   make demo [KEEP=1]    the whole job against a real registry on loopback
 #   make check            every test; `unit` and `integration` are its halves
+#   make image            the container image, with buildah, podman or docker; IMAGE=NAME:TAG
 #   make bench            how fast a poll is, how much memory large releases take (7 GiB of disk),
 #                         how fast files are served beside nginx, Caddy and Go
 #   make bench-store      how fast releases are unpacked, loaded, looked up in and published (12 GiB of disk)
 #   make soak             the largest samples of tests, in full size
 #   make abuse            100,000 random requests, scanners, slow clients, thousands of connections
+#   make fips-test        --fips with OpenSSL's FIPS provider, which is built from Debian's source first
 #   make fuzz             each harness for FUZZ_SECONDS (60)
-#   make analyze          clang-tidy, cppcheck, shellcheck
+#   make coverage         every test, and which lines they reach
+#   make analyze          gcc -fanalyzer, clang-tidy, cppcheck, shellcheck
 #   make install          program, man page and completions, below PREFIX (/usr/local)
 #   make format           lay out the source with clang-format
 #   SANITIZE=address,undefined or SANITIZE=thread: a build of its own, for every target
@@ -30,9 +33,16 @@ ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -DSPECMAN_VERSION='"$(VERSION)"' -I. -Idaemo
 	-fno-omit-frame-pointer -fno-sanitize-recover=undefined,-D_FORTIFY_SOURCE=2) $(CFLAGS)
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
 
+# ARCHIVE=static takes of libarchive what is called: the shared one needs libxml2 and ICU, which are
+# two thirds of an image.
+ARCHIVE  ?= shared
+LIBS_archive_shared := -larchive
+LIBS_archive_static := -Wl,--gc-sections -l:libarchive.a -lnettle -llzma -lzstd -lbz2
+LIBS_archive := $(LIBS_archive_$(ARCHIVE))
+
 LIBS_base    := -lcrypto
 LIBS_oci     := -lcurl -ljansson -lssl -lcrypto
-LIBS_storage := -larchive -lz -lcrypto
+LIBS_storage := $(LIBS_archive) -lz -lcrypto
 LIBS_tls     := -lssl -lcrypto
 LIBS_daemon  := $(O)/libmicrohttpd.a -lgnutls -lcrypt $(LIBS_oci) $(LIBS_storage) $(LIBS_tls)
 
@@ -115,6 +125,24 @@ build-fuzz/%_fuzz: test/fuzz/%_fuzz.c $(wildcard test/fuzz/*.h) $(FUZZED) $(FUZZ
 .SECONDARY:
 -include $(patsubst %.o,%.d,$(call objects,$(MODULES) daemon/main.c test/fault/served.c test/golden/log_driver.c test/bench/store_driver.c $(UNIT) $(wildcard test/fuzz/*.c)))
 
+# axe-core, at the version and with the digest of test/page/package-lock.json.
+PAGE     := $(O)/page/node_modules/.package-lock.json
+
+$(PAGE): test/page/package.json test/page/package-lock.json
+	@mkdir -p $(O)/page
+	@cp $^ $(O)/page/
+	npm --prefix $(O)/page ci --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
+
+# kubectl and Kubernetes' schemas, at the versions and with the digests of test/kube/package-lock.json.
+KUBE     := $(O)/kube/node_modules/.package-lock.json
+
+$(KUBE): test/kube/package.json test/kube/package-lock.json
+	@mkdir -p $(O)/kube
+	@cp $^ $(O)/kube/
+	npm --prefix $(O)/kube ci --ignore-scripts --legacy-peer-deps --no-audit --no-fund --silent
+	@touch $@
+
 deps:
 	@test/deps.sh
 
@@ -125,13 +153,13 @@ demo: deps
 check: deps
 	@$(MAKE) --no-print-directory check-run
 
-check-run: all $(UNIT_BIN) $(REPLAY) $(FAULT) $(GOLDEN)
+check-run: all $(UNIT_BIN) $(REPLAY) $(FAULT) $(GOLDEN) $(PAGE) $(KUBE)
 	@python3 test/run.py $(O)
 
 unit: $(UNIT_BIN) $(REPLAY)
 	@python3 test/run.py $(O) --unit-only
 
-integration: all $(FAULT) $(GOLDEN)
+integration: all $(FAULT) $(GOLDEN) $(PAGE) $(KUBE)
 	@python3 test/run.py $(O) --integration-only
 
 bench:
@@ -162,10 +190,26 @@ abuse:
 	@python3 -B test/fuzz/requests.py $(O)/specman --count 100000
 	@python3 -B test/abuse/tls_abuse.py $(O)/specman
 
+# Debian ships no FIPS provider.
+fips-test:
+	@test/deps.sh fips
+	@$(MAKE) --no-print-directory all
+	@test/fips/provider.sh build-fips
+	@python3 -B test/fips/fips_test.py $(O)/specman build-fips
+
 fuzz:
 	@test/deps.sh analyze
 	@$(MAKE) --no-print-directory $(patsubst %,build-fuzz/%_fuzz,$(FUZZ))
 	@test/fuzz/run.sh build-fuzz $(FUZZ_SECONDS) $(FUZZ)
+
+# Threads count, so the counters are atomic; who can't write them (another user, a read-only
+# folder) must not say so where a test reads. Counted even when a test fails, which counts in the end.
+coverage: deps
+	@test/deps.sh coverage
+	@find build-coverage -name '*.gcda' -delete 2>/dev/null; :
+	@status=0; GCOV_ERROR_FILE=/dev/null $(MAKE) --no-print-directory O=build-coverage \
+		CFLAGS='-Og -g --coverage -fprofile-update=atomic' LDFLAGS=--coverage check-run || status=1; \
+	gcovr --root . --filter '(daemon|oci|storage|tls)/' --sort-percentage build-coverage && exit $$status
 
 analyze:
 	@test/deps.sh analyze
@@ -191,11 +235,18 @@ install: all $(O)/specman.1
 	install -D -m 0644 deploy/completion/specman.fish \
 		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/specman.fish
 
+# IMAGE_BASE is a Debian 12 to build in, instead of the one that the Dockerfile names.
+IMAGE      ?= specman:$(VERSION)
+IMAGE_BASE ?=
+
+image:
+	@deploy/image.sh $(IMAGE) $(VERSION) $(if $(IMAGE_BASE),BASE=$(IMAGE_BASE))
+
 clean:
 	rm -rf build build-*
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -15
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
-.PHONY: all deps demo check check-run unit integration bench bench-store soak abuse fuzz analyze format \
-	format-check install clean help
+.PHONY: all deps demo check check-run unit integration bench bench-store soak abuse fips-test fuzz \
+	coverage analyze format format-check install image clean help

@@ -102,3 +102,10 @@ bool accept_json(const char *const *lines)
 
 	return json > REFUSED && json > weight_of(lines, "text/html");
 }
+
+bool accept_openmetrics(const char *const *lines)
+{
+	int openmetrics = weight_of(lines, "application/openmetrics-text");
+
+	return openmetrics > REFUSED && openmetrics >= weight_of(lines, "text/plain");
+}

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 /*
- * Both take the lines of the field, NULL behind the last; blanks may stand at
+ * All take the lines of the field, NULL behind the last; blanks may stand at
  * the end of one. An element that has a malformed weight counts as refused.
  */
 
@@ -21,5 +21,12 @@ bool accept_gzip(const char *const *lines);
  * named itself, and text/html is not, or weighs less.
  */
 bool accept_json(const char *const *lines);
+
+/*
+ * Whether OpenMetrics is wanted rather than Prometheus' older text format:
+ * application/openmetrics-text is named itself, and text/plain is not, or weighs
+ * no more. Their versions are not looked at: there is one of each.
+ */
+bool accept_openmetrics(const char *const *lines);
 
 #endif

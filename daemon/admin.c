@@ -42,6 +42,11 @@ bool admin_has_argument(const struct admin_request *request, const char *name)
 	                                     strlen(name), NULL, NULL) == MHD_YES;
 }
 
+const char *admin_argument(const struct admin_request *request, const char *name)
+{
+	return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
 static enum MHD_Result send_answer(struct MHD_Connection *connection, struct admin_answer *answer,
                                    const char *allow)
 {
@@ -58,6 +63,10 @@ static enum MHD_Result send_answer(struct MHD_Connection *connection, struct adm
 	if (MHD_add_response_header(response, "Content-Type", answer->type) == MHD_YES &&
 	    MHD_add_response_header(response, "Cache-Control", "no-store") == MHD_YES &&
 	    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff") == MHD_YES &&
+	    (!answer->challenge ||
+	     MHD_add_response_header(response, "WWW-Authenticate", answer->challenge) == MHD_YES) &&
+	    (!answer->policy || MHD_add_response_header(response, "Content-Security-Policy",
+	                                                answer->policy) == MHD_YES) &&
 	    (!allow || MHD_add_response_header(response, "Allow", allow) == MHD_YES))
 		result = MHD_queue_response(connection, answer->status, response);
 	MHD_destroy_response(response);

@@ -28,11 +28,16 @@ const char *admin_header(const struct admin_request *request, const char *name);
 /* Whether the query has this key, with or without a value. */
 bool admin_has_argument(const struct admin_request *request, const char *name);
 
+/* Its value, or NULL. */
+const char *admin_argument(const struct admin_request *request, const char *name);
+
 /* What a route answers; filled with 200, text/plain and an empty body before. */
 struct admin_answer {
 	unsigned status;
-	const char *type; /* lives for ever */
-	struct buf body;  /* released by the admin port */
+	const char *type;      /* lives for ever */
+	const char *policy;    /* Content-Security-Policy of a page, lives for ever; NULL: none */
+	const char *challenge; /* WWW-Authenticate of a 401; NULL: none */
+	struct buf body;       /* released by the admin port */
 };
 
 /* Called from a thread of the admin port; several listeners call at the same time. */

@@ -78,8 +78,9 @@ static const struct advice advices[ADVICE_CAUSE_COUNT] = {
 	                                "secret's keys clientCert and clientKey." },
 	[OCI_CAUSE_TLS_HANDSHAKE] = { "tls-handshake",
 	                              "Let the registry offer TLS 1.2 or 1.3 with a cipher of "
-	                              "forward secrecy. See what it has with: openssl s_client "
-	                              "-connect HOST:PORT" },
+	                              "forward secrecy; with --fips, AES-GCM, a curve of NIST and "
+	                              "certificates of RSA or ECDSA. See what it has with: "
+	                              "openssl s_client -connect HOST:PORT" },
 
 	/* ---- who asks, and what for ---- */
 	[OCI_CAUSE_LOGIN_MISSING] = { "credentials-missing",
@@ -396,6 +397,16 @@ static const struct advice advices[ADVICE_CAUSE_COUNT] = {
 	                   "there is one that can't be used, specman does not start, and one that "
 	                   "runs keeps the users that it had." },
 
+	[ADVICE_KEY_KIND] = { "key-not-approved",
+	                      "Issue the certificate for a key of ECDSA (P-256, P-384 or P-521) or "
+	                      "of RSA (2048 bits or more)." },
+
+	[ADVICE_FIPS] = { "fips-not-active",
+	                  "Run specman where OpenSSL has its FIPS provider: fips.so in the folder "
+	                  "of modules (openssl version -m, or OPENSSL_MODULES), a fipsmodule.cnf "
+	                  "made there with openssl fipsinstall, and an openssl.cnf that includes "
+	                  "it (OPENSSL_CONF); see FIPS in the README. Or run it without --fips." },
+
 	[ADVICE_CLOCK] = { "clock-wrong",
 	                   "Set this node's clock (timedatectl set-ntp true; chronyc makestep): "
 	                   "certificates and signatures are judged by it." },
@@ -404,7 +415,8 @@ static const struct advice advices[ADVICE_CAUSE_COUNT] = {
 	[ADVICE_REPOSITORY_EMPTY] = { "repository-empty",
 	                              "Push a release into it (specman push HOST/PATH:TAG "
 	                              "DIR), or correct the path when the releases lie "
-	                              "elsewhere." },
+	                              "elsewhere, or let --tag-include, --tag-exclude and "
+	                              "--tag-semver take its tags." },
 	[ADVICE_DIGEST] = { "digest-mismatch",
 	                    "The registry, or a cache in front of it, gives out bytes that are not "
 	                    "what was pushed. Clear that cache, look at the registry's storage, "
@@ -418,6 +430,11 @@ static const struct advice advices[ADVICE_CAUSE_COUNT] = {
 	                      "If it is meant to go back, run specman with --allow-rollback until "
 	                      "it has. If not, somebody has put an old artifact in the place of a "
 	                      "newer one: push the right one again." },
+
+	[ADVICE_RELEASE_UNFIT] = { "release-unfit",
+	                           "Push the release again without what the error names (specman "
+	                           "push looks before it sends), or raise the limit that it "
+	                           "names. What was served before is served meanwhile." },
 
 	/* ---- what is to be pushed ---- */
 	[ADVICE_PUSH_LOGIN] = { "push-login",

@@ -43,6 +43,9 @@ enum advice_cause {
 	ADVICE_CERT_NOT_YET_VALID,
 	ADVICE_CERT_OTHER_NAME,
 	ADVICE_SELF_MADE_BROKEN,
+	ADVICE_KEY_KIND, /* not one of FIPS mode */
+
+	ADVICE_FIPS, /* OpenSSL's provider is missing or broken */
 
 	ADVICE_VERIFY_KEY, /* a file of --verify-key has no usable keys */
 
@@ -58,6 +61,7 @@ enum advice_cause {
 	ADVICE_DIGEST,         /* bytes are not those that were promised */
 	ADVICE_MIRROR_DIFFERS, /* about a tag's digest */
 	ADVICE_ROLLBACK,       /* it has something older than what is served */
+	ADVICE_RELEASE_UNFIT,  /* an archive has what may not be served */
 
 	/* Pushing: what is here. What a registry has against it is among oci's. */
 	ADVICE_PUSH_LOGIN,

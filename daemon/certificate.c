@@ -12,19 +12,28 @@
 #include "base/clock.h"
 #include "log.h"
 
-enum { LOOK_SECONDS = 1, DAY = 24 * 60 * 60, EXPIRED = 4 };
+enum {
+	LOOK_SECONDS = 1,
+	DAY = 24 * 60 * 60,
+	EXPIRED = 4,
+	OVER_MS = 150 * 1000, /* bad files are told of every minute: so long without is well */
+};
+
+static const char subject[] = "certificate";
 
 struct certificate_watch {
 	struct tls_server *server;
 	struct recurring *troubles;
+	struct status *status;
 	pthread_t thread;
 	pthread_mutex_t mutex;
 	pthread_cond_t wake;
 	bool at_once;
 	bool is_ending;
 	/* The thread's own: */
-	int64_t not_after; /* of the certificate that `told` is about */
-	int told;          /* the last stage that was logged */
+	int64_t not_after;  /* of the certificate that `told` is about */
+	int told;           /* the last stage that was logged */
+	int64_t refused_ms; /* when files were bad last; 0: they are not */
 };
 
 int certificate_stage(int64_t seconds_left)
@@ -72,16 +81,27 @@ static void tell_end(struct certificate_watch *watch)
 				 { "days", days }, { "expires", at }, { NULL, NULL } });
 }
 
+static void over(struct certificate_watch *watch)
+{
+	watch->refused_ms = 0;
+	(void)recurring_over(watch->troubles, subject);
+	status_over(watch->status, subject, false);
+}
+
 static void look(struct certificate_watch *watch, bool at_once)
 {
+	static const char msg[] = "Certificate not reloaded";
+	int64_t now = clock_now_ms();
 	struct err err;
 	char at[32];
 
 	switch (tls_server_refresh(watch->server, at_once, &err)) {
 	case 0:
+		if (watch->refused_ms && now - watch->refused_ms > OVER_MS)
+			over(watch);
 		break;
 	case 1:
-		(void)recurring_over(watch->troubles, "certificate");
+		over(watch);
 		log_line(
 			LOG_INFO, "Certificate reloaded",
 			(struct log_field[]){
@@ -89,8 +109,10 @@ static void look(struct certificate_watch *watch, bool at_once)
 				{ NULL, NULL } });
 		break;
 	default:
-		if (recurring_happened(watch->troubles, "certificate", err.msg, clock_now_ms()))
-			log_line(LOG_ERROR, "Certificate not reloaded",
+		watch->refused_ms = now;
+		status_happened(watch->status, subject, false, msg, &err);
+		if (recurring_happened(watch->troubles, subject, err.msg, now))
+			log_line(LOG_ERROR, msg,
 			         (struct log_field[]){ { "error", err.msg }, { NULL, NULL } });
 	}
 	tell_end(watch);
@@ -134,7 +156,8 @@ static void watch_free(struct certificate_watch *watch)
 }
 
 struct certificate_watch *certificate_watch_start(struct tls_server *server,
-                                                  struct recurring *troubles, struct err *err)
+                                                  struct recurring *troubles, struct status *status,
+                                                  struct err *err)
 {
 	struct certificate_watch *watch = calloc(1, sizeof(*watch));
 	pthread_condattr_t monotonic;
@@ -147,6 +170,7 @@ struct certificate_watch *certificate_watch_start(struct tls_server *server,
 	}
 	watch->server = server;
 	watch->troubles = troubles;
+	watch->status = status;
 	(void)pthread_mutex_init(&watch->mutex, NULL);
 	(void)pthread_condattr_init(&monotonic);
 	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);

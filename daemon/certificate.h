@@ -8,13 +8,16 @@
 
 #include "base/err.h"
 #include "recurring.h"
+#include "status.h"
 #include "tls/tls.h"
 
 struct certificate_watch;
 
-/* server and troubles must outlive it. */
-MUST_CHECK struct certificate_watch *
-certificate_watch_start(struct tls_server *server, struct recurring *troubles, struct err *err);
+/* What it is given must outlive it. */
+MUST_CHECK struct certificate_watch *certificate_watch_start(struct tls_server *server,
+                                                             struct recurring *troubles,
+                                                             struct status *status,
+                                                             struct err *err);
 
 /* Look at once; any thread. */
 void certificate_watch_trigger(struct certificate_watch *watch);

@@ -30,27 +30,47 @@ static int catch_signals(struct err *err)
 	return 0;
 }
 
+static int check_with_openssl(struct check *check, struct err *err)
+{
+	if (curl_global_init(CURL_GLOBAL_DEFAULT))
+		return err_set(err, ERR_IO, "libcurl does not start");
+	check_certificate(check);
+	check_clients(check);
+	check_clock(check);
+	check_signers(check);
+	check_sources(check);
+	curl_global_cleanup();
+	return 0;
+}
+
+static void check_without(struct check *check)
+{
+	report_skip(check, "certificate", "needs OpenSSL");
+	report_skip(check, "client CA", "needs OpenSSL");
+	report_skip(check, "users", "needs OpenSSL");
+	check_clock(check);
+	report_skip(check, "registry", "needs OpenSSL");
+}
+
 int check_run(const struct config *config, bool *out_fine, struct err *err)
 {
 	struct cancel *cancel = on_signal = cancel_new(err); /* for good: a signal may still come */
 	struct check check = { .config = config, .cancel = cancel };
+	bool usable;
 
 	if (!cancel || catch_signals(err))
 		return -1;
-	if (curl_global_init(CURL_GLOBAL_DEFAULT))
-		return err_set(err, ERR_IO, "libcurl does not start");
 	report_ok(&check, "configuration", "understood; in effect is");
 	config_print(config, stdout);
+	usable = check_openssl(&check);
 	check_secret(&check);
 	check_disk(&check);
-	check_certificate(&check);
-	check_clients(&check);
-	check_clock(&check);
-	check_signers(&check);
-	check_sources(&check);
+	if (!usable)
+		check_without(&check);
+	else if (check_with_openssl(&check, err))
+		return -1;
 	report_sum(&check);
 	oci_keys_free(check.keys);
-	curl_global_cleanup();
 	*out_fine = !check.failed && !cancel_is_raised(cancel);
 	return 0;
 }

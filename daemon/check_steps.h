@@ -4,6 +4,12 @@
 
 #include "check_report.h"
 
+/*
+ * OpenSSL: which it is, and whether its FIPS provider is active; with --fips that
+ * it can be used. False: nothing that needs OpenSSL may run.
+ */
+bool check_openssl(struct check *check);
+
 /* The mounted secret: which keys it has, and whether a change of it will arrive. */
 void check_secret(struct check *check);
 

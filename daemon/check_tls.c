@@ -30,10 +30,9 @@ static int read_certificate(const char *cert, const char *key, struct tls_certif
                             struct err *err)
 {
 	static const enum advice_cause causes[] = {
-		[TLS_CAUSE_NONE] = ADVICE_CERT_BAD,
-		[TLS_CAUSE_CERTIFICATE] = ADVICE_CERT_BAD,
-		[TLS_CAUSE_KEY] = ADVICE_KEY_BAD,
-		[TLS_CAUSE_OTHER_KEY] = ADVICE_KEY_OTHER,
+		[TLS_CAUSE_NONE] = ADVICE_CERT_BAD,     [TLS_CAUSE_CERTIFICATE] = ADVICE_CERT_BAD,
+		[TLS_CAUSE_KEY] = ADVICE_KEY_BAD,       [TLS_CAUSE_OTHER_KEY] = ADVICE_KEY_OTHER,
+		[TLS_CAUSE_KEY_KIND] = ADVICE_KEY_KIND,
 	};
 
 	if (!tls_certificate_read(cert, key, service, certificate, err))

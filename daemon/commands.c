@@ -7,7 +7,9 @@
 #include <sys/stat.h>
 #include <errno.h>
 
+#include "advice.h"
 #include "base/cleanup.h"
+#include "base/fips.h"
 #include "check.h"
 #include "config.h"
 #include "log.h"
@@ -36,8 +38,14 @@ static int fail(const char *msg, const struct err *err)
 
 static int run_serve(const struct config *config)
 {
+	struct fips_provider provider;
 	struct err err;
 
+	if (fips_is_on() && fips_find(&provider))
+		log_line(LOG_INFO, "FIPS provider active",
+		         (struct log_field[]){ { "name", provider.name },
+		                               { "version", provider.version },
+		                               { NULL, NULL } });
 	return serve(config, &err) ? fail("specman can't start", &err) : EXIT_DONE;
 }
 
@@ -69,8 +77,16 @@ static int run_check(const struct config *config)
 
 static int run_version(const struct config *config)
 {
+	struct fips_provider provider;
+	bool has_fips = fips_find(&provider);
+
 	(void)config;
-	return puts("specman " SPECMAN_VERSION) < 0 || fflush(stdout) ? EXIT_FAILED : EXIT_DONE;
+	(void)printf("specman " SPECMAN_VERSION "\n%s\n", OpenSSL_version(OPENSSL_VERSION));
+	if (has_fips)
+		(void)printf("%s %s active\n", provider.name, provider.version);
+	else
+		(void)puts("no FIPS provider active");
+	return fflush(stdout) ? EXIT_FAILED : EXIT_DONE;
 }
 
 static const struct command commands[] = {
@@ -119,7 +135,8 @@ static const struct command commands[] = {
 	  "Exit codes: 0 it is there, and read back; 1 it failed; 2 usage.\n",
 	  push_command },
 	{ "ca", "", 0, 0, "print the self-made CA, for clients to trust", "", run_ca },
-	{ "version", "", 0, 0, "print the version", "", run_version },
+	{ "version", "", 0, 0, "print the versions of specman, OpenSSL and its FIPS provider", "",
+	  run_version },
 };
 
 static void print_flags(void)
@@ -215,18 +232,40 @@ static int understand(char *const *args, char *const *environment, struct config
                       const struct command **command, struct err *err)
 {
 	CLEANUP(config_release) struct config config = { .command = NULL };
+	const struct command *named;
 
 	if (config_read(args, environment, &config, err) || policy_check(&config, err))
 		return -1;
-	if (config.command && !find(config.command))
-		return refuse(config.command, err);
-	if (config.command)
-		*command = find(config.command);
+	if (config.command) {
+		named = find(config.command);
+		if (!named)
+			return refuse(config.command, err);
+		*command = named;
+	}
 	if (check_operands(*command, &config, err))
 		return -1;
 	*out_config = config;
 	config = (struct config){ .command = NULL };
 	return 0;
+}
+
+/*
+ * With --fips, before anything uses OpenSSL; a check reports it as a step, and a
+ * command that could run without is refused as well: nothing falls back silently.
+ */
+static int require_fips(const struct config *config, const struct command *command)
+{
+	const struct advice *advice = advice_find(ADVICE_FIPS);
+	struct err err;
+
+	if (!config->fips || command->run == run_check || !fips_require(&err))
+		return 0;
+	log_line(LOG_ERROR, "Refused by --fips",
+	         (struct log_field[]){ { "error", err.msg },
+	                               { "cause", advice->name },
+	                               { "advice", advice->text },
+	                               { NULL, NULL } });
+	return -1;
 }
 
 int command_run(char *const *args, char *const *environment)
@@ -247,5 +286,7 @@ int command_run(char *const *args, char *const *environment)
 	}
 	log_set_level(config.log_level);
 	log_set_format(config.log_format);
+	if (require_fips(&config, command))
+		return EXIT_FAILED;
 	return command->run(&config);
 }

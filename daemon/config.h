@@ -81,6 +81,7 @@ struct config {
 	int64_t max_depth;
 	struct config_listen listen;
 	struct config_listen admin_listen;
+	const char *hook_token_file;
 	int64_t workers;
 	const char *tls_cert;
 	const char *tls_key;
@@ -89,6 +90,7 @@ struct config {
 	bool access_log;
 	const char *tls_client_ca;
 	enum tls_client_auth tls_client_auth;
+	bool fips;
 	int64_t max_connections;
 	int64_t max_per_address;
 	enum log_level log_level;

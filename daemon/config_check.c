@@ -68,6 +68,15 @@ static int check_pairs(const struct config *config, struct err *err)
 	return 0;
 }
 
+static int check_fips(const struct config *config, struct err *err)
+{
+	if (config->fips && config->htpasswd)
+		return err_set(err, ERR_CONFIG,
+		               "--htpasswd does not go with --fips: bcrypt and SHA-crypt are not "
+		               "approved; let clients show certificates (--tls-client-ca)");
+	return 0;
+}
+
 /* ---- addresses ---- */
 
 /* Whether a socket on one of the addresses takes connections to the other. */
@@ -130,7 +139,7 @@ int config_check(const struct config *config, struct err *err)
 		               "--data-dir is \"%.200s\", and may be a path that begins with /",
 		               config->data_dir);
 	return check_repositories(config, err) || check_pairs(config, err) ||
-	                       check_addresses(config, err)
+	                       check_fips(config, err) || check_addresses(config, err)
 	               ? -1
 	               : 0;
 }

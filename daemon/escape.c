@@ -64,6 +64,16 @@ static int escape(struct buf *page, const char *text, escaper *escaped, struct e
 	return 0;
 }
 
+static const char *plain_escape(char c)
+{
+	return (unsigned char)c < ' ' ? replacement : NULL;
+}
+
+int escape_utf8(struct buf *page, const char *text, struct err *err)
+{
+	return escape(page, text, plain_escape, err);
+}
+
 int escape_html(struct buf *page, const char *text, struct err *err)
 {
 	return escape(page, text, html_escape, err);

@@ -12,4 +12,7 @@ MUST_CHECK int escape_html(struct buf *page, const char *text, struct err *err);
 /* Without the quotes around it (RFC 8259, section 7). */
 MUST_CHECK int escape_json(struct buf *page, const char *text, struct err *err);
 
+/* As it is, but for what is no UTF-8 and for control characters: for who escapes it himself. */
+MUST_CHECK int escape_utf8(struct buf *page, const char *text, struct err *err);
+
 #endif

@@ -58,6 +58,8 @@ static int download(const struct fetching *with, const struct store_source *sour
 	if (!store_publish(with->store, source, file, with->cancel, out_release, err))
 		return 0;
 	*out_refused = err->kind == ERR_FORMAT || err->kind == ERR_LIMIT;
+	if (*out_refused)
+		return err_cause(err, ADVICE_RELEASE_UNFIT);
 	/* It was whole when it came: the disk is at fault, neither artifact nor registry. */
 	if (err->kind == ERR_DIGEST) {
 		err->kind = ERR_IO;

@@ -13,8 +13,9 @@ static int sweep_here(const struct config *config, struct sync_outcome *out_outc
                       struct err *err)
 {
 	CLEANUP(cleanup_recurring) struct recurring *troubles = recurring_new(err);
+	struct storing_observer observer = { .troubles = troubles };
 	CLEANUP(cleanup_store)
-	struct store *store = troubles ? storing_open(config, troubles, NULL, err) : NULL;
+	struct store *store = troubles ? storing_open(config, &observer, NULL, err) : NULL;
 
 	out_outcome->verdict = SYNC_VERDICT_DONE;
 	return store ? storing_sweep(store, out_outcome->reason, sizeof(out_outcome->reason), err)

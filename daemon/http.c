@@ -62,13 +62,19 @@ void http_resume(void *ctx)
 
 static enum MHD_Result refuse(struct request *request, enum login_verdict verdict)
 {
+	struct http_counts *counts = request->instance->counts;
+
 	switch (verdict) {
 	case LOGIN_OFTEN:
+		http_counts_login(counts, HTTP_LOGIN_OFTEN);
 		return http_answer(request, MHD_HTTP_TOO_MANY_REQUESTS, "too many failures",
 		                   "Retry-After", "1");
 	case LOGIN_BUSY:
+		http_counts_login(counts, HTTP_LOGIN_BUSY);
 		return http_answer_later(request, "too many logins at once");
 	default:
+		http_counts_login(counts, request->head.authorization ? HTTP_LOGIN_WRONG
+		                                                      : HTTP_LOGIN_MISSING);
 		return http_answer(request, MHD_HTTP_UNAUTHORIZED, "name and password, please",
 		                   "WWW-Authenticate",
 		                   "Basic realm=\"specman\", charset=\"UTF-8\"");
@@ -204,7 +210,7 @@ static enum MHD_Result meet(struct request *request, const char *method, const c
 	enum head_verdict verdict;
 
 	request->is_read = true;
-	request->instance->busy++;
+	http_counts_began(request->instance->counts);
 	request->method = method;
 	request->is_head = !strcmp(method, MHD_HTTP_METHOD_HEAD);
 	verdict = read_head(request, target, version);
@@ -247,7 +253,12 @@ static void completed(void *ctx, struct MHD_Connection *connection, void **reque
 		return;
 	if (instance->http->settings.has_access_log)
 		access_log_write(request, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
-	instance->busy -= request->is_read;
+	if (request->is_read)
+		http_counts_ended(instance->counts, request->method, request->status,
+		                  http_now_us() - request->since_us,
+		                  code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
+	else
+		http_counts_unread(instance->counts);
 	login_try_free(request->attempt);
 	http_loading_free(request->loading);
 	free(request);
@@ -294,6 +305,7 @@ static void *backend_open(void *ctx, unsigned index, struct err *err)
 		return NULL;
 	}
 	instance->http = ctx;
+	instance->counts = instance->http->counts[index];
 	instance->epoll = epoll_create1(EPOLL_CLOEXEC);
 	instance->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (instance->epoll < 0 || instance->wake < 0 || watch(instance, instance->wake)) {
@@ -368,7 +380,7 @@ static int backend_timeout_ms(void *ctx)
 
 static unsigned backend_busy(void *ctx)
 {
-	return ((struct instance *)ctx)->busy;
+	return http_counts_busy(((struct instance *)ctx)->counts);
 }
 
 /* No request may be left with a helper thread: libmicrohttpd can't end then. */
@@ -391,6 +403,26 @@ static void backend_close(void *ctx)
 	instance_free(instance);
 }
 
+static int open_counts(struct http *http, unsigned workers, struct err *err)
+{
+	http->counts = calloc(workers, sizeof(struct http_counts *));
+	if (!http->counts)
+		return err_set_sys(err, ENOMEM, "HTTP server");
+	for (; http->worker_count < workers; http->worker_count++) {
+		http->counts[http->worker_count] = http_counts_new(err);
+		if (!http->counts[http->worker_count])
+			return -1;
+	}
+	return 0;
+}
+
+void http_count(const struct http *http, struct http_totals *out_totals)
+{
+	memset(out_totals, 0, sizeof(*out_totals));
+	for (unsigned i = 0; i < http->worker_count; i++)
+		http_counts_add(http->counts[i], out_totals);
+}
+
 struct http *http_new(const struct http_settings *settings, struct err *err)
 {
 	struct http *http = calloc(1, sizeof(*http));
@@ -400,9 +432,11 @@ struct http *http_new(const struct http_settings *settings, struct err *err)
 		return NULL;
 	}
 	http->settings = *settings;
-	http->loader = offload_new(LOADS_MAX, NULL, NULL, err);
+	if (!open_counts(http, settings->workers, err))
+		http->loader = offload_new(LOADS_MAX, NULL, NULL, err);
 	if (http->loader && settings->htpasswd)
-		http->login = login_new(settings->htpasswd, settings->troubles, err);
+		http->login = login_new(settings->htpasswd, settings->troubles, settings->status,
+		                        err);
 	if (http->loader && (http->login || !settings->htpasswd))
 		return http;
 	http_free(http);
@@ -414,6 +448,9 @@ void http_free(struct http *http)
 	if (!http)
 		return;
 	end_helpers(http);
+	for (unsigned i = 0; i < http->worker_count; i++)
+		http_counts_free(http->counts[i]);
+	free(http->counts);
 	free(http);
 }
 

@@ -7,7 +7,9 @@
 #define SPECMAN_HTTP_H
 
 #include "base/err.h"
+#include "http_count.h"
 #include "recurring.h"
+#include "status.h"
 #include "storage/storage.h"
 #include "tls/tls.h"
 
@@ -17,6 +19,8 @@ struct http;
 struct http_settings {
 	struct store *store;
 	struct recurring *troubles;
+	unsigned workers;
+	struct status *status;
 	const char *htpasswd; /* the file of those who may ask; NULL: anyone */
 	bool has_listings;
 	bool has_access_log;
@@ -25,6 +29,9 @@ struct http_settings {
 /* ERR_CONFIG for a broken file of users. */
 MUST_CHECK struct http *http_new(const struct http_settings *settings, struct err *err);
 void http_free(struct http *http);
+
+/* What all workers have counted so far. Any thread, cheap. */
+void http_count(const struct http *http, struct http_totals *out_totals);
 
 /* The functions that tls calls; valid while http lives. */
 struct tls_backend http_backend(struct http *http);

@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "head.h"
 #include "http.h"
+#include "http_count.h"
 #include "offload.h"
 #include "target.h"
 
@@ -23,8 +24,10 @@ enum { HTTP_RETRY_SECONDS = 5 };
 
 struct http {
 	struct http_settings settings;
-	struct login *login;    /* NULL: anyone may ask */
-	struct offload *loader; /* of single releases */
+	struct login *login;         /* NULL: anyone may ask */
+	struct offload *loader;      /* of single releases */
+	struct http_counts **counts; /* of each worker */
+	unsigned worker_count;
 };
 
 /* One worker's. */
@@ -35,7 +38,7 @@ struct instance {
 	int epoll;               /* readable when libmicrohttpd has work, or `wake` is */
 	int wake;                /* an eventfd: a request goes on */
 	atomic_bool is_woken;
-	unsigned busy; /* requests between their first call and their completion */
+	struct http_counts *counts; /* of http */
 };
 
 /* A release that is being read for a request. */

@@ -1,6 +1,7 @@
 /* The log; see log.h. */
 #include "log.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +12,9 @@
 
 enum { LINE_MAX_BYTES = 64 * 1024, KEYS_MAX = LOG_FIELDS_MAX + 3 };
 
+static const char *const level_names[LOG_LEVELS] = { "debug", "info", "warning", "error" };
 static enum log_level least_level = LOG_INFO;
+static atomic_uint_fast64_t written_lines[LOG_LEVELS];
 static enum log_format line_format = LOG_TEXT;
 
 void log_set_level(enum log_level least)
@@ -22,6 +25,16 @@ void log_set_level(enum log_level least)
 void log_set_format(enum log_format format)
 {
 	line_format = format;
+}
+
+uint64_t log_lines_written(enum log_level level)
+{
+	return atomic_load_explicit(&written_lines[level], memory_order_relaxed);
+}
+
+const char *log_level_name(enum log_level level)
+{
+	return level_names[level];
 }
 
 /* ---- values ---- */
@@ -151,10 +164,9 @@ static int add_json(struct buf *line, const struct entry *entry, struct err *err
 int log_format_line(struct buf *line, enum log_format format, time_t at, enum log_level level,
                     const char *msg, const struct log_field *fields, struct err *err)
 {
-	static const char *const names[] = { "debug", "info", "warning", "error" };
 	char stamp[32] = "";
 	const struct entry first[] = { { "", "time", stamp },
-		                       { "", "level", names[level] },
+		                       { "", "level", level_names[level] },
 		                       { "", "msg", msg } };
 	struct entry entries[KEYS_MAX];
 	size_t count = sort_fields(entries, fields);
@@ -190,6 +202,7 @@ void log_line(enum log_level level, const char *msg, const struct log_field *fie
 			    (struct log_field[]){ { "error", err.msg }, { NULL, NULL } }, &err))
 			return;
 	}
+	(void)atomic_fetch_add_explicit(&written_lines[level], 1, memory_order_relaxed);
 	/* Nobody is left to be told when standard error is gone. */
 	written = write(STDERR_FILENO, line.data, line.size);
 	(void)written;

@@ -19,6 +19,7 @@
 #ifndef SPECMAN_LOG_H
 #define SPECMAN_LOG_H
 
+#include <stdint.h>
 #include <time.h>
 
 #include "base/buf.h"
@@ -26,6 +27,8 @@
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR };
 
 enum log_format { LOG_TEXT, LOG_JSON };
+
+enum { LOG_LEVELS = LOG_ERROR + 1 };
 
 enum { LOG_FIELDS_MAX = 24 }; /* more are left out */
 
@@ -42,6 +45,10 @@ void log_set_format(enum log_format format);
 
 /* fields may be NULL. */
 void log_line(enum log_level level, const char *msg, const struct log_field *fields);
+
+/* How many lines of a level were written. Any thread. */
+uint64_t log_lines_written(enum log_level level);
+const char *log_level_name(enum log_level level);
 
 /* Append the line that log_line writes, with its line end, at this time. */
 MUST_CHECK int log_format_line(struct buf *line, enum log_format format, time_t at,

@@ -45,6 +45,7 @@ struct address {
 struct login {
 	const char *file;
 	struct recurring *troubles;
+	struct status *status;
 	struct offload *offload;
 	unsigned char secret[KEY_BYTES];
 	atomic_bool stopping;
@@ -314,6 +315,7 @@ static bool has_changed(struct login *login)
 /* On the thread, between tries. */
 static void read_again(void *ctx)
 {
+	static const char subject[] = "users";
 	struct login *login = ctx;
 	struct htpasswd *users;
 	char count[24];
@@ -323,10 +325,12 @@ static void read_again(void *ctx)
 		return;
 	users = htpasswd_read(login->file, &err);
 	if (!users) {
+		status_happened(login->status, subject, false, "Users not taken over", &err);
 		log_line(LOG_ERROR, "Users not taken over, the earlier ones count still",
 		         (struct log_field[]){ { "error", err.msg }, { NULL, NULL } });
 		return;
 	}
+	status_over(login->status, subject, false);
 	htpasswd_free(login->users);
 	login->users = users;
 	(void)pthread_mutex_lock(&login->mutex);
@@ -337,7 +341,8 @@ static void read_again(void *ctx)
 	         (struct log_field[]){ { "count", count }, { NULL, NULL } });
 }
 
-struct login *login_new(const char *file, struct recurring *troubles, struct err *err)
+struct login *login_new(const char *file, struct recurring *troubles, struct status *status,
+                        struct err *err)
 {
 	struct login *login = calloc(1, sizeof(*login));
 
@@ -347,6 +352,7 @@ struct login *login_new(const char *file, struct recurring *troubles, struct err
 	}
 	login->file = file;
 	login->troubles = troubles;
+	login->status = status;
 	(void)pthread_mutex_init(&login->mutex, NULL);
 	if (RAND_bytes(login->secret, sizeof(login->secret)) != 1)
 		(void)err_set(err, ERR_IO, "no random numbers");

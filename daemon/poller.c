@@ -18,12 +18,14 @@
 enum {
 	LOOK_MS = 2000,
 	HEAL_MS = 10 * 1000, /* from a round to one for the sake of new damage */
+	HINT_MS = 1000,      /* the same for the sake of a hint */
 	BACK_OFF_MAX = 10,
 };
 
 struct poller {
 	const struct config *config;
 	struct sync *sync;
+	struct status *status;
 	const struct cancel *cancel;
 	int trigger_fd;
 	int ended_fd;
@@ -31,6 +33,7 @@ struct poller {
 
 	pthread_mutex_t mutex; /* guards all below */
 	bool is_wanted;        /* a round, before its time */
+	bool is_hinted;        /* the same, but not at once */
 	uint64_t started;      /* rounds */
 	uint64_t ended;
 	struct sync_outcome outcome; /* of the last that ended */
@@ -82,12 +85,16 @@ static void sweep(struct poller *poller)
 	wake(poller->ended_fd);
 }
 
-static bool is_wanted(struct poller *poller)
+/* How long a round that somebody asked for may have to wait yet; INT64_MAX: nobody did. */
+static int64_t wanted_in_ms(struct poller *poller, int64_t waited_ms)
 {
-	bool wanted;
+	int64_t wanted = INT64_MAX;
 
 	(void)pthread_mutex_lock(&poller->mutex);
-	wanted = poller->is_wanted;
+	if (poller->is_wanted)
+		wanted = 0;
+	else if (poller->is_hinted)
+		wanted = HINT_MS - waited_ms;
 	(void)pthread_mutex_unlock(&poller->mutex);
 	return wanted;
 }
@@ -105,18 +112,25 @@ static bool is_news(const struct poller *poller, const struct seen *seen, int64_
 	       (waited_ms >= HEAL_MS && sync_damages(poller->sync) != seen->damages);
 }
 
-/* Wait until it is time, a trigger or a stop; look for news and sweep meanwhile. */
-static void wait_for_round(struct poller *poller, int64_t until_ms, const struct seen *seen)
+/* Wait until it is time, a trigger or a stop; look for news and at the disk, and sweep, meanwhile.
+ */
+static void wait_for_round(struct poller *poller, int64_t pause, const struct seen *seen)
 {
 	struct pollfd fds[] = { { .fd = cancel_fd(poller->cancel), .events = POLLIN },
 		                { .fd = poller->trigger_fd, .events = POLLIN } };
 	const int64_t start_ms = clock_now_ms();
 
-	for (;;) {
-		int64_t left = until_ms - clock_now_ms();
+	status_set_next(poller->status, pause);
+	while (!cancel_is_raised(poller->cancel)) {
+		int64_t waited = clock_now_ms() - start_ms;
+		int64_t wanted = wanted_in_ms(poller, waited);
+		int64_t left = pause - waited;
 		uint64_t count;
 
-		if (left <= 0 || is_news(poller, seen, clock_now_ms() - start_ms))
+		status_look_at_disk(poller->status, poller->config->data_dir);
+		if (wanted < left)
+			left = wanted;
+		if (left <= 0 || is_news(poller, seen, waited))
 			return;
 		if (poll(fds, 2, left < LOOK_MS ? (int)left : LOOK_MS) <= 0)
 			continue;
@@ -126,8 +140,6 @@ static void wait_for_round(struct poller *poller, int64_t until_ms, const struct
 		if (read(poller->trigger_fd, &count, sizeof(count)) < 0)
 			continue;
 		sweep(poller);
-		if (is_wanted(poller))
-			return;
 	}
 }
 
@@ -138,8 +150,11 @@ static enum sync_result go_round(struct poller *poller)
 	(void)pthread_mutex_lock(&poller->mutex);
 	poller->started++;
 	poller->is_wanted = false;
+	poller->is_hinted = false;
 	(void)pthread_mutex_unlock(&poller->mutex);
+	status_round_began(poller->status);
 	result = sync_round(poller->sync);
+	status_round_ended(poller->status, result, sync_outcome(poller->sync));
 	(void)pthread_mutex_lock(&poller->mutex);
 	poller->ended = poller->started;
 	poller->outcome = *sync_outcome(poller->sync);
@@ -153,6 +168,7 @@ static void *run(void *ctx)
 	struct poller *poller = ctx;
 	int64_t back_off = 1;
 
+	(void)pthread_setname_np(pthread_self(), "sync"); /* for ps and top */
 	while (!cancel_is_final(poller->cancel)) {
 		const struct seen seen = { registry_fingerprint(poller->config),
 			                   sync_damages(poller->sync) };
@@ -162,7 +178,7 @@ static void *run(void *ctx)
 			back_off = back_off * 2 < BACK_OFF_MAX ? back_off * 2 : BACK_OFF_MAX;
 		else
 			back_off = 1;
-		wait_for_round(poller, clock_now_ms() + pause_ms(poller->config, back_off), &seen);
+		wait_for_round(poller, pause_ms(poller->config, back_off), &seen);
 	}
 	return NULL;
 }
@@ -189,7 +205,7 @@ static int start_thread(struct poller *poller, struct err *err)
 	return failed ? err_set_sys(err, failed, "start the sync thread") : 0;
 }
 
-struct poller *poller_start(const struct config *config, struct sync *sync,
+struct poller *poller_start(const struct config *config, struct sync *sync, struct status *status,
                             const struct cancel *cancel, struct err *err)
 {
 	struct poller *poller = calloc(1, sizeof(*poller));
@@ -200,6 +216,7 @@ struct poller *poller_start(const struct config *config, struct sync *sync,
 	}
 	poller->config = config;
 	poller->sync = sync;
+	poller->status = status;
 	poller->cancel = cancel;
 	(void)pthread_mutex_init(&poller->mutex, NULL);
 	poller->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -217,6 +234,18 @@ void poller_trigger(struct poller *poller)
 	poller->is_wanted = true;
 	(void)pthread_mutex_unlock(&poller->mutex);
 	wake(poller->trigger_fd);
+}
+
+bool poller_hint(struct poller *poller)
+{
+	bool is_first;
+
+	(void)pthread_mutex_lock(&poller->mutex);
+	is_first = !poller->is_hinted && !poller->is_wanted;
+	poller->is_hinted = true;
+	(void)pthread_mutex_unlock(&poller->mutex);
+	wake(poller->trigger_fd);
+	return is_first;
 }
 
 uint64_t poller_ask(struct poller *poller)

@@ -13,19 +13,27 @@
 #include "base/cancel.h"
 #include "base/err.h"
 #include "config.h"
+#include "status.h"
 #include "sync.h"
 
 struct poller;
 
 /* All are borrowed for its life. */
 MUST_CHECK struct poller *poller_start(const struct config *config, struct sync *sync,
-                                       const struct cancel *cancel, struct err *err);
+                                       struct status *status, const struct cancel *cancel,
+                                       struct err *err);
 
 /* Go a round as soon as the one under way, if any, is done. Any thread. */
 void poller_trigger(struct poller *poller);
 
 /*
- * The same for somebody who waits: returns the number of a round that starts
+ * The same for the sake of strangers: not before a second has passed since the
+ * last round. Returns whether no such round was due yet. Any thread.
+ */
+bool poller_hint(struct poller *poller);
+
+/*
+ * The same as poller_trigger for somebody who waits: returns the number of a round that starts
  * after this call. Any thread.
  */
 uint64_t poller_ask(struct poller *poller);

@@ -29,12 +29,16 @@ struct scrubber {
 	struct store *store;
 	const struct cancel *cancel;
 	struct recurring *troubles;
+	struct status *status;
 	struct store_scrub *scrub;
 	pthread_t thread;
 	int64_t began_ms; /* when the pass under way would have begun if it had never been broken
 	                     off */
 	bool has_begun;
+	bool has_failed; /* a step of the pass under way */
 };
+
+static const char subject[] = "scrub";
 
 /* Behind everything else, for CPU and disk. Where that is not allowed, the pace has to do. */
 static void step_back(void)
@@ -121,9 +125,19 @@ static void tell_failed(struct scrubber *scrubber, const struct err *err)
 {
 	static const char msg[] = "Part of the store can't be checked";
 
+	scrubber->has_failed = true;
+	status_happened(scrubber->status, subject, false, msg, err);
 	if (recurring_happened(scrubber->troubles, err->msg, msg, clock_now_ms()))
 		log_line(LOG_ERROR, msg,
 		         (struct log_field[]){ { "error", err->msg }, { NULL, NULL } });
+}
+
+static void end_pass(struct scrubber *scrubber)
+{
+	tell_pass(scrubber->store);
+	if (!scrubber->has_failed)
+		status_over(scrubber->status, subject, false);
+	scrubber->has_failed = false;
 }
 
 static void *run(void *ctx)
@@ -144,15 +158,15 @@ static void *run(void *ctx)
 			pause = pause_ms(scrubber, &progress);
 		}
 		if (progress.has_ended)
-			tell_pass(scrubber->store);
+			end_pass(scrubber);
 		wait_for_step(scrubber, pause);
 	}
 	return NULL;
 }
 
 struct scrubber *scrubber_start(const struct config *config, struct store *store,
-                                struct recurring *troubles, const struct cancel *cancel,
-                                struct err *err)
+                                struct recurring *troubles, struct status *status,
+                                const struct cancel *cancel, struct err *err)
 {
 	struct scrubber *scrubber = calloc(1, sizeof(*scrubber));
 	sigset_t all, before;
@@ -162,9 +176,11 @@ struct scrubber *scrubber_start(const struct config *config, struct store *store
 		(void)err_set_sys(err, ENOMEM, "scrubber");
 		return NULL;
 	}
-	*scrubber = (struct scrubber){
-		.config = config, .store = store, .troubles = troubles, .cancel = cancel
-	};
+	*scrubber = (struct scrubber){ .config = config,
+		                       .store = store,
+		                       .troubles = troubles,
+		                       .status = status,
+		                       .cancel = cancel };
 	scrubber->scrub = store_scrub_new(store, err);
 	if (!scrubber->scrub) {
 		free(scrubber);

@@ -9,14 +9,15 @@
 #include "base/err.h"
 #include "config.h"
 #include "recurring.h"
+#include "status.h"
 #include "storage/storage.h"
 
 struct scrubber;
 
 /* All are borrowed for its life. */
 MUST_CHECK struct scrubber *scrubber_start(const struct config *config, struct store *store,
-                                           struct recurring *troubles, const struct cancel *cancel,
-                                           struct err *err);
+                                           struct recurring *troubles, struct status *status,
+                                           const struct cancel *cancel, struct err *err);
 
 /* Wait for the thread, which ends within a second once cancel is raised, and free it. NULL is fine.
  */

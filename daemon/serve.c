@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include <curl/curl.h>
-#include <microhttpd.h>
 
 #include "admin.h"
 #include "base/cancel.h"
@@ -21,11 +20,17 @@
 #include "certificate.h"
 #include "control.h"
 #include "descriptors.h"
+#include "health.h"
+#include "hook.h"
 #include "http.h"
 #include "log.h"
+#include "metrics.h"
+#include "overview.h"
 #include "poller.h"
 #include "recurring.h"
 #include "scrubber.h"
+#include "status.h"
+#include "status_page.h"
 #include "storage/storage.h"
 #include "storing.h"
 #include "sync.h"
@@ -40,26 +45,30 @@ enum {
 	STALL_MS = 60 * 1000,
 	IDLE_MS = 120 * 1000,
 	GRACE_MS = 20 * 1000, /* within Kubernetes' 30 s */
-	LIVE_WITHIN_MS = 30 * 1000,
 	ROUTES_MAX = 8,
 };
 
 struct service {
 	const struct config *config;
 	struct recurring *troubles;
+	struct status *status;
+	struct storing_observer observer; /* both of them, for the store */
 	struct cancel *cancel;
-	struct cancel *sync_cancel; /* the sync thread's own */
+	struct cancel *sync_cancel; /* the sync thread's own, by which its turning shows */
 	struct signers *signers;
 	struct signers_watch *signers_watch;
 	struct store *store;
 	struct http *http;
 	struct tls_server *server;
 	struct certificate_watch *certificate;
+	struct overviews *overviews;
+	struct hook *hook;
 	struct admin *admin;
 	struct sync *sync;
 	struct poller *poller;
 	struct scrubber *scrubber;
 	struct control *control;
+	struct metrics metrics;
 	struct admin_route routes[ROUTES_MAX];
 	atomic_bool stopping;
 };
@@ -86,44 +95,6 @@ static void on_refused(void *ctx, const char *peer, const char *cap)
 		         (struct log_field[]){ { "cap", cap }, { "peer", peer }, { NULL, NULL } });
 }
 
-/* ---- health ---- */
-
-static void answer_health(struct admin_answer *answer, const char *trouble)
-{
-	struct err err;
-
-	if (trouble)
-		answer->status = MHD_HTTP_SERVICE_UNAVAILABLE;
-	if (buf_addf(&answer->body, &err, "%s\n", trouble ? trouble : "ok"))
-		answer->status = MHD_HTTP_INTERNAL_SERVER_ERROR;
-}
-
-static void answer_livez(void *ctx, const struct admin_request *request,
-                         struct admin_answer *answer)
-{
-	const struct service *service = ctx;
-	/* A worker that has ended in order is no reason to be killed. */
-	bool is_live = atomic_load(&service->stopping) ||
-	               tls_server_is_turning(service->server, LIVE_WITHIN_MS);
-
-	(void)request;
-	answer_health(answer, is_live ? NULL : "a worker does not go round");
-}
-
-static void answer_readyz(void *ctx, const struct admin_request *request,
-                          struct admin_answer *answer)
-{
-	const struct service *service = ctx;
-	struct store_view *view = store_view_get(service->store);
-	bool has_any = store_view_release_count(view) > 0;
-
-	(void)request;
-	store_view_put(view);
-	answer_health(answer, atomic_load(&service->stopping) ? "stopping"
-	                      : has_any                       ? NULL
-	                                                      : "nothing to serve yet");
-}
-
 /* ---- start ---- */
 
 int serve_state_dir(const struct config *config, char *path, size_t size, struct err *err)
@@ -138,12 +109,14 @@ int serve_state_dir(const struct config *config, char *path, size_t size, struct
 static int open_store(struct service *service, struct err *err)
 {
 	service->troubles = recurring_new(err);
-	service->cancel = service->troubles ? cancel_new(err) : NULL;
+	service->status = service->troubles ? status_new(err) : NULL;
+	service->cancel = service->status ? cancel_new(err) : NULL;
 	service->sync_cancel = service->cancel ? cancel_new(err) : NULL;
 	service->signers = service->sync_cancel ? signers_new(service->config, err) : NULL;
-	service->store = service->signers ? storing_open(service->config, service->troubles,
-	                                                 service->signers, err)
-	                                  : NULL;
+	if (!service->signers)
+		return -1;
+	service->observer = (struct storing_observer){ service->troubles, service->status };
+	service->store = storing_open(service->config, &service->observer, service->signers, err);
 	return service->store ? 0 : -1;
 }
 
@@ -171,6 +144,8 @@ static int start_server(struct service *service, struct err *err)
 	const struct http_settings http = {
 		.store = service->store,
 		.troubles = service->troubles,
+		.workers = (unsigned)config->workers,
+		.status = service->status,
 		.htpasswd = config->htpasswd,
 		.has_listings = !config->no_listing,
 		.has_access_log = config->access_log,
@@ -186,11 +161,31 @@ static int start_server(struct service *service, struct err *err)
 	return service->server ? 0 : -1;
 }
 
+static int prepare_routes(struct service *service, struct err *err)
+{
+	service->overviews = overviews_new(
+		&(struct overview_sources){ service->config, service->store, service->status,
+	                                    service->server, service->sync_cancel,
+	                                    &service->stopping },
+		err);
+	if (!service->overviews)
+		return -1;
+	service->hook = hook_new(service->config, service->troubles, err);
+	return service->hook ? 0 : -1;
+}
+
 static int start_admin(struct service *service, struct err *err)
 {
 	const struct admin_route routes[] = {
-		{ .path = "/livez", .answer = answer_livez, .ctx = service },
-		{ .path = "/readyz", .answer = answer_readyz, .ctx = service },
+		{ .path = "/livez", .answer = health_live, .ctx = service->overviews },
+		{ .path = "/readyz", .answer = health_ready, .ctx = service->overviews },
+		{ .path = "/status", .answer = status_page_answer, .ctx = service->overviews },
+		{ .path = "/status.json", .answer = status_json_answer, .ctx = service->overviews },
+		{ .path = "/metrics", .answer = metrics_answer, .ctx = &service->metrics },
+		{ .path = "/hooks/sync",
+		  .is_post = true,
+		  .answer = hook_answer,
+		  .ctx = service->hook },
 	};
 	struct admin_settings settings = {
 		.listen = service->config->admin_listen.at,
@@ -199,6 +194,8 @@ static int start_admin(struct service *service, struct err *err)
 		.route_count = sizeof(routes) / sizeof(routes[0]),
 	};
 
+	service->metrics = (struct metrics){ service->config, service->store, service->http,
+		                             service->server, service->status };
 	_Static_assert(sizeof(routes) <= sizeof(service->routes), "each has its place");
 	memcpy(service->routes, routes, sizeof(routes));
 	service->admin = admin_start(&settings, err);
@@ -265,22 +262,25 @@ static int start_signers_watch(struct service *service, struct err *err)
 
 static int start(struct service *service, struct err *err)
 {
-	if (open_store(service, err) || start_server(service, err) || start_admin(service, err) ||
-	    tell_start(service, err))
+	if (open_store(service, err) || start_server(service, err) ||
+	    prepare_routes(service, err) || start_admin(service, err) || tell_start(service, err))
 		return -1;
-	service->sync = sync_new(service->config, service->store, service->signers,
+	service->sync = sync_new(service->config, service->store, service->status, service->signers,
 	                         service->sync_cancel, err);
 	if (!service->sync)
 		return -1;
-	service->poller = poller_start(service->config, service->sync, service->sync_cancel, err);
+	service->poller = poller_start(service->config, service->sync, service->status,
+	                               service->sync_cancel, err);
 	if (!service->poller || start_signers_watch(service, err))
 		return -1;
-	service->certificate = certificate_watch_start(service->server, service->troubles, err);
+	hook_attach(service->hook, service->poller);
+	service->certificate = certificate_watch_start(service->server, service->troubles,
+	                                               service->status, err);
 	if (!service->certificate)
 		return -1;
 	start_control(service);
 	service->scrubber = scrubber_start(service->config, service->store, service->troubles,
-	                                   service->cancel, err);
+	                                   service->status, service->cancel, err);
 	return service->scrubber ? 0 : -1;
 }
 
@@ -295,16 +295,21 @@ static void stop(struct service *service)
 	certificate_watch_stop(service->certificate);
 	tls_server_stop(service->server, GRACE_MS);
 	control_stop(service->control);
+	hook_attach(service->hook, NULL);
 	poller_join(service->poller);
 	scrubber_join(service->scrubber);
-	sync_free(service->sync);
+	/* Its routes read what is freed below. */
 	admin_stop(service->admin);
+	overviews_free(service->overviews);
+	hook_free(service->hook);
+	sync_free(service->sync);
 	tls_server_free(service->server);
 	http_free(service->http);
 	store_close(service->store);
 	signers_free(service->signers);
 	cancel_free(service->sync_cancel);
 	cancel_free(service->cancel);
+	status_free(service->status);
 	recurring_free(service->troubles);
 }
 
@@ -322,6 +327,9 @@ static int block_signals(struct err *err)
 	(void)sigaddset(&set, SIGHUP);
 	(void)sigaddset(&set, SIGPIPE);
 	if (sigprocmask(SIG_BLOCK, &set, NULL))
+		return err_set_sys(err, errno, "signals");
+	/* As PID 1 the daemon inherits what `kubectl exec` leaves behind; the kernel reaps it. */
+	if (signal(SIGCHLD, SIG_IGN) == SIG_ERR)
 		return err_set_sys(err, errno, "signals");
 	(void)sigdelset(&set, SIGPIPE);
 	fd = signalfd(-1, &set, SFD_CLOEXEC);

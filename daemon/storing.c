@@ -4,8 +4,27 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "advice.h"
 #include "base/clock.h"
 #include "log.h"
+
+const char storing_damage[] = "store";
+
+/* A release is well again once it is fetched, files once none is damaged: the sync thread sees it.
+ */
+static void note(struct status *status, enum store_event_kind kind, const char *subject,
+                 const char *detail)
+{
+	bool is_tag = kind == STORE_RELEASE_BROKEN;
+	struct err err;
+
+	if (!status || (!is_tag && kind != STORE_OBJECT_DAMAGED))
+		return;
+	err_fill(&err, ERR_DIGEST, "%s: %s", subject, detail);
+	err.cause = ADVICE_DATA_DIR_IO;
+	status_happened(status, is_tag ? subject : storing_damage, is_tag,
+	                is_tag ? "Release damaged on disk" : "Files damaged on disk", &err);
+}
 
 static void on_store_event(void *ctx, enum store_event_kind kind, const char *subject,
                            const char *detail)
@@ -32,8 +51,10 @@ static void on_store_event(void *ctx, enum store_event_kind kind, const char *su
 		                       "sure that no second specman uses it" },
 		[STORE_NOT_SWEPT] = { LOG_WARNING, "Old objects not swept" },
 	};
-	struct recurring *troubles = ctx;
+	const struct storing_observer *observer = ctx;
+	struct recurring *troubles = observer->troubles;
 
+	note(observer->status, kind, subject, detail);
 	if (kind == STORE_OBJECT_HEALED)
 		(void)recurring_over(troubles, subject);
 	if (recurring_happened(troubles, subject, lines[kind].msg, clock_now_ms()))
@@ -56,7 +77,7 @@ struct store_limits storing_limits(const struct config *config)
 	};
 }
 
-struct store *storing_open(const struct config *config, struct recurring *troubles,
+struct store *storing_open(const struct config *config, struct storing_observer *observer,
                            struct signers *signers, struct err *err)
 {
 	const struct store_settings settings = {
@@ -67,7 +88,7 @@ struct store *storing_open(const struct config *config, struct recurring *troubl
 		.reserve_bytes = (uint64_t)config->disk_reserve,
 		.cache_bytes = (size_t)config->cache_size,
 		.observer = on_store_event,
-		.observer_ctx = troubles,
+		.observer_ctx = observer,
 		.admits = signers ? signers_admission(signers) : NULL,
 		.admits_ctx = signers,
 	};

@@ -12,19 +12,18 @@
 #include <string.h>
 
 #include "advice.h"
-#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "fetch.h"
 #include "log.h"
 #include "oci/oci.h"
 #include "policy.h"
-#include "recurring.h"
 #include "refusals.h"
-#include "registry.h"
-#include "secret.h"
+#include "status.h"
 #include "storing.h"
 #include "sync_log.h"
+#include "sync_source.h"
+#include "sync_trouble.h"
 
 enum {
 	HEARTBEAT_MS = 60 * 60 * 1000,
@@ -37,15 +36,13 @@ struct sync {
 	struct store *store;
 	struct signers *signers;
 	struct cancel *cancel;
-	struct recurring *troubles;
-	struct oci_client *client; /* NULL until there is a registry to ask */
-	uint64_t seen;             /* fingerprint of what the client was made from */
+	struct sync_trouble trouble;
+	struct sync_source source;
 	struct policy *policy;
 	struct refusals refusals;
-	struct sync_outcome outcome;      /* of the round that is under way */
-	bool advised[ADVICE_CAUSE_COUNT]; /* causes whose advice was told in this trouble */
-	int64_t told_ms;                  /* when the last line that all is well was written */
-	bool has_collected;               /* the store, since it was opened */
+	struct sync_outcome outcome; /* of the last round */
+	int64_t told_ms;             /* when the last line that all is well was written */
+	bool has_collected;          /* the store, since it was opened */
 };
 
 /* A tag and what the registry says of it. */
@@ -69,8 +66,8 @@ struct round {
 	enum err_kind failed; /* of the last failure that counts for the round */
 };
 
-struct sync *sync_new(const struct config *config, struct store *store, struct signers *signers,
-                      struct cancel *cancel, struct err *err)
+struct sync *sync_new(const struct config *config, struct store *store, struct status *status,
+                      struct signers *signers, struct cancel *cancel, struct err *err)
 {
 	struct sync *sync = calloc(1, sizeof(*sync));
 
@@ -83,57 +80,29 @@ struct sync *sync_new(const struct config *config, struct store *store, struct s
 	sync->signers = signers;
 	sync->cancel = cancel;
 	sync->told_ms = clock_now_ms() - HEARTBEAT_MS; /* the first round says so */
-	sync->troubles = recurring_new(err);
-	sync->policy = sync->troubles ? policy_new(config, err) : NULL;
-	if (!sync->policy) {
-		sync_free(sync);
-		return NULL;
-	}
+	sync->source = (struct sync_source){ .config = config,
+		                             .cancel = cancel,
+		                             .trouble = &sync->trouble };
+	if (sync_trouble_init(&sync->trouble, status, err))
+		goto fail;
+	sync->policy = policy_new(config, err);
+	if (!sync->policy)
+		goto fail;
 	return sync;
+fail:
+	sync_free(sync);
+	return NULL;
 }
 
 void sync_free(struct sync *sync)
 {
 	if (!sync)
 		return;
-	oci_client_free(sync->client);
-	recurring_free(sync->troubles);
+	sync_source_drop(&sync->source);
+	sync_trouble_release(&sync->trouble);
 	policy_free(sync->policy);
 	refusals_release(&sync->refusals);
 	free(sync);
-}
-
-/* ---- telling ---- */
-
-/* The first trouble of a round is what somebody who waits for it is told. */
-static void note_trouble(struct sync *sync, const char *msg, const char *tag, const char *error)
-{
-	if (!*sync->outcome.reason)
-		(void)snprintf(sync->outcome.reason, sizeof(sync->outcome.reason), "%s%s%s: %s",
-		               msg, tag ? ", tag " : "", tag ? tag : "", error);
-}
-
-static void tell_trouble(struct sync *sync, const char *subject, const char *msg, const char *tag,
-                         const struct err *err)
-{
-	struct log_field fields[6] = { { "error", err->msg },
-		                       { "kind", err_kind_name(err->kind) } };
-	int cause = advice_cause_of(err);
-	size_t n = 2;
-
-	if (err->kind == ERR_CANCELLED)
-		return;
-	note_trouble(sync, msg, tag, err->msg);
-	if (!recurring_happened(sync->troubles, subject, err->msg, clock_now_ms()))
-		return;
-	if (tag)
-		fields[n++] = (struct log_field){ "tag", tag };
-	if (cause)
-		fields[n++] = (struct log_field){ "cause", advice_find(cause)->name };
-	if (cause && !sync->advised[cause])
-		fields[n++] = (struct log_field){ "advice", advice_find(cause)->text };
-	sync->advised[cause] = true;
-	log_line(LOG_ERROR, msg, fields);
 }
 
 /* ---- one tag ---- */
@@ -165,12 +134,12 @@ static void pull_change(struct round *round, const struct change *change)
 	           change->tag, change->manifest, &release, &refused, &err)) {
 		sync_log_published(sync->store, &release);
 		change->entry->is_stored = change->entry->is_served = true;
-		if (recurring_over(sync->troubles, change->tag))
+		if (sync_trouble_over(&sync->trouble, NULL, change->tag))
 			log_line(LOG_INFO, "Release accepted again",
 			         (struct log_field[]){ { "tag", change->tag }, { NULL, NULL } });
 		return;
 	}
-	tell_trouble(sync, change->tag, fetch_verdict(&err), change->tag, &err);
+	sync_trouble_tell(&sync->trouble, NULL, fetch_verdict(&err), change->tag, &err);
 	if (refused)
 		refusals_add(&sync->refusals, change->tag, change->manifest);
 	tag_failed(round, change->entry, err.kind);
@@ -243,13 +212,13 @@ static bool judge(struct round *round, const struct oci_resolved *resolved,
 	struct err err;
 
 	if (resolved->failed) {
-		tell_trouble(sync, change->tag, "Tag not resolved", change->tag, &resolved->err);
+		sync_trouble_tell(&sync->trouble, NULL, "Tag not resolved", change->tag,
+		                  &resolved->err);
 		tag_failed(round, change->entry, resolved->err.kind);
 		return false;
 	}
 	if (refusals_has(&sync->refusals, change->tag, change->manifest)) {
-		note_trouble(sync, "Release refused", change->tag,
-		             "as at its first try, which the log tells of");
+		sync_trouble_stays(&sync->trouble, change->tag);
 		change->entry->is_hopeless = true;
 		return false;
 	}
@@ -257,7 +226,7 @@ static bool judge(struct round *round, const struct oci_resolved *resolved,
 		return false;
 	if (!signers_prove(sync->signers, round->client, change->manifest, &err))
 		return true;
-	tell_trouble(sync, change->tag, signers_verdict(&err), change->tag, &err);
+	sync_trouble_tell(&sync->trouble, NULL, signers_verdict(&err), change->tag, &err);
 	tag_failed(round, change->entry, err.kind);
 	return false;
 }
@@ -269,8 +238,10 @@ static void pull_in_order(struct round *round, const struct change *changes, siz
 		sync_log_tags(round->listed);
 	}
 	round->changes += count;
-	for (size_t i = 0; i < count && !cancel_is_raised(round->sync->cancel); i++)
+	for (size_t i = 0; i < count && !cancel_is_raised(round->sync->cancel); i++) {
 		pull_change(round, &changes[i]);
+		status_look_at_disk(round->sync->trouble.status, round->sync->config->data_dir);
+	}
 }
 
 /* Ask for the `wanted` tags that are next, and pull those of them that changed. */
@@ -321,9 +292,10 @@ static bool collect(struct sync *sync)
 	char count[24];
 
 	if (store_collect(sync->store, &swept, &err)) {
-		tell_trouble(sync, "collect", "Old objects not swept", NULL, &err);
+		sync_trouble_tell(&sync->trouble, "collect", "Old objects not swept", NULL, &err);
 		return false;
 	}
+	(void)sync_trouble_over(&sync->trouble, "collect", NULL);
 	(void)snprintf(count, sizeof(count), "%" PRIu64, swept);
 	if (swept)
 		log_line(LOG_DEBUG, "Swept old objects",
@@ -344,24 +316,20 @@ void sync_sweep(struct sync *sync, struct sync_outcome *out_outcome)
 
 static void tell_kept_all(struct sync *sync, const char *reason)
 {
-	if (!reason)
-		(void)recurring_over(sync->troubles, "what is pruned");
-	else if (recurring_happened(sync->troubles, "what is pruned", reason, clock_now_ms()))
-		log_line(LOG_WARNING, "Nothing pruned",
-		         (struct log_field[]){ { "reason", reason }, { NULL, NULL } });
+	static const char subject[] = "what is pruned";
+
+	if (reason)
+		sync_trouble_warn(&sync->trouble, subject, "Nothing pruned", NULL, reason, 0);
+	else
+		(void)sync_trouble_over(&sync->trouble, subject, NULL);
 }
 
 static void tell_held(struct sync *sync, const char *tag)
 {
 	static const char msg[] = "Release kept although its tag is gone";
 
-	if (recurring_happened(sync->troubles, msg, tag, clock_now_ms()))
-		log_line(LOG_WARNING, msg,
-		         (struct log_field[]){ { "reason", "it is newer than all that stay" },
-		                               { "tag", tag },
-		                               { "cause", advice_find(ADVICE_ROLLBACK)->name },
-		                               { "advice", advice_find(ADVICE_ROLLBACK)->text },
-		                               { NULL, NULL } });
+	sync_trouble_warn(&sync->trouble, msg, msg, tag, "it is newer than all that stay",
+	                  ADVICE_ROLLBACK);
 }
 
 /* Let go of what the policy keeps no longer, all in one swap of the view. */
@@ -413,14 +381,33 @@ static int follow_list(struct round *round, struct err *err)
 	return drop(round, err);
 }
 
-static enum sync_result follow(struct sync *sync, const struct oci_tags *listed, struct err *err)
+/* Releases that can't be served, and that the registry does not have any more. */
+static void tell_lost(struct round *round)
 {
-	struct round round = { .sync = sync, .client = sync->client, .listed = listed };
-	int failed = follow_list(&round, err);
+	for (size_t i = 0; i < round->count; i++)
+		if (round->tags[i].is_stored && !round->tags[i].is_served &&
+		    !round->tags[i].is_listed && !round->tags[i].drop)
+			status_stays(round->sync->trouble.status, round->tags[i].tag,
+			             "Release damaged on disk",
+			             "the registry does not have it any more");
+}
 
+static enum sync_result follow(struct sync *sync, const struct oci_tags *listed)
+{
+	struct round round = { .sync = sync, .client = sync->source.client, .listed = listed };
+	struct err err;
+	int failed = follow_list(&round, &err);
+
+	if (failed) {
+		sync_trouble_tell(&sync->trouble, "round", "Sync failed", NULL, &err);
+	} else {
+		(void)sync_trouble_over(&sync->trouble, "round", NULL);
+		tell_lost(&round);
+		status_sweep_tags(sync->trouble.status);
+	}
 	round_release(&round);
 	if (failed)
-		return result_of(err->kind);
+		return result_of(err.kind);
 	if (!round.failed)
 		store_download_sweep(sync->store);
 	if (round.changes || round.dropped)
@@ -432,100 +419,42 @@ static enum sync_result follow(struct sync *sync, const struct oci_tags *listed,
 	return result_of(round.failed);
 }
 
-static enum sync_result go_round(struct sync *sync, struct err *err)
+/* There is no list to follow. */
+static enum sync_result source_failed(struct sync *sync, const struct err *err)
+{
+	sync_trouble_tell(&sync->trouble, "sync", "Sync failed", NULL, err);
+	/* After a refused login everything is read anew, also what did not seem to change. */
+	if (err->kind == ERR_AUTH)
+		sync_source_drop(&sync->source);
+	return result_of(err->kind);
+}
+
+static enum sync_result wait_for_secret(struct sync *sync, const char *reason)
+{
+	static const char msg[] = "Waiting for the registry secret";
+
+	/* Nothing is asked any more, so nothing of what was asked before can fail. */
+	status_set_source(sync->trouble.status, "");
+	status_over(sync->trouble.status, "sync", false);
+	if (sync_trouble_is_news(&sync->trouble, "secret", reason))
+		log_line(LOG_WARNING, msg,
+		         (struct log_field[]){ { "reason", reason }, { NULL, NULL } });
+	sync_trouble_note(&sync->trouble, msg, NULL, reason);
+	return SYNC_WAITING;
+}
+
+static enum sync_result go_round(struct sync *sync)
 {
 	CLEANUP(oci_tags_release) struct oci_tags tags = { .names = NULL };
-
-	if (oci_tags(sync->client, &tags, err))
-		return result_of(err->kind);
-	if (recurring_over(sync->troubles, "sync")) {
-		log_line(LOG_INFO, "The registry answers again", NULL);
-		memset(sync->advised, 0, sizeof(sync->advised));
-	}
-	return follow(sync, &tags, err);
-}
-
-/* Names only; what a key that is not understood holds may be a secret. */
-static void tell_unknown_keys(struct sync *sync)
-{
-	CLEANUP(buf_release) struct buf names = BUF_INIT(4096);
 	struct err err;
 
-	if (secret_unknown_keys(sync->config->registry_secret_dir, &names, &err) || !names.size ||
-	    !recurring_happened(sync->troubles, "secret's keys", names.data, clock_now_ms()))
-		return;
-	log_line(LOG_INFO, "Keys of the registry secret that are not understood",
-	         (struct log_field[]){ { "keys", names.data }, { NULL, NULL } });
-}
-
-/* The flag is warned of at the start; the secret can say so at any time. */
-static void tell_unchecked(struct sync *sync, const struct oci_settings *source)
-{
-	static const char subject[] = "secret's trust";
-
-	if (sync->config->registry_insecure)
-		return;
-	if (!source->insecure)
-		(void)recurring_over(sync->troubles, subject);
-	else if (recurring_happened(sync->troubles, subject, source->reference.host,
-	                            clock_now_ms()))
-		log_line(LOG_WARNING,
-		         "The registry's certificate is not checked (insecureSkipVerify)", NULL);
-}
-
-static void on_notice(void *ctx, enum oci_notice_kind kind, const char *source, const char *subject,
-                      const char *detail, int64_t pause_ms)
-{
-	static const char *const lines[] = {
-		[OCI_NOTICE_RETRY] = "Asking the registry again after a pause",
-		[OCI_NOTICE_FAILED_OVER] = "Asking the next source",
-		[OCI_NOTICE_MIRROR_DIFFERS] = "A source differs from the one that is believed",
-	};
-	struct sync *sync = ctx;
-	char pause[24];
-
-	(void)snprintf(pause, sizeof(pause), "%" PRId64 "ms", pause_ms);
-	/* When it begins and then at growing intervals; each time for those who look closely. */
-	log_line(recurring_happened(sync->troubles, source, lines[kind], clock_now_ms())
-	                 ? LOG_WARNING
-	                 : LOG_DEBUG,
-	         lines[kind],
-	         (struct log_field[]){ { "source", source },
-	                               { "subject", subject },
-	                               { "reason", detail },
-	                               { pause_ms ? "pause" : NULL, pause },
-	                               { NULL, NULL } });
-}
-
-static void drop_client(struct sync *sync)
-{
-	oci_client_free(sync->client);
-	sync->client = NULL;
-}
-
-/* The client lives, with its connections and tokens, until what it was made from changes. */
-static int renew_client(struct sync *sync, struct err *err)
-{
-	CLEANUP(registry_release) struct registry registry = { .sources = NULL };
-	uint64_t seen = registry_fingerprint(sync->config);
-
-	if (sync->client && seen == sync->seen)
-		return 0;
-	drop_client(sync);
-	if (registry_load(sync->config, &registry, err))
-		return -1;
-	if (recurring_over(sync->troubles, "secret"))
-		log_line(LOG_INFO, "The registry secret is there", NULL);
-	tell_unknown_keys(sync);
-	tell_unchecked(sync, &registry.sources[0]);
-	sync->client = oci_client_new(registry.sources, registry.count,
-	                              &(struct oci_observer){ on_notice, sync }, sync->cancel, err);
-	sync->seen = seen;
-	if (sync->client)
-		oci_client_set_retries(sync->client, (unsigned)sync->config->registry_retries);
-	else if (err->kind == ERR_NOT_FOUND) /* which here means: no secret yet */
-		err->kind = ERR_CONFIG;
-	return sync->client ? 0 : -1;
+	if (oci_tags(sync->source.client, &tags, &err))
+		return source_failed(sync, &err);
+	if (sync_trouble_over(&sync->trouble, "sync", NULL)) {
+		log_line(LOG_INFO, "The registry answers again", NULL);
+		memset(sync->trouble.advised, 0, sizeof(sync->trouble.advised));
+	}
+	return follow(sync, &tags);
 }
 
 static bool serves_any(struct sync *sync)
@@ -539,17 +468,29 @@ static bool serves_any(struct sync *sync)
 
 static void sum_up(struct sync *sync, enum sync_result result)
 {
+	struct sync_outcome *outcome = &sync->outcome;
+
 	if (result == SYNC_WAITING) {
-		sync->outcome.verdict = SYNC_VERDICT_NOTHING;
+		outcome->verdict = SYNC_VERDICT_NOTHING;
 	} else if (result == SYNC_CANCELLED) {
-		sync->outcome.verdict = SYNC_VERDICT_STOPPED;
-	} else if (result != SYNC_DONE || *sync->outcome.reason) {
-		sync->outcome.verdict = SYNC_VERDICT_FAILED;
+		outcome->verdict = SYNC_VERDICT_STOPPED;
+	} else if (result != SYNC_DONE || *sync->trouble.reason) {
+		outcome->verdict = SYNC_VERDICT_FAILED;
 	} else if (!serves_any(sync)) {
-		sync->outcome.verdict = SYNC_VERDICT_NOTHING;
-		note_trouble(sync, "Nothing to serve yet", NULL,
-		             "the repository has no tag that is taken");
+		outcome->verdict = SYNC_VERDICT_NOTHING;
+		sync_trouble_note(&sync->trouble, "Nothing to serve yet", NULL,
+		                  "the repository has no tag that is taken");
 	}
+	memcpy(outcome->reason, sync->trouble.reason, sizeof(outcome->reason));
+}
+
+/* Whether files of the store are damaged still. */
+static bool is_damaged(const struct sync *sync)
+{
+	struct store_counters counters;
+
+	store_count(sync->store, &counters);
+	return counters.damaged > 0;
 }
 
 uint64_t sync_damages(const struct sync *sync)
@@ -567,33 +508,25 @@ const struct sync_outcome *sync_outcome(const struct sync *sync)
 
 enum sync_result sync_round(struct sync *sync)
 {
-	struct err err = { .kind = ERR_NONE };
 	enum sync_result result;
+	struct err err;
 
 	sync->outcome = (struct sync_outcome){ .verdict = SYNC_VERDICT_DONE };
+	sync_trouble_begin(&sync->trouble);
 	cancel_resume(sync->cancel); /* before new keys are taken: what comes later is for later */
 	signers_begin(sync->signers, sync->store);
 	/* What a crash left is swept before anything can share it, and what is missing is found and
 	 * fetched again below. */
 	if (!sync->has_collected)
 		sync->has_collected = collect(sync);
-	if (!renew_client(sync, &err)) {
-		result = go_round(sync, &err);
-	} else if (err.kind != ERR_NOT_FOUND) {
-		result = SYNC_FAILED;
-	} else {
-		if (recurring_happened(sync->troubles, "secret", err.msg, clock_now_ms()))
-			log_line(LOG_WARNING, "Waiting for the registry secret",
-			         (struct log_field[]){ { "reason", err.msg }, { NULL, NULL } });
-		note_trouble(sync, "Waiting for the registry secret", NULL, err.msg);
-		err.kind = ERR_NONE;
-		result = SYNC_WAITING;
-	}
-	if (err.kind != ERR_NONE)
-		tell_trouble(sync, "sync", "Sync failed", NULL, &err);
-	/* After a refused login everything is read anew, also what did not seem to change. */
-	if (err.kind == ERR_AUTH)
-		drop_client(sync);
+	if (!sync_source_renew(&sync->source, &err))
+		result = go_round(sync);
+	else if (err.kind == ERR_NOT_FOUND)
+		result = wait_for_secret(sync, err.msg);
+	else
+		result = source_failed(sync, &err);
+	if (!is_damaged(sync))
+		(void)sync_trouble_over(&sync->trouble, storing_damage, NULL);
 	sum_up(sync, result);
 	return result;
 }

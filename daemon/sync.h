@@ -14,9 +14,12 @@
 
 struct sync;
 
+struct status;
+
 /* All are borrowed for its life. A cancel that is only interrupted ends a round, and no more. */
 MUST_CHECK struct sync *sync_new(const struct config *config, struct store *store,
-                                 struct signers *signers, struct cancel *cancel, struct err *err);
+                                 struct status *status, struct signers *signers,
+                                 struct cancel *cancel, struct err *err);
 void sync_free(struct sync *sync);
 
 enum sync_result {

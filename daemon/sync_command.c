@@ -10,6 +10,7 @@
 #include "interrupt.h"
 #include "log.h"
 #include "recurring.h"
+#include "status.h"
 #include "storing.h"
 #include "sync.h"
 #include "sync_log.h"
@@ -17,6 +18,7 @@
 
 DEFINE_CLEANUP(cleanup_recurring, struct recurring, recurring_free);
 DEFINE_CLEANUP(cleanup_cancel, struct cancel, cancel_free);
+DEFINE_CLEANUP(cleanup_status, struct status, status_free);
 DEFINE_CLEANUP(cleanup_signers, struct signers, signers_free);
 DEFINE_CLEANUP(cleanup_store, struct store, store_close);
 DEFINE_CLEANUP(cleanup_sync, struct sync, sync_free);
@@ -24,13 +26,15 @@ DEFINE_CLEANUP(cleanup_sync, struct sync, sync_free);
 static int go_alone(const struct config *config, struct sync_outcome *out_outcome, struct err *err)
 {
 	CLEANUP(cleanup_recurring) struct recurring *troubles = recurring_new(err);
-	CLEANUP(cleanup_cancel) struct cancel *cancel = troubles ? cancel_new(err) : NULL;
+	CLEANUP(cleanup_status) struct status *status = troubles ? status_new(err) : NULL;
+	CLEANUP(cleanup_cancel) struct cancel *cancel = status ? cancel_new(err) : NULL;
 	CLEANUP(cleanup_signers)
 	struct signers *signers = cancel ? signers_new(config, err) : NULL;
+	struct storing_observer observer = { troubles, status };
 	CLEANUP(cleanup_store)
-	struct store *store = signers ? storing_open(config, troubles, signers, err) : NULL;
+	struct store *store = signers ? storing_open(config, &observer, signers, err) : NULL;
 	CLEANUP(cleanup_sync)
-	struct sync *sync = store ? sync_new(config, store, signers, cancel, err) : NULL;
+	struct sync *sync = store ? sync_new(config, store, status, signers, cancel, err) : NULL;
 
 	if (!sync)
 		return -1;

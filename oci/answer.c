@@ -28,8 +28,9 @@ static enum err_kind kind_of(const struct exchange *exchange)
 		return exchange->foreign ? ERR_NETWORK : ERR_AUTH;
 	if (status == 407 || status == 412)
 		return ERR_AUTH;
+	/* Of whether a tag is gone, the registry alone can tell. */
 	if (status == 404)
-		return ERR_NOT_FOUND;
+		return exchange->foreign ? ERR_LOST : ERR_NOT_FOUND;
 	return answer_may_pass(status) ? ERR_NETWORK : ERR_FORMAT;
 }
 

@@ -28,6 +28,8 @@ struct answer_hint {
  *	408, 425, 429, 5xx                  ERR_NETWORK: worth another try
  *	any other                           ERR_FORMAT
  *
+ * 404 of a storage that a redirect led to is ERR_LOST: the registry knows what
+ * was asked for, or it would not have sent anybody there.
  * 401 and 403 of a storage that a redirect led to are ERR_NETWORK: its URL was
  * signed by the registry, which signs another the next time. A missing right is
  * OCI_CAUSE_AWS_RIGHT_MISSING, with its name in the sentence.

@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "oci/client.h"
+#include "oci/counters.h"
 #include "oci/layout.h"
 #include "oci/limits.h"
 #include "oci/manifest.h"
@@ -26,7 +27,8 @@ static int line_open(struct line *line, const struct oci_settings *settings,
 {
 	if (settings->layout) {
 		(void)snprintf(line->name, sizeof(line->name), "oci-layout:%s", settings->layout);
-		return layout_source_open(settings->layout, cancel, &line->source, err);
+		return layout_source_open(settings->layout, settings->counters, cancel,
+		                          &line->source, err);
 	}
 	(void)snprintf(line->name, sizeof(line->name), "%s/%s", settings->reference.host,
 	               settings->reference.name);
@@ -48,6 +50,7 @@ struct oci_client *oci_client_new(const struct oci_settings *sources, size_t cou
 		return NULL;
 	}
 	client->cancel = cancel;
+	client->counters = count ? sources[0].counters : NULL;
 	client->retries = LIMIT_RETRIES;
 	if (observer)
 		client->observer = *observer;
@@ -72,23 +75,10 @@ void oci_client_free(struct oci_client *client)
 	free(client);
 }
 
-struct oci_counters oci_client_counters(const struct oci_client *client)
-{
-	struct oci_counters sum = { .requests = 0 };
-
-	for (size_t i = 0; i < client->count; i++) {
-		const struct source *source = &client->lines[i].source;
-		struct oci_counters one = source->ops->counters(source->self);
-
-		sum.requests += one.requests;
-		sum.received_bytes += one.received_bytes;
-	}
-	return sum;
-}
-
 static void tell(const struct oci_client *client, enum oci_notice_kind kind,
                  const struct line *line, const char *subject, const char *detail, int64_t pause_ms)
 {
+	counters_notice(client->counters, kind);
 	if (client->observer.notice)
 		client->observer.notice(client->observer.ctx, kind, line->name, subject, detail,
 		                        pause_ms);

@@ -26,6 +26,7 @@ struct line {
 struct oci_client {
 	const struct cancel *cancel;
 	struct oci_observer observer;
+	struct oci_counters *counters; /* or NULL */
 	struct line *lines;
 	size_t count;
 	size_t lister;    /* the line that gave the last list of tags */

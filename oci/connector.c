@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fips.h"
 #include "oci/client_cert.h"
 #include "oci/transport.h"
 #include "oci/trust.h"
@@ -74,6 +75,17 @@ bool connector_has_trust(const struct connector *connector)
 	return connector->trust;
 }
 
+/* OpenSSL would offer more, of what the provider has but must not be used. */
+static int keep_to_approved(SSL_CTX *context)
+{
+	return SSL_CTX_set_cipher_list(context, FIPS_TLS_CIPHERS) == 1 &&
+	                       SSL_CTX_set_ciphersuites(context, FIPS_TLS_SUITES) == 1 &&
+	                       SSL_CTX_set1_groups_list(context, FIPS_TLS_GROUPS) == 1 &&
+	                       SSL_CTX_set1_sigalgs_list(context, FIPS_TLS_SIGNATURES) == 1
+	               ? 0
+	               : -1;
+}
+
 /* For the handshake with the place and for the one with a proxy. */
 static CURLcode on_tls(CURL *easy, void *context, void *ctx)
 {
@@ -82,6 +94,8 @@ static CURLcode on_tls(CURL *easy, void *context, void *ctx)
 
 	(void)easy;
 	peer_watch(context, &connection->peer);
+	if (fips_is_on() && keep_to_approved(context))
+		return CURLE_SSL_CIPHER;
 	return trust && trust_add(trust, context) ? CURLE_OUT_OF_MEMORY : CURLE_OK;
 }
 

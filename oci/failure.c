@@ -100,6 +100,8 @@ static enum oci_cause cause_of_distrust(const struct failure *failure)
 		return OCI_CAUSE_TLS_EXPIRED;
 	case X509_V_ERR_CERT_NOT_YET_VALID:
 		return OCI_CAUSE_TLS_NOT_YET_VALID;
+	case X509_V_ERR_UNSUPPORTED_SIGNATURE_ALGORITHM: /* not approved: base/fips.h */
+		return OCI_CAUSE_TLS_HANDSHAKE;
 	default:
 		return proxy_of(failure) && !is_at_proxy(failure) ? OCI_CAUSE_TLS_INTERCEPTED
 		                                                  : OCI_CAUSE_TLS_UNTRUSTED;

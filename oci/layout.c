@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "oci/counters.h"
 #include "oci/descriptor.h"
 #include "oci/json.h"
 #include "oci/limits.h"
@@ -33,7 +34,7 @@ struct layout {
 	json_t *index; /* index.json, or NULL */
 	json_t *tags;  /* tag → its descriptor in index, or null when it names several */
 	bool is_new;   /* the index was read by a tags(), and no resolve() has used it */
-	struct oci_counters counters;
+	struct oci_counters *counters; /* or NULL */
 };
 
 static void forget(struct layout *layout)
@@ -55,11 +56,6 @@ static void layout_free(void *self)
 	forget(layout);
 	free(layout->dir);
 	free(layout);
-}
-
-static struct oci_counters layout_counters(const void *self)
-{
-	return ((const struct layout *)self)->counters;
 }
 
 /* What is wrong with the content of the folder is wrong with the layout. */
@@ -105,7 +101,6 @@ static int open_file(struct layout *layout, const char *path, int64_t *out_size,
 		return err_set_sys(err, errno, "open %s", path);
 	if (!S_ISREG(st.st_mode))
 		return err_set(err, ERR_FORMAT, "%s is no regular file", path);
-	layout->counters.requests++;
 	*out_size = st.st_size;
 	return steal_fd(&fd);
 }
@@ -119,7 +114,7 @@ static int read_whole(struct layout *layout, int fd, const char *path, int64_t s
 		               path, size, body->max);
 	if (io_read_rest(fd, path, body, err))
 		return -1;
-	layout->counters.received_bytes += body->size;
+	counters_received(layout->counters, body->size);
 	return 0;
 }
 
@@ -341,7 +336,7 @@ static int open_blob(struct layout *layout, const struct digest *digest, int64_t
 	int fd = -1;
 
 	(void)digest_format(digest, path + strlen(path));
-	*strchr(path, ':') = '/';
+	path[strcspn(path, ":")] = '/';
 	if (layout->dir_fd >= 0)
 		fd = open_file(layout, path, out_size, err);
 	if (fd >= 0)
@@ -452,7 +447,7 @@ static int feed(struct layout *layout, int fd, struct pull *pull, struct err *er
 			return err_set_sys(err, errno, "read the blob");
 		if (n == 0)
 			return 0;
-		layout->counters.received_bytes += (uint64_t)n;
+		counters_received(layout->counters, (size_t)n);
 		if (pull_write(pull, chunk, (size_t)n, err))
 			return -1;
 	}
@@ -473,8 +468,8 @@ static int layout_blob(void *self, struct pull *pull, struct err *err)
 	return feed(layout, fd, pull, err);
 }
 
-int layout_source_open(const char *dir, const struct cancel *cancel, struct source *out_source,
-                       struct err *err)
+int layout_source_open(const char *dir, struct oci_counters *counters, const struct cancel *cancel,
+                       struct source *out_source, struct err *err)
 {
 	static const struct source_ops ops = {
 		.tags = layout_tags,
@@ -482,7 +477,6 @@ int layout_source_open(const char *dir, const struct cancel *cancel, struct sour
 		.manifest = layout_manifest,
 		.named = layout_named,
 		.blob = layout_blob,
-		.counters = layout_counters,
 		.free = layout_free,
 	};
 	CLEANUP(cleanup_free) struct layout *layout = calloc(1, sizeof(*layout));
@@ -490,6 +484,7 @@ int layout_source_open(const char *dir, const struct cancel *cancel, struct sour
 	if (!layout || !(layout->dir = strdup(dir)))
 		return err_set_sys(err, ENOMEM, "oci-layout:%.200s", dir);
 	layout->cancel = cancel;
+	layout->counters = counters;
 	layout->dir_fd = -1;
 	*out_source = (struct source){ &ops, STEAL(layout) };
 	return 0;

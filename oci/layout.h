@@ -21,19 +21,17 @@
 #include "oci/source.h"
 
 /*
- * dir is copied, cancel borrowed for good. The folder need not be there yet:
- * each operation says what it finds. Its errors, which leave it to the caller
- * to name folder and tag:
- * ERR_IO      the folder is not there (OCI_CAUSE_LAYOUT), or can't be read
- * ERR_FORMAT  it is no layout, or names nothing; from resolve, a name stands for
- *             several manifests (OCI_CAUSE_LAYOUT, each)
- * ERR_NOT_FOUND  a file of content is missing (OCI_CAUSE_CONTENT_GONE); from
- *             resolve, there is no such name
- * ERR_DIGEST  a file has another size than its descriptor says; whether its
- *             bytes have the digest is for the caller to find out
- * ERR_LIMIT, ERR_CANCELLED. There is no ERR_NETWORK: to ask again at once is no use.
+ * dir is copied, counters (or NULL) and cancel are borrowed for good. The folder need not be there
+ * yet: each operation says what it finds. Its errors, which leave it to the caller to name folder
+ * and tag: ERR_IO      the folder is not there (OCI_CAUSE_LAYOUT), or can't be read ERR_FORMAT  it
+ * is no layout, or names nothing; from resolve, a name stands for several manifests
+ * (OCI_CAUSE_LAYOUT, each) ERR_NOT_FOUND  a file of content is missing (OCI_CAUSE_CONTENT_GONE);
+ * from resolve, there is no such name ERR_DIGEST  a file has another size than its descriptor says;
+ * whether its bytes have the digest is for the caller to find out ERR_LIMIT, ERR_CANCELLED. There
+ * is no ERR_NETWORK: to ask again at once is no use.
  */
-MUST_CHECK int layout_source_open(const char *dir, const struct cancel *cancel,
-                                  struct source *out_source, struct err *err);
+MUST_CHECK int layout_source_open(const char *dir, struct oci_counters *counters,
+                                  const struct cancel *cancel, struct source *out_source,
+                                  struct err *err);
 
 #endif

@@ -69,7 +69,7 @@ static enum page read_page(struct remote *remote, struct nameset *tags, char **u
 	/* Quay and others refuse a large n. */
 	if (page == 0 && strchr(*url, '?') && (exchange.status == 400 || exchange.status == 413)) {
 		remote->refuses_n = true;
-		*strchr(*url, '?') = '\0';
+		(*url)[strcspn(*url, "?")] = '\0';
 		return PAGE_MORE;
 	}
 	/* zot, when the tag that the page starts behind has been deleted meanwhile. */

@@ -174,6 +174,24 @@ struct oci_aws {
 
 void oci_aws_release(struct oci_aws *aws);
 
+/*
+ * What was asked of registries and token servers. It belongs to who makes clients, so
+ * that it goes on where one client takes the place of another; the clients'
+ * thread adds to it, one at a time, and any may read.
+ */
+enum { OCI_COUNTED_METHODS = 5, OCI_COUNTED_CODES = 31 };
+
+struct oci_counters {
+	_Atomic uint64_t answers[OCI_COUNTED_METHODS][OCI_COUNTED_CODES];
+	_Atomic uint64_t received_bytes; /* of answers' bodies, or of a layout's files */
+	_Atomic uint64_t retries;        /* pauses after which all sources were asked again */
+	_Atomic uint64_t failovers;      /* from one source to the next */
+};
+
+/* What the two places of answers stand for: "GET"; "404", or "none" without a whole answer. */
+const char *oci_counted_method(size_t index);
+const char *oci_counted_code(size_t index);
+
 /* One place to get a repository from. Borrowed during oci_client_new only. */
 struct oci_settings {
 	struct oci_reference reference;
@@ -189,6 +207,7 @@ struct oci_settings {
 	char *(*environment)(const char *name); /* as getenv(3), for proxies and AWS; or NULL */
 	int idle_s; /* seconds without a byte that end a request; 0: 60 */
 	const char *user_agent;
+	struct oci_counters *counters; /* must outlive the client; or NULL */
 };
 
 /*
@@ -247,7 +266,7 @@ void oci_tags_release(struct oci_tags *tags);
  * The repository's tags, all pages of them (distribution-spec, "Listing tags";
  * RFC 8288). Tags of signatures and attachments and tags outside the grammar
  * are left out. Either the whole list or an error: a partial list proves
- * nothing. Errors: ERR_NETWORK, ERR_AUTH, ERR_NOT_FOUND (no such repository),
+ * nothing. Errors: ERR_NETWORK, ERR_AUTH, ERR_NOT_FOUND (no such repository), ERR_LOST,
  * ERR_FORMAT, ERR_LIMIT (over 10,000 tags, or pages in a loop).
  */
 MUST_CHECK int oci_tags(struct oci_client *client, struct oci_tags *out_tags, struct err *err);
@@ -414,13 +433,5 @@ MUST_CHECK int oci_push(const struct oci_settings *settings, const struct oci_pu
                         const struct oci_push_observer *observer, unsigned retries,
                         const struct cancel *cancel, struct oci_pushed *out_pushed,
                         struct err *err);
-
-/* What was asked of registries and token servers since the client was made. */
-struct oci_counters {
-	uint64_t requests;
-	uint64_t received_bytes; /* of answers' bodies */
-};
-
-struct oci_counters oci_client_counters(const struct oci_client *client);
 
 #endif

@@ -26,13 +26,6 @@ static void remote_free(void *self)
 
 DEFINE_CLEANUP(cleanup_remote, struct remote, remote_free);
 
-static struct oci_counters remote_counters(const void *self)
-{
-	const struct remote *remote = self;
-
-	return transport_counters(remote->transport);
-}
-
 static int64_t remote_not_before_ms(const void *self)
 {
 	const struct remote *remote = self;
@@ -190,7 +183,6 @@ static const struct source_ops operations = {
 	.referrers = remote_referrers,
 	.blob = remote_blob,
 	.not_before_ms = remote_not_before_ms,
-	.counters = remote_counters,
 	.free = remote_free,
 };
 
@@ -209,6 +201,7 @@ int remote_open(const struct oci_settings *settings, const struct cancel *cancel
 		.environment = settings->environment,
 		.idle_s = settings->idle_s,
 		.user_agent = settings->user_agent,
+		.counters = settings->counters,
 	};
 
 	if (!remote)

@@ -55,7 +55,6 @@ struct source_ops {
 	/* Until when (clock_now_ms()) the source wants no question; NULL: it never says. */
 	int64_t (*not_before_ms)(const void *self);
 
-	struct oci_counters (*counters)(const void *self);
 	void (*free)(void *self);
 };
 

@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "oci/connector.h"
+#include "oci/counters.h"
 #include "oci/failure.h"
 #include "oci/limits.h"
 #include "oci/url.h"
@@ -36,7 +37,7 @@ struct transport {
 	char *user_agent;
 	long idle_s;
 	bool plain_http;
-	struct oci_counters counters;
+	struct oci_counters *counters; /* or NULL */
 	size_t active;
 	struct slot slots[LIMIT_PARALLEL];
 };
@@ -90,6 +91,7 @@ struct transport *transport_new(const struct transport_settings *settings,
 	transport->cancel = cancel;
 	transport->idle_s = settings->idle_s ? settings->idle_s : LIMIT_IDLE_S;
 	transport->plain_http = settings->plain_http;
+	transport->counters = settings->counters;
 	transport->user_agent = strdup(settings->user_agent ? settings->user_agent : "specman");
 	if (!transport->user_agent) {
 		(void)err_set_sys(err, ENOMEM, "HTTP client");
@@ -133,11 +135,6 @@ void transport_free(struct transport *transport)
 	free(transport);
 }
 
-struct oci_counters transport_counters(const struct transport *transport)
-{
-	return transport->counters;
-}
-
 static size_t on_header(char *line, size_t unit, size_t count, void *ctx)
 {
 	struct slot *slot = ctx;
@@ -166,7 +163,7 @@ static size_t on_body(char *bytes, size_t unit, size_t count, void *ctx)
 	struct slot *slot = ctx;
 	size_t size = unit * count;
 
-	slot->transport->counters.received_bytes += size;
+	counters_received(slot->transport->counters, size);
 	if (exchange_take_body(slot->exchange, status_of(slot), length_of(slot), bytes, size))
 		return size ? 0 : CURL_WRITEFUNC_ERROR;
 	return size;
@@ -348,7 +345,6 @@ static int slot_start(struct slot *slot, const struct place *place)
 		return exchange_fail(exchange, &err);
 	}
 	slot->started = true;
-	transport->counters.requests++;
 	return 0;
 }
 
@@ -451,12 +447,16 @@ static bool slot_end(struct slot *slot, CURLcode code)
 	const char *location;
 
 	slot_stop(slot);
-	if (exchange->failed)
+	if (exchange->failed) {
+		counters_answer(slot->transport->counters, exchange->method, status);
 		return true;
+	}
 	if (code && !exchange->enough && !has_refusal(slot, status)) {
+		counters_answer(slot->transport->counters, exchange->method, 0);
 		slot_fail(slot, code);
 		return true;
 	}
+	counters_answer(slot->transport->counters, exchange->method, status);
 	location = exchange_header(exchange, "Location", 0);
 	if (exchange->follow && is_redirect(status) && location) {
 		exchange->enough = false;

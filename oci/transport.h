@@ -35,6 +35,7 @@ struct transport_settings {
 	char *(*environment)(const char *name); /* as getenv(3), for proxies; or NULL */
 	long idle_s; /* without a byte, then a request has failed; 0: LIMIT_IDLE_S */
 	const char *user_agent;
+	struct oci_counters *counters; /* or NULL */
 };
 
 MUST_CHECK struct transport *transport_new(const struct transport_settings *settings,
@@ -60,7 +61,5 @@ void transport_run(struct transport *transport, const struct transport_work *wor
 
 /* Run one. */
 void transport_ask(struct transport *transport, struct exchange *exchange);
-
-struct oci_counters transport_counters(const struct transport *transport);
 
 #endif

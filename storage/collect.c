@@ -17,17 +17,38 @@
 
 /* ---- what is named ---- */
 
+struct marks {
+	struct digest_set set;
+	uint64_t bytes; /* of all that is in it */
+};
+
+static void marks_release(struct marks *marks)
+{
+	digest_set_release(&marks->set);
+}
+
+static int mark(struct marks *marks, const struct digest *digest, uint64_t size, struct err *err)
+{
+	size_t before = marks->set.count;
+
+	if (digest_set_add(&marks->set, digest, err))
+		return -1;
+	if (marks->set.count != before)
+		marks->bytes += size;
+	return 0;
+}
+
 static int mark_item(void *ctx, const char *path, const struct tree_item *item, struct err *err)
 {
 	(void)path;
 	if (item->kind != TREE_FILE)
 		return 0;
-	if (item->twin_size && digest_set_add(ctx, &item->twin, err))
+	if (item->twin_size && mark(ctx, &item->twin, item->twin_size, err))
 		return -1;
-	return digest_set_add(ctx, &item->content, err);
+	return mark(ctx, &item->content, item->size, err);
 }
 
-static int mark_view(const struct store_view *view, struct digest_set *marked, struct err *err)
+static int mark_view(const struct store_view *view, struct marks *marked, struct err *err)
 {
 	size_t count;
 	const struct store_entry *entries = view_entries(view, &count);
@@ -38,8 +59,9 @@ static int mark_view(const struct store_view *view, struct digest_set *marked, s
 		const struct digest twin = store_twin_digest(&entries[i]);
 
 		if (!entries[i].is_folder)
-			failed = digest_set_add(marked, &content, err) ||
-			         (entries[i].twin_size && digest_set_add(marked, &twin, err));
+			failed = mark(marked, &content, entries[i].size, err) ||
+			         (entries[i].twin_size &&
+			          mark(marked, &twin, entries[i].twin_size, err));
 	}
 	return failed;
 }
@@ -71,7 +93,7 @@ static int hold_views(struct store *store, struct store_view ***out_views, size_
 	return 0;
 }
 
-static int mark_views(struct store *store, struct digest_set *marked, struct err *err)
+static int mark_views(struct store *store, struct marks *marked, struct err *err)
 {
 	CLEANUP(cleanup_free) struct store_view **views = NULL;
 	size_t count;
@@ -88,7 +110,7 @@ static int mark_views(struct store *store, struct digest_set *marked, struct err
 }
 
 /* Whether all releases could be read: their objects are in the set then. */
-static int mark_releases(struct store *store, struct digest_set *marked, bool *out_whole,
+static int mark_releases(struct store *store, struct marks *marked, bool *out_whole,
                          struct err *err)
 {
 	char **tags;
@@ -136,9 +158,10 @@ static void note_missing(struct store *store, const struct digest_set *marked, c
 }
 
 /* What fails does not keep the rest; the first error counts. */
-static int sweep_unmarked(struct store *store, const struct digest_set *marked, uint64_t *out_swept,
+static int sweep_unmarked(struct store *store, const struct marks *marks, uint64_t *out_swept,
                           struct err *err)
 {
+	const struct digest_set *marked = &marks->set;
 	CLEANUP(cleanup_free) bool *met = calloc(marked->places + 1, sizeof(*met));
 	struct err later;
 	uint64_t lists;
@@ -154,6 +177,7 @@ static int sweep_unmarked(struct store *store, const struct digest_set *marked, 
 		failed = -1;
 	(void)pthread_mutex_lock(&store->mutex);
 	store->objects = marked->count;
+	store->object_bytes = marks->bytes;
 	(void)pthread_mutex_unlock(&store->mutex);
 	return failed;
 }
@@ -161,7 +185,7 @@ static int sweep_unmarked(struct store *store, const struct digest_set *marked, 
 /* The caller holds sweeping. */
 static int sweep(struct store *store, bool *out_whole, uint64_t *out_swept, struct err *err)
 {
-	CLEANUP(digest_set_release) struct digest_set marked = { .keys = NULL };
+	CLEANUP(marks_release) struct marks marked = { .bytes = 0 };
 
 	struct err later;
 	int failed;

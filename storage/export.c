@@ -5,7 +5,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "part.h"
 #include "path.h"
 #include "remove_tree.h"
 #include "store.h"
@@ -245,20 +245,20 @@ int store_export_tar(struct store *store, const struct store_view *view, int fd,
 	return failed;
 }
 
-static int fill_folder(struct exporting *exporting, const char *part, const char *path,
+static int fill_folder(struct exporting *exporting, const struct part *part, const char *path,
                        struct err *err)
 {
-	exporting->folder = open(part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (exporting->folder < 0)
-		return err_set_sys(err, errno, "open folder %s", part);
+	exporting->folder = part->fd;
 	if (export_all(exporting, err))
 		return -1;
-	if (syncfs(exporting->folder))
-		return err_set_sys(err, errno, "make %s durable", part);
-	if (fchmod(exporting->folder, 0755))
-		return err_set_sys(err, errno, "finish %s", part);
+	if (syncfs(part->fd))
+		return err_set_sys(err, errno, "make %s durable", part->path);
+	if (fchmod(part->fd, 0755))
+		return err_set_sys(err, errno, "finish %s", part->path);
 	/* Takes the place of an empty folder, and of nothing else. */
-	return rename(part, path) ? err_set_sys(err, errno, "rename %s to %s", part, path) : 0;
+	return rename(part->path, path)
+	               ? err_set_sys(err, errno, "rename %s to %s", part->path, path)
+	               : 0;
 }
 
 /* Before the work is done, rather than at its end: nothing, or an empty folder. */
@@ -284,22 +284,17 @@ int store_export_folder(struct store *store, const struct store_view *view, cons
 	struct exporting exporting = {
 		.store = store, .view = view, .folder = -1, .observer = observer
 	};
-	char part[PATH_MAX];
 	size_t length = strlen(path);
+	struct part part;
 	int failed;
 
 	while (length > 1 && path[length - 1] == '/')
 		length--;
-	if ((size_t)snprintf(part, sizeof(part), "%.*s.part-XXXXXX", (int)length, path) >=
-	    sizeof(part))
-		return err_set(err, ERR_CONFIG, "the folder's name is too long");
-	if (check_free(path, err))
+	if (check_free(path, err) || part_make(path, length, &part, err))
 		return -1;
-	if (!mkdtemp(part))
-		return err_set_sys(err, errno, "create folder %s", part);
-	failed = fill_folder(&exporting, part, path, err);
-	cleanup_fd(&exporting.folder);
+	failed = fill_folder(&exporting, &part, path, err);
 	if (failed)
-		remove_tree(part);
+		remove_tree(part.path);
+	cleanup_fd(&part.fd);
 	return failed;
 }

@@ -508,6 +508,9 @@ int store_scrub_step(struct store_scrub *scrub, bool only_wanted,
 		failed = next(scrub, &progress.has_ended, err);
 	}
 	progress.ppm = ppm_of(scrub);
+	(void)pthread_mutex_lock(&scrub->store->mutex);
+	scrub->store->scrub_ppm = progress.ppm;
+	(void)pthread_mutex_unlock(&scrub->store->mutex);
 	*out_progress = progress;
 	return failed;
 }

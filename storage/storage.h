@@ -181,7 +181,7 @@ bool store_release_is_whole(struct store *store, const char *tag);
 /*
  * A download under way: a file in the store's tmp/. When it is freed before it
  * was published it stays there, over a restart, too, for the next one of the
- * same layer to go on with; unless it is empty, or writing it failed.
+ * same layer to go on with; unless it is empty, or writing or reading it failed.
  */
 struct store_download;
 
@@ -200,7 +200,7 @@ MUST_CHECK struct store_download *store_download_open(struct store *store,
  * that come, and to be taken back when the whole has another digest.
  */
 uint64_t store_download_held(const struct store_download *download);
-MUST_CHECK int store_download_read(const struct store_download *download, void *bytes, size_t size,
+MUST_CHECK int store_download_read(struct store_download *download, void *bytes, size_t size,
                                    uint64_t offset, struct err *err);
 
 /* Append. ERR_NO_SPACE with numbers before the reserve is touched. */
@@ -239,6 +239,8 @@ struct store_source {
  * layer any more (or an archive in it that had become an object changed so). The
  * archive is not at fault, the disk is; the download goes when it is freed, for
  * the layer to be fetched anew.
+ *
+ * ERR_IO because the download can't be read: it goes as well.
  *
  * ERR_ROLLBACK: the tag has a release of another layer that was created later,
  * and settings->allow_rollback was not given. Where either date is missing or
@@ -353,6 +355,19 @@ struct store_view *store_release_view_get(struct store *store, const struct stor
 MUST_CHECK struct store_view *
 store_release_view_load(struct store *store, const struct store_release *release, struct err *err);
 
+/* How many files there are to be asked for, and the bytes of all of them. */
+uint64_t store_view_files(const struct store_view *view, uint64_t *out_bytes);
+
+/* How much of what a view serves is of one release: what newer ones don't cover. */
+struct store_share {
+	uint64_t files;
+	uint64_t bytes;
+};
+
+/* Count that for each release, in their order. Goes through all entries: some tens of
+ * milliseconds for a million. */
+void store_view_share_out(const struct store_view *view, struct store_share *out_shares);
+
 /* 64 hex digits that name this set of releases; the same on every replica. */
 const char *store_view_id(const struct store_view *view);
 
@@ -464,8 +479,9 @@ MUST_CHECK int store_export_tar(struct store *store, const struct store_view *vi
 
 /*
  * Write it as a folder, which must not be there yet, or be empty. It is filled
- * under another name beside its place (path.part-…), and appears as a whole;
- * after an error nothing of it is left. ERR_CONFIG when path is in use.
+ * under another name beside its place (path.specman-part-…), and appears as a whole;
+ * after an error nothing of it is left, and what a kill left goes with the next export
+ * to the same place. ERR_CONFIG when path is in use.
  */
 MUST_CHECK int store_export_folder(struct store *store, const struct store_view *view,
                                    const char *path, const struct store_export_observer *observer,
@@ -551,8 +567,9 @@ bool store_scrub_is_wanted(struct store *store);
 
 /* Figures since store_open, but for those of "now". Any thread, cheap. */
 struct store_counters {
-	uint64_t objects; /* named by releases and held views, at the last sweep */
-	uint64_t damaged; /* now: found missing or wrong, and not healed yet */
+	uint64_t objects;      /* named by releases and held views, at the last sweep */
+	uint64_t object_bytes; /* of all these, each once */
+	uint64_t damaged;      /* now: found missing or wrong, and not healed yet */
 	uint64_t damaged_total;
 	uint64_t healed_total;
 	uint64_t cache_hits;
@@ -565,8 +582,14 @@ struct store_counters {
 	uint64_t scrub_bytes;
 	uint64_t scrub_passes;
 	int64_t scrub_passed_at; /* when a pass last ended, also before store_open; 0: never */
+	uint32_t scrub_ppm;      /* how much of the pass under way is done, in millionths */
 };
 
 void store_count(struct store *store, struct store_counters *out_counters);
+
+enum { STORE_QUARANTINED_MAX = 10000 };
+
+/* How many files lie in quarantine/; counting ends at STORE_QUARANTINED_MAX. Any thread. ERR_IO. */
+MUST_CHECK int store_count_quarantined(struct store *store, uint64_t *out_count, struct err *err);
 
 #endif

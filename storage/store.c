@@ -350,6 +350,8 @@ int store_publish(struct store *store, const struct store_source *source,
 		roll_back(store, err);
 		download->is_done = err->kind == ERR_FORMAT || err->kind == ERR_LIMIT ||
 		                    err->kind == ERR_DIGEST;
+		if (err->kind == ERR_IO)
+			download_doubt(download);
 		return -1;
 	}
 	download->is_done = true;
@@ -448,6 +450,7 @@ void store_count(struct store *store, struct store_counters *out_counters)
 	(void)pthread_mutex_lock(&store->mutex);
 	*out_counters = (struct store_counters){
 		.objects = store->objects,
+		.object_bytes = store->object_bytes,
 		.damaged = store->damaged.count,
 		.damaged_total = store->damaged_total,
 		.healed_total = store->healed_total,
@@ -461,6 +464,21 @@ void store_count(struct store *store, struct store_counters *out_counters)
 		.scrub_bytes = store->scrub_bytes,
 		.scrub_passes = store->scrub_passes,
 		.scrub_passed_at = store->scrub_passed_at,
+		.scrub_ppm = store->scrub_ppm,
 	};
 	(void)pthread_mutex_unlock(&store->mutex);
+}
+
+int store_count_quarantined(struct store *store, uint64_t *out_count, struct err *err)
+{
+	CLEANUP(cleanup_dir) DIR *dir = layout_list(store->layout.quarantine, ".", err);
+	const struct dirent *entry;
+	uint64_t count = 0;
+
+	if (!dir)
+		return -1;
+	while (count < STORE_QUARANTINED_MAX && (entry = readdir(dir)))
+		count += entry->d_name[0] != '.';
+	*out_count = count;
+	return 0;
 }

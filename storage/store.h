@@ -67,10 +67,12 @@ struct store {
 	uint64_t damaged_total;
 	uint64_t healed_total;
 	uint64_t objects;
+	uint64_t object_bytes;
 	uint64_t scrub_objects;
 	uint64_t scrub_bytes;
 	uint64_t scrub_passes;
 	int64_t scrub_passed_at;
+	uint32_t scrub_ppm;
 };
 
 enum { DOWNLOAD_NAME_SIZE = sizeof(LAYOUT_DOWNLOAD) + DIGEST_TEXT_SIZE };
@@ -86,6 +88,9 @@ struct store_download {
 
 /* download.c: remove those that nobody has gone on with for a week. */
 void download_sweep_stale(const struct store *store);
+
+/* After ERR_IO: it is not gone on with when it is the one that can't be read. */
+void download_doubt(struct store_download *download);
 
 /* Tell the observer, if there is one. */
 void store_tell(struct store *store, enum store_event_kind kind, const char *subject,

@@ -28,6 +28,8 @@ struct store_view {
 	struct chunk *names;
 	struct store_release *releases;
 	size_t release_count;
+	uint64_t files;
+	uint64_t bytes; /* of all files */
 	char id[DIGEST_TEXT_SIZE];
 	atomic_uint references;
 	struct store_view *next;
@@ -117,7 +119,8 @@ uint32_t view_builder_add(struct view_builder *builder, uint32_t parent, const c
 	const char *kept = keep_name(builder, name, length);
 
 	if (!kept || view->count >= VIEW_NONE ||
-	    (view->count == builder->room && !resize(builder, view->count * 2 + 64))) {
+	    ((!view->entries || view->count == builder->room) &&
+	     !resize(builder, view->count * 2 + 64))) {
 		(void)err_set_sys(err, ENOMEM, "view of %zu entries", view->count);
 		return VIEW_NONE;
 	}
@@ -135,6 +138,10 @@ uint32_t view_builder_add(struct view_builder *builder, uint32_t parent, const c
 	view->parents[view->count] = parent;
 	if (view->count)
 		view->entries[parent].child_count++;
+	if (item->kind == TREE_FILE) {
+		view->files++;
+		view->bytes += item->size;
+	}
 	return (uint32_t)view->count++;
 }
 
@@ -288,6 +295,25 @@ size_t store_view_release_count(const struct store_view *view)
 const struct store_release *store_view_release(const struct store_view *view, size_t index)
 {
 	return &view->releases[index];
+}
+
+uint64_t store_view_files(const struct store_view *view, uint64_t *out_bytes)
+{
+	*out_bytes = view->bytes;
+	return view->files;
+}
+
+void store_view_share_out(const struct store_view *view, struct store_share *out_shares)
+{
+	memset(out_shares, 0, view->release_count * sizeof(*out_shares));
+	for (size_t i = 0; i < view->count; i++) {
+		const struct store_entry *entry = &view->entries[i];
+
+		if (entry->is_folder)
+			continue;
+		out_shares[entry->release].files++;
+		out_shares[entry->release].bytes += entry->size;
+	}
 }
 
 const char *store_view_id(const struct store_view *view)

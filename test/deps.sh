@@ -6,6 +6,8 @@
 #   test/deps.sh analyze    the static analysers as well
 #   test/deps.sh bench      the servers and the client of the benches as well
 #   test/deps.sh abuse      the scanners and slow clients as well
+#   test/deps.sh fips       what unpacks and builds OpenSSL as well
+#   test/deps.sh coverage   what counts the lines that tests reach as well
 set -eu
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 
@@ -15,7 +17,12 @@ packages="gcc make pkg-config libc6-dev
 	python3 docker-registry skopeo curl openssl apache2-utils
 	libarchive-tools ca-certificates git nginx-light tinyproxy-bin
 	golang-go nodejs wget chromium tidy sslscan bats jq shellcheck mandoc
-	golang-github-sirupsen-logrus-dev zsh fish bash-completion"
+	golang-github-sirupsen-logrus-dev zsh fish bash-completion
+	prometheus python3-prometheus-client
+	python3-yaml python3-jsonschema
+	buildah podman runc mmdebstrap uidmap catatonit
+	busybox-static zstd iproute2
+	libzstd-dev liblzma-dev libbz2-dev nettle-dev"
 
 case "${1-}" in
 '') ;;
@@ -29,12 +36,18 @@ bench)
 abuse)
 	packages="$packages testssl.sh slowhttptest"
 	;;
+fips)
+	packages="$packages dpkg-dev perl"
+	;;
+coverage)
+	packages="$packages gcovr"
+	;;
 *)
-	echo "usage: ${0##*/} [analyze|bench|abuse]" >&2
+	echo "usage: ${0##*/} [analyze|bench|abuse|fips|coverage]" >&2
 	exit 2
 	;;
 esac
-command -v kubectl >/dev/null 2>&1 || packages="$packages kubernetes-client"
+command -v npm >/dev/null 2>&1 || packages="$packages npm"
 
 # A package that another one provides (pkgconf for pkg-config) counts as there.
 is_installed() {

@@ -265,6 +265,8 @@ def show(outcome):
     print(f"{outcome.name}: {outcome.passed} passed, {outcome.failed} failed "
           f"({outcome.seconds:.1f} s)"
           + (f": {outcome.note}" if outcome.note else ""), flush=True)
+    for line in re.findall("^note: .*$", outcome.output, re.M):
+        print("  " + line, flush=True)
     if outcome.failed:
         lines = outcome.output.rstrip("\n").split("\n")
         if len(lines) > TAIL:

@@ -84,18 +84,18 @@ static struct place *find(struct caps *caps, uint64_t address)
 	return &caps->table[i];
 }
 
-const char *caps_enter(struct caps *caps, const struct sockaddr_storage *peer)
+enum tls_cap caps_enter(struct caps *caps, const struct sockaddr_storage *peer)
 {
 	uint64_t address = address_of(peer);
-	const char *met = NULL;
+	enum tls_cap met = TLS_CAPS;
 	struct place *place;
 
 	(void)pthread_mutex_lock(&caps->mutex);
 	place = find(caps, address);
 	if (caps->all >= caps->max_all) {
-		met = "connections";
+		met = TLS_CAP_ALL;
 	} else if (place->count >= caps->max_per_address) {
-		met = "connections from one address";
+		met = TLS_CAP_ADDRESS;
 	} else {
 		place->address = address;
 		place->count++;

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "base/err.h"
+#include "tls.h"
 
 struct caps;
 
@@ -12,10 +13,10 @@ MUST_CHECK struct caps *caps_new(unsigned max_all, unsigned max_per_address, str
 void caps_free(struct caps *caps);
 
 /*
- * Count a connection in. NULL when it may be had, else the name of the cap
- * that it meets. An IPv6 /64 counts as one address, an IPv4-mapped one as IPv4.
+ * Count a connection in. TLS_CAPS when it may be had, else the cap that it meets. An IPv6 /64
+ * counts as one address, an IPv4-mapped one as IPv4.
  */
-const char *caps_enter(struct caps *caps, const struct sockaddr_storage *peer);
+enum tls_cap caps_enter(struct caps *caps, const struct sockaddr_storage *peer);
 
 /* Count one out that entered. */
 void caps_leave(struct caps *caps, const struct sockaddr_storage *peer);

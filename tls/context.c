@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/digest.h"
+#include "base/fips.h"
 #include "base/io.h"
 #include "tickets.h"
 #include "tls.h"
@@ -19,12 +20,16 @@
 /*
  * RFC 9325: forward secrecy and AEAD alone. AES-128 goes first: its strength is
  * enough and it is faster. A client that puts ChaCha20 first has no AES in
- * hardware, and gets it (SSL_OP_PRIORITIZE_CHACHA).
+ * hardware, and gets it (SSL_OP_PRIORITIZE_CHACHA). NULL: OpenSSL's own.
  */
-static const char ciphers[] = "ECDHE+AESGCM+AES128:ECDHE+AESGCM:ECDHE+CHACHA20";
-static const char suites[] = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"
-			     "TLS_CHACHA20_POLY1305_SHA256";
-static const char groups[] = "X25519:P-256:P-384";
+static const struct algorithms {
+	const char *ciphers, *suites, *groups, *signatures;
+} usual = {
+	"ECDHE+AESGCM+AES128:ECDHE+AESGCM:ECDHE+CHACHA20",
+	"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256",
+	"X25519:P-256:P-384",
+	NULL,
+}, approved = { FIPS_TLS_CIPHERS, FIPS_TLS_SUITES, FIPS_TLS_GROUPS, FIPS_TLS_SIGNATURES };
 
 enum { CLIENT_CA_MAX_BYTES = 1024 * 1024 };
 
@@ -94,6 +99,12 @@ static int load(SSL_CTX *context, const char *cert_file, const char *key_file, s
 		              cert_file);
 		ERR_clear_error();
 		return err_cause(err, TLS_CAUSE_OTHER_KEY);
+	}
+	if (fips_is_on() && !fips_approves_key(SSL_CTX_get0_privatekey(context))) {
+		(void)err_set(err, ERR_CONFIG,
+		              "key %s is not approved for FIPS, where it has to be RSA or ECDSA",
+		              key_file);
+		return err_cause(err, TLS_CAUSE_KEY_KIND);
 	}
 	return 0;
 }
@@ -171,6 +182,7 @@ static int set_client_auth(SSL_CTX *context, const struct context_settings *sett
 		SSL_VERIFY_PEER |
 			(settings->must_authenticate ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
 		NULL);
+	SSL_CTX_set_cert_verify_callback(context, fips_verify, NULL);
 	return set_session_context(context, &pem, settings->must_authenticate, err);
 }
 
@@ -178,12 +190,14 @@ static int set_client_auth(SSL_CTX *context, const struct context_settings *sett
 
 static int set_rules(SSL_CTX *context, struct err *err)
 {
+	const struct algorithms *allowed = fips_is_on() ? &approved : &usual;
 	char reason[REASON_SIZE];
 
 	if (SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1 ||
-	    SSL_CTX_set_cipher_list(context, ciphers) != 1 ||
-	    SSL_CTX_set_ciphersuites(context, suites) != 1 ||
-	    SSL_CTX_set1_groups_list(context, groups) != 1)
+	    SSL_CTX_set_cipher_list(context, allowed->ciphers) != 1 ||
+	    SSL_CTX_set_ciphersuites(context, allowed->suites) != 1 ||
+	    SSL_CTX_set1_groups_list(context, allowed->groups) != 1 ||
+	    (allowed->signatures && SSL_CTX_set1_sigalgs_list(context, allowed->signatures) != 1))
 		return err_set(err, ERR_IO, "OpenSSL can't serve TLS: %s", openssl_reason(reason));
 	/* A client that ends without close_notify is one that closes: HTTP has its own lengths. */
 	SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |

@@ -23,8 +23,8 @@ struct context_settings {
 
 /*
  * A context: TLS 1.2 and 1.3, ECDHE with AEAD, ALPN http/1.1, no renegotiation,
- * no compression. To be freed with SSL_CTX_free. ERR_CONFIG names the file and
- * what is wrong with it.
+ * no compression; in FIPS mode (base/fips.h) with what is approved alone. To be freed with
+ * SSL_CTX_free. ERR_CONFIG names the file and what is wrong with it.
  *
  * Client certificates are checked to the client CA, for the purpose of client
  * authentication. A session made under another client CA (other bytes, or asked

@@ -17,6 +17,7 @@
 
 #include "base/cleanup.h"
 #include "context.h"
+#include "counts.h"
 
 enum {
 	LINGER_MS = 5000,                     /* for the client to take the tail and close */
@@ -235,6 +236,7 @@ ssize_t tls_stream_write(struct tls_stream *stream, const struct iovec *parts, s
 		return -1;
 	}
 	note_activity(relay);
+	counter_add(&relay->host->counts->written_bytes, size);
 	relay->awaits = false;
 	relay->head_ms = 0;
 	/* What was promised once is owed, also when the next piece is taken whole. */
@@ -295,10 +297,22 @@ void relay_say_goodbye(struct relay *relay)
 
 /* ---- the handshake ---- */
 
+static void count_handshake(const struct relay *relay)
+{
+	struct tls_counts *counts = relay->host->counts;
+	enum tls_version version = SSL_version(relay->ssl) == TLS1_2_VERSION ? TLS_VERSION_12
+	                                                                     : TLS_VERSION_13;
+
+	counter_add(&counts->handshakes[version], 1);
+	if (SSL_session_reused(relay->ssl))
+		counter_add(&counts->resumed[version], 1);
+}
+
 static enum relay_state open_stream(struct relay *relay)
 {
 	const struct relay_host *host = relay->host;
 
+	count_handshake(relay);
 	relay->is_open = true;
 	relay->active_ms = host->now_ms;
 	relay->head_ms = host->now_ms;
@@ -318,6 +332,13 @@ static const char *failure(struct relay *relay, char text[static REASON_SIZE])
 	return text;
 }
 
+/* The client just went away. */
+static enum relay_state give_up(struct relay *relay)
+{
+	counter_add(&relay->host->counts->failed[TLS_HANDSHAKE_GONE], 1);
+	return RELAY_ENDED;
+}
+
 static enum relay_state shake_hands(struct relay *relay)
 {
 	char reason[REASON_SIZE];
@@ -325,7 +346,7 @@ static enum relay_state shake_hands(struct relay *relay)
 	int error = SSL_get_error(relay->ssl, result);
 
 	if (wire_flush(&relay->wire) == STEP_BROKEN)
-		return RELAY_ENDED;
+		return give_up(relay);
 	switch (error) {
 	case SSL_ERROR_NONE:
 		return open_stream(relay);
@@ -333,10 +354,11 @@ static enum relay_state shake_hands(struct relay *relay)
 	case SSL_ERROR_WANT_WRITE:
 		return RELAY_WAITS;
 	case SSL_ERROR_SSL:
+		counter_add(&relay->host->counts->failed[TLS_HANDSHAKE_FAILED], 1);
 		relay->host->failed(relay->host->ctx, relay, failure(relay, reason));
 		return begin_lingering(relay); /* or else the alert may be lost */
-	default:                               /* the client just went away */
-		return RELAY_ENDED;
+	default:
+		return give_up(relay);
 	}
 }
 
@@ -414,8 +436,12 @@ bool relay_is_overdue(struct relay *relay)
 
 	if (relay->lingers)
 		return host->now_ms - relay->since_ms > LINGER_MS;
-	if (!relay->is_open)
-		return host->now_ms - relay->since_ms > host->handshake_ms;
+	if (!relay->is_open) {
+		if (host->now_ms - relay->since_ms <= host->handshake_ms)
+			return false;
+		counter_add(&host->counts->failed[TLS_HANDSHAKE_TIMEOUT], 1);
+		return true;
+	}
 	note_what_was_taken(relay);
 	if (wire_owes(&relay->wire))
 		return host->now_ms - relay->active_ms > host->stall_ms;

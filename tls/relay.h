@@ -40,6 +40,7 @@ struct relay_host {
 	const BIO_METHOD *method;
 	unsigned char *block; /* RELAY_BLOCK_BYTES, for use within one call */
 	struct wire_block *records;
+	struct tls_counts *counts;
 	int64_t now_ms; /* of CLOCK_MONOTONIC, of this turn */
 };
 

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "caps.h"
+#include "counts.h"
 #include "credentials.h"
 #include "tls.h"
 #include "worker.h"
@@ -135,6 +136,13 @@ int tls_server_refresh(struct tls_server *server, bool at_once, struct err *err)
 int64_t tls_server_not_after(const struct tls_server *server)
 {
 	return credentials_not_after(server->credentials);
+}
+
+void tls_server_count(const struct tls_server *server, struct tls_counters *out_counters)
+{
+	*out_counters = (struct tls_counters){ .accepted = 0 };
+	for (unsigned i = 0; i < server->worker_count; i++)
+		counts_add(worker_counts(server->workers[i]), out_counters);
 }
 
 bool tls_server_is_turning(const struct tls_server *server, int64_t within_ms)

@@ -151,6 +151,33 @@ MUST_CHECK int tls_server_refresh(struct tls_server *server, bool at_once, struc
 /* Until when the certificate is good that new connections are shown; seconds since 1970. */
 int64_t tls_server_not_after(const struct tls_server *server);
 
+/* How a handshake ended that a connection began. */
+enum tls_handshake {
+	TLS_HANDSHAKE_FAILED,  /* no agreement, or a certificate that is not trusted */
+	TLS_HANDSHAKE_GONE,    /* the client went away, maybe without a word */
+	TLS_HANDSHAKE_TIMEOUT, /* it took longer than handshake_ms */
+	TLS_HANDSHAKE_ENDS
+};
+
+enum tls_version { TLS_VERSION_12, TLS_VERSION_13, TLS_VERSIONS };
+
+/* What a connection was turned away for. */
+enum tls_cap { TLS_CAP_ALL, TLS_CAP_ADDRESS, TLS_CAPS };
+
+/* Figures since the start. */
+struct tls_counters {
+	uint64_t accepted; /* connections; those that were turned away are not in it */
+	uint64_t open;     /* now */
+	uint64_t refused[TLS_CAPS];
+	uint64_t handshakes[TLS_VERSIONS]; /* that were done, resumed ones too */
+	uint64_t resumed[TLS_VERSIONS];    /* of these */
+	uint64_t failed[TLS_HANDSHAKE_ENDS];
+	uint64_t written_bytes; /* plain bytes that backends gave and were taken */
+};
+
+/* Any thread, cheap. The server may have been stopped. */
+void tls_server_count(const struct tls_server *server, struct tls_counters *out_counters);
+
 /* Whether every worker went round within the last within_ms milliseconds. */
 bool tls_server_is_turning(const struct tls_server *server, int64_t within_ms);
 
@@ -178,6 +205,7 @@ enum tls_cause {
 	TLS_CAUSE_CERTIFICATE, /* the file can't be used as one */
 	TLS_CAUSE_KEY,         /* nor this as a key */
 	TLS_CAUSE_OTHER_KEY,   /* each is fine, they don't belong together */
+	TLS_CAUSE_KEY_KIND,    /* FIPS mode does not have this kind of key */
 	TLS_CAUSE_CLIENT_CA,   /* the CA of client certificates can't be used */
 };
 

@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "counts.h"
 #include "credentials.h"
 #include "relay.h"
 
@@ -50,6 +51,7 @@ struct worker {
 	unsigned freed;        /* connections since memory was given back */
 	unsigned freed_before; /* the same at the last tick */
 	bool has_news;         /* the backend was told something since it last ran */
+	struct tls_counts *counts;
 };
 
 /* Tags for epoll's data where it is no relay. */
@@ -110,6 +112,7 @@ static void free_dead(struct worker *worker)
 		}
 		caps_leave(worker->caps, relay_peer(relay));
 		relay_free(relay);
+		counter_add(&worker->counts->closed, 1);
 		worker->freed++;
 	}
 }
@@ -186,6 +189,7 @@ static void add_relay(struct worker *worker, int fd, const struct sockaddr_stora
 	if (worker->relays)
 		relay_links(worker->relays)->previous = relay;
 	worker->relays = relay;
+	counter_add(&worker->counts->accepted, 1);
 }
 
 /* ---- accepting ---- */
@@ -200,14 +204,16 @@ static void set_accepting(struct worker *worker, bool accepts)
 }
 
 static void turn_away(struct worker *worker, int fd, const struct sockaddr_storage *peer,
-                      const char *cap)
+                      enum tls_cap cap)
 {
+	static const char *const names[] = { "connections", "connections from one address" };
 	const struct tls_observer *observer = &worker->settings->observer;
 	char text[LISTEN_TEXT_SIZE];
 
 	(void)close(fd);
+	counter_add(&worker->counts->refused[cap], 1);
 	if (observer->refused)
-		observer->refused(observer->ctx, peer_text(peer, text), cap);
+		observer->refused(observer->ctx, peer_text(peer, text), names[cap]);
 }
 
 static void accept_from(struct worker *worker, int listener)
@@ -217,7 +223,7 @@ static void accept_from(struct worker *worker, int listener)
 		socklen_t length = sizeof(peer);
 		int fd = accept4(listener, (struct sockaddr *)&peer, &length,
 		                 SOCK_NONBLOCK | SOCK_CLOEXEC);
-		const char *cap;
+		enum tls_cap cap;
 
 		if (fd < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED))
 			return;
@@ -228,7 +234,7 @@ static void accept_from(struct worker *worker, int listener)
 			return;
 		}
 		cap = caps_enter(worker->caps, &peer);
-		if (cap)
+		if (cap != TLS_CAPS)
 			turn_away(worker, fd, &peer, cap);
 		else
 			add_relay(worker, fd, &peer);
@@ -404,6 +410,11 @@ static int open_parts(struct worker *worker, unsigned index, struct err *err)
 	if (!worker->method)
 		return -1;
 	worker->host.method = worker->method;
+	worker->counts = aligned_alloc(_Alignof(struct tls_counts), sizeof(*worker->counts));
+	if (!worker->counts)
+		return err_set_sys(err, ENOMEM, "worker");
+	memset(worker->counts, 0, sizeof(*worker->counts));
+	worker->host.counts = worker->counts;
 	worker->host.block = malloc(RELAY_BLOCK_BYTES);
 	worker->host.records = malloc(sizeof(*worker->host.records));
 	if (!worker->host.block || !worker->host.records)
@@ -509,10 +520,16 @@ void worker_free(struct worker *worker)
 	free(worker->listeners);
 	free(worker->host.block);
 	free(worker->host.records);
+	free(worker->counts);
 	BIO_meth_free(worker->method);
 	cleanup_fd(&worker->epoll);
 	cleanup_fd(&worker->stop_fd);
 	free(worker);
+}
+
+const struct tls_counts *worker_counts(const struct worker *worker)
+{
+	return worker->counts;
 }
 
 int64_t worker_turned_ms(const struct worker *worker)

@@ -10,6 +10,7 @@
 
 struct worker;
 struct credentials;
+struct tls_counts;
 
 /*
  * Make a worker and its backend's instance; takes the `count` listening
@@ -31,6 +32,9 @@ void worker_join(struct worker *worker);
 
 /* Free it once its thread has ended. NULL is fine. */
 void worker_free(struct worker *worker);
+
+/* What it has counted; any thread. */
+const struct tls_counts *worker_counts(const struct worker *worker);
 
 /* When it last went round, in milliseconds of CLOCK_MONOTONIC; any thread. */
 int64_t worker_turned_ms(const struct worker *worker);

@@ -8,10 +8,13 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
 struct cancel {
 	atomic_bool raised;
 	atomic_bool interrupted;
 	int fd;
+	_Atomic int64_t *heeded_ms; /* apart, since to look changes nothing for the caller */
 };
 
 struct cancel *cancel_new(struct err *err)
@@ -22,12 +25,15 @@ struct cancel *cancel_new(struct err *err)
 		(void)err_set_sys(err, ENOMEM, "stop flag");
 		return NULL;
 	}
-	cancel->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	cancel->heeded_ms = calloc(1, sizeof(*cancel->heeded_ms));
+	cancel->fd = cancel->heeded_ms ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
 	if (cancel->fd < 0) {
-		(void)err_set_sys(err, errno, "eventfd");
+		(void)err_set_sys(err, errno, "stop flag");
+		free(cancel->heeded_ms);
 		free(cancel);
 		return NULL;
 	}
+	atomic_store(cancel->heeded_ms, clock_now_ms());
 	return cancel;
 }
 
@@ -36,6 +42,7 @@ void cancel_free(struct cancel *cancel)
 	if (!cancel)
 		return;
 	(void)close(cancel->fd);
+	free(cancel->heeded_ms);
 	free(cancel);
 }
 
@@ -73,13 +80,25 @@ void cancel_resume(struct cancel *cancel)
 		make_readable(cancel);
 }
 
+static void heed(const struct cancel *cancel)
+{
+	atomic_store_explicit(cancel->heeded_ms, clock_now_ms(), memory_order_relaxed);
+}
+
 bool cancel_is_final(const struct cancel *cancel)
 {
+	heed(cancel);
 	return atomic_load(&cancel->raised);
+}
+
+int64_t cancel_heeded_ms(const struct cancel *cancel)
+{
+	return atomic_load_explicit(cancel->heeded_ms, memory_order_relaxed);
 }
 
 bool cancel_is_raised(const struct cancel *cancel)
 {
+	heed(cancel);
 	return atomic_load(&cancel->raised) || atomic_load(&cancel->interrupted);
 }
 

@@ -6,6 +6,7 @@
 #define SPECMAN_BASE_CANCEL_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
@@ -28,6 +29,12 @@ void cancel_resume(struct cancel *cancel);
 
 /* Whether it is raised for good, rather than interrupted. */
 bool cancel_is_final(const struct cancel *cancel);
+
+/*
+ * When cancel_is_raised or cancel_check was last called, on the monotonic clock: whoever
+ * is to heed it turns. At first the time of cancel_new. Any thread.
+ */
+int64_t cancel_heeded_ms(const struct cancel *cancel);
 
 /* Readable once it is raised; owned by cancel. */
 int cancel_fd(const struct cancel *cancel);

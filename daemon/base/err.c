@@ -72,8 +72,8 @@ const char *err_kind_name(enum err_kind kind)
 		[ERR_NOT_FOUND] = "not found", [ERR_DIGEST] = "digest",
 		[ERR_FORMAT] = "format",       [ERR_LIMIT] = "limit",
 		[ERR_NO_SPACE] = "no space",   [ERR_CONFIG] = "config",
-		[ERR_ROLLBACK] = "rollback",   [ERR_UNSIGNED] = "unsigned",
-		[ERR_CANCELLED] = "cancelled",
+		[ERR_ROLLBACK] = "rollback",   [ERR_CANCELLED] = "cancelled",
+		[ERR_LOST] = "lost",           [ERR_UNSIGNED] = "unsigned",
 	};
 
 	return names[kind];

@@ -19,6 +19,7 @@ enum err_kind {
 	ERR_NETWORK,   /* the peer can't be reached or broke off: worth another try */
 	ERR_AUTH,      /* credentials are missing, wrong or lack a right */
 	ERR_NOT_FOUND, /* the thing asked for is not there */
+	ERR_LOST,      /* it is there by its owner's word, and not where that points to */
 	ERR_DIGEST,    /* the bytes are not the ones that were promised */
 	ERR_FORMAT,    /* input breaks its grammar or a rule of safety */
 	ERR_LIMIT,     /* input is larger than it may be */

@@ -20,7 +20,8 @@ NR == FNR && match($0, /^  --[a-z-]+/) {
 }
 
 NR != FNR && /^@OPTIONS@$/ {
-	printf ".Bl -tag -width Ds\n%s.El\n", options
+	# Narrower than the shortest name, whose text would stand beside it otherwise.
+	printf ".Bl -tag -width 4n\n%s.El\n", options
 	next
 }
 

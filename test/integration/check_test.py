@@ -11,7 +11,8 @@ import unittest
 from lib import hidden, proc, push_mishaps, secret
 from lib.case import Case
 from lib.daemon import REPORT, environment, program
-from lib.mishaps import (CAUSES, TOLD_BY_ROUNDS, users_that_cannot_be_used)
+from lib.mishaps import (CAUSES, TOLD_BY_FIPS, TOLD_BY_ROUNDS,
+                         users_that_cannot_be_used)
 from lib.registry import PATH
 from lib.stage import (PASSWORD, USER, Run, Stage, closed_port,
                        in_mounts)
@@ -72,7 +73,8 @@ class Check(Case):
             names = re.findall(r'\] = \{\s*"([a-z0-9-]+)"', file.read())
         self.assertGreaterEqual(len(names), 25)
         self.assertEqual(set(names), {row[1] for row in CAUSES}
-                         | push_mishaps.CAUSES | TOLD_BY_ROUNDS)
+                         | push_mishaps.CAUSES | TOLD_BY_ROUNDS
+                         | TOLD_BY_FIPS)
 
     def test_all_is_well(self):
         folder = self.stage.folder()
@@ -84,7 +86,7 @@ class Check(Case):
         self.assertEqual(code, 0, stdout + stderr)
         self.assertNotRegex(stdout, "(?m)^(FAIL|warn|skip)")
         for step in ("configuration", "secret", "data directory",
-                     "certificate", "client CA", "users", "clock", "reach", "TLS", "login",
+                     "OpenSSL", "certificate", "client CA", "users", "clock", "reach", "TLS", "login",
                      "tags", "digest", "manifest", "content"):
             self.assertRegex(stdout, f"(?m)^ok   {step}: ")
         self.assertIn("--poll-interval 5m  [environment: "

@@ -1,118 +1,259 @@
-"""The kustomize base builds, offline, and says what it has to."""
-import json
+"""deploy/ builds, offline, base and each overlay; the objects are what Kubernetes
+knows, and say what they have to."""
+import copy
 import os
-import re
 import unittest
 
-from lib import proc
+from lib import kube, pod_security, proc
 from lib.case import Case
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
-    os.path.abspath(__file__))))
 SECRET = "spectro-manifest-registry-secrets"
 
 
-def scalar(text):
-    if text[:1] == '"':
-        return json.loads(text)
-    if text[:1] == "'":
-        return text[1:-1].replace("''", "'")
-    if text in ("{}", "[]"):
-        return {} if text == "{}" else []
-    if text in ("true", "false"):
-        return text == "true"
-    if text in ("null", "~", ""):
-        return None
-    return int(text) if re.fullmatch(r"-?\d+", text) else text
+def one(objects, kind, name):
+    found = [o for o in objects
+             if o["kind"] == kind and o["metadata"]["name"] == name]
+    if len(found) != 1:
+        raise AssertionError(f"{len(found)} of {kind} {name}")
+    return found[0]
 
 
-class Yaml:
-    """The block style that kustomize writes, and no more of YAML."""
+def one_named(items, name):
+    found = [item for item in items if item["name"] == name]
+    if len(found) != 1:
+        raise AssertionError(f"{len(found)} named {name}")
+    return found[0]
 
-    def __init__(self, text):
-        self.lines = [(len(line) - len(line.lstrip(" ")), line.lstrip(" "))
-                      for line in text.split("\n")]
-        self.at = 0
 
-    def peek(self):
-        while self.at < len(self.lines) and (
-                not self.lines[self.at][1]
-                or self.lines[self.at][1].startswith("#")):
-            self.at += 1
-        return self.lines[self.at] if self.at < len(self.lines) else (-1, "")
+class Objects(Case):
+    """Each object of base and overlays is what the API's schemas know."""
 
-    def value(self, indent):
-        depth, text = self.peek()
-        if depth < indent:
-            return None
-        if text.startswith("- ") or text == "-":
-            return self.sequence(depth)
-        return self.mapping(depth)
+    def check(self, folder):
+        objects = kube.build(folder)
+        names = [(o["kind"], o["metadata"]["name"]) for o in objects]
+        self.assertEqual(len(names), len(set(names)))
+        for item in objects:
+            kube.validate(item)
+            if item["kind"] != "Namespace":
+                self.assertEqual(item["metadata"].get("namespace"),
+                                 "hubble-system", item["kind"])
+        return objects
 
-    def sequence(self, depth):
-        items = []
-        while True:
-            here, text = self.peek()
-            if here != depth or not (text.startswith("- ") or text == "-"):
-                return items
-            rest = text[2:]
-            if rest and not self.key(rest):
-                self.at += 1
-                items.append(scalar(rest))
-            else:  # a mapping that begins beside the dash
-                self.lines[self.at] = (depth + 2, rest)
-                items.append(self.value(depth + 1))
+    def test_base(self):
+        kinds = [o["kind"] for o in self.check("base")]
+        self.assertEqual(sorted(kinds), [
+            "NetworkPolicy", "PodDisruptionBudget", "Service", "Service",
+            "ServiceAccount", "StatefulSet"])
 
-    @staticmethod
-    def key(text):
-        return re.match(r"""("[^"]*"|'[^']*'|[^\s:'"][^:]*):(?: (.*))?$""",
-                        text)
+    def test_overlays(self):
+        self.assertEqual(len(kube.overlays()), 6)
+        for folder in kube.overlays():
+            with self.subTest(folder):
+                base = kube.build("base")
+                self.assertNotEqual(self.check(folder), base)
 
-    def mapping(self, depth):
-        found = {}
-        while True:
-            here, text = self.peek()
-            match = here == depth and not text.startswith("- ") and \
-                self.key(text)
-            if not match:
-                return found
-            self.at += 1
-            name, rest = scalar(match.group(1)), match.group(2)
-            if rest and rest[0] in "|>":
-                found[name] = self.block(depth)
-            elif rest:
-                found[name] = scalar(rest)
-            else:
-                below, text = self.peek()
-                listed = below == depth and text.startswith("-")
-                found[name] = self.value(depth if listed else depth + 1)
+    def test_all_at_once(self):
+        """The components fit together."""
+        folder = self.folder()
+        parts = sorted(os.listdir(os.path.join(kube.DEPLOY, "components")))
+        link = os.path.join(folder, "deploy")
+        os.symlink(kube.DEPLOY, link)
+        with open(os.path.join(folder, "kustomization.yaml"), "w",
+                  encoding="ascii") as file:
+            file.write("apiVersion: kustomize.config.k8s.io/v1beta1\n"
+                       "kind: Kustomization\nresources: [deploy/base]\n"
+                       "components:\n")
+            for part in parts:
+                file.write(f"  - deploy/components/{part}\n")
+        objects = self.check(folder)
+        container = one(objects, "StatefulSet", "specman")["spec"][
+            "template"]["spec"]["containers"][0]
+        self.assertEqual({v["name"] for v in container["env"]},
+                         {"SPECMAN_CACHE_SIZE", "SPECMAN_FIPS",
+                          "SPECMAN_TLS_CERT", "SPECMAN_TLS_KEY"})
+        self.assertEqual({m["name"] for m in container["volumeMounts"]},
+                         {"data", "registry", "tls"})
+        self.assertEqual(len(objects), 9)
 
-    def block(self, depth):
-        lines = []
-        while self.at < len(self.lines):
-            indent, text = self.lines[self.at]
-            if text and indent <= depth:
-                break
-            lines.append(text)
-            self.at += 1
-        return "\n".join(lines)
+
+class Validation(Case):
+    """What the schemas refuse: each change makes an object that Kubernetes would not
+    take, or would take without the field."""
+
+    CHANGES = [
+        ("StatefulSet", "replica", lambda o: o["spec"].update(replica=2)),
+        ("StatefulSet", "replicas",
+         lambda o: o["spec"].update(replicas="1")),
+        ("StatefulSet", "serviceName",
+         lambda o: o["spec"].pop("serviceName")),
+        ("StatefulSet", "containers/0",
+         lambda o: o["spec"]["template"]["spec"]["containers"][0].update(
+             imagePulPolicy="Always")),
+        ("StatefulSet", "mountPath",
+         lambda o: o["spec"]["template"]["spec"]["containers"][0][
+             "volumeMounts"][0].pop("mountPath")),
+        ("StatefulSet", "protocol",
+         lambda o: o["spec"]["template"]["spec"]["containers"][0]["ports"][
+             0].update(protocol="tcp")),
+        ("StatefulSet", "spec",
+         lambda o: o.update(spec=None)),
+        ("Service", "clusterIp", lambda o: o["spec"].update(clusterIp="")),
+        ("NetworkPolicy", "port",
+         lambda o: o["spec"]["ingress"][0]["ports"][0].update(port=True)),
+        ("PodDisruptionBudget", "maxUnavailabl",
+         lambda o: o["spec"].update(maxUnavailabl=1)),
+        ("ServiceAccount", "automount",
+         lambda o: o.update(automountServiceAccountToken="false")),
+        ("Certificate", "dnsName", lambda o: o["spec"].update(dnsName=["a"])),
+        ("Certificate", "issuerRef", lambda o: o["spec"].pop("issuerRef")),
+        ("ServiceMonitor", "endpoints/0",
+         lambda o: o["spec"]["endpoints"][0].update(intervall="1s")),
+        ("Namespace", "label", lambda o: o["metadata"].update(label={})),
+        ("Namespace", "no schema", lambda o: o.update(apiVersion="v2")),
+    ]
+
+    @classmethod
+    def setUpClass(cls):
+        cls.samples = {}
+        for folder in ["base", *kube.overlays()]:
+            for item in kube.build(folder):
+                cls.samples.setdefault(item["kind"], item)
+
+    def test_refused(self):
+        self.assertEqual({kind for kind, _, _ in self.CHANGES},
+                         set(self.samples), "a kind without a negative sample")
+        for kind, says, change in self.CHANGES:
+            with self.subTest(f"{kind} {says}"):
+                item = copy.deepcopy(self.samples[kind])
+                kube.validate(item)
+                change(item)
+                with self.assertRaisesRegex(AssertionError, says):
+                    kube.validate(item)
+
+
+def _container(spec, **context):
+    spec["containers"][0]["securityContext"].update(context)
+
+
+def _pod(spec, **context):
+    spec["securityContext"].update(context)
+
+
+class PodSecurity(Case):
+    """The pods hold the restricted standard, and the check refuses what does not."""
+
+    UNCONFINED = {"type": "Unconfined"}
+    # For each rule, changes of the pod (its spec, its annotations) that it forbids.
+    REFUSED = [
+        ("HostProcess", lambda s, a: _pod(
+            s, windowsOptions={"hostProcess": True})),
+        ("HostProcess", lambda s, a: _container(
+            s, windowsOptions={"hostProcess": True})),
+        ("Host Namespaces", lambda s, a: s.update(hostNetwork=True)),
+        ("Host Namespaces", lambda s, a: s.update(hostPID=True)),
+        ("Host Namespaces", lambda s, a: s.update(hostIPC=True)),
+        ("Privileged Containers", lambda s, a: _container(s, privileged=True)),
+        ("HostPath Volumes", lambda s, a: s["volumes"].append(
+            {"name": "host", "hostPath": {"path": "/"}})),
+        ("Host Ports", lambda s, a: s["containers"][0]["ports"][0].update(
+            hostPort=8443)),
+        ("Host Probes / Lifecycle Hooks", lambda s, a: s["containers"][0][
+            "livenessProbe"]["httpGet"].update(host="169.254.169.254")),
+        ("Host Probes / Lifecycle Hooks", lambda s, a: s["containers"][
+            0].update(lifecycle={"preStop": {"tcpSocket": {
+                "host": "10.0.0.1", "port": 1}}})),
+        ("AppArmor", lambda s, a: _pod(s, appArmorProfile={
+            "type": "Unconfined"})),
+        ("AppArmor", lambda s, a: a.update(
+            {pod_security.APPARMOR + "specman": "unconfined"})),
+        ("SELinux", lambda s, a: _pod(s, seLinuxOptions={"type": "spc_t"})),
+        ("SELinux", lambda s, a: _container(s, seLinuxOptions={
+            "user": "system_u"})),
+        ("/proc Mount Type", lambda s, a: _container(
+            s, procMount="Unmasked")),
+        ("Sysctls", lambda s, a: _pod(s, sysctls=[
+            {"name": "kernel.msgmax", "value": "1"}])),
+        ("Volume Types", lambda s, a: s["volumes"].append(
+            {"name": "nfs", "nfs": {"server": "a", "path": "/"}})),
+        ("Privilege Escalation", lambda s, a: s["containers"][0][
+            "securityContext"].pop("allowPrivilegeEscalation")),
+        ("Privilege Escalation", lambda s, a: s.update(initContainers=[
+            {"name": "init", "securityContext": {
+                "capabilities": {"drop": ["ALL"]}}}])),
+        ("Running as Non-root", lambda s, a: s["securityContext"].pop(
+            "runAsNonRoot")),
+        ("Running as Non-root", lambda s, a: _container(
+            s, runAsNonRoot=False)),
+        ("Running as Non-root user", lambda s, a: _pod(s, runAsUser=0)),
+        ("Running as Non-root user", lambda s, a: _container(
+            s, runAsUser=0)),
+        ("Seccomp", lambda s, a: s["securityContext"].pop("seccompProfile")),
+        ("Seccomp", lambda s, a: _container(
+            s, seccompProfile=PodSecurity.UNCONFINED)),
+        ("Seccomp", lambda s, a: (_pod(
+            s, seccompProfile=PodSecurity.UNCONFINED), _container(
+                s, seccompProfile={"type": "RuntimeDefault"}))),
+        ("Capabilities", lambda s, a: s["containers"][0][
+            "securityContext"].pop("capabilities")),
+        ("Capabilities", lambda s, a: _container(
+            s, capabilities={"drop": ["NET_RAW"]})),
+        ("Capabilities", lambda s, a: _container(
+            s, capabilities={"drop": ["ALL"], "add": ["SYS_ADMIN"]})),
+    ]
+    ALLOWED = [
+        lambda s, a: _container(s, capabilities={
+            "drop": ["ALL"], "add": ["NET_BIND_SERVICE"]}),
+        lambda s, a: (s["securityContext"].pop("runAsNonRoot"),
+                      _container(s, runAsNonRoot=True)),
+        lambda s, a: (s["securityContext"].pop("seccompProfile"),
+                      _container(s, seccompProfile={"type": "Localhost"})),
+        lambda s, a: _pod(s, sysctls=[
+            {"name": "net.ipv4.tcp_keepalive_time", "value": "60"}]),
+        lambda s, a: s["volumes"].append({"name": "t", "emptyDir": {}}),
+    ]
+
+    def pods(self):
+        for folder in ["base", *kube.overlays()]:
+            for item in kube.build(folder):
+                if "template" in item.get("spec", {}):
+                    yield folder, copy.deepcopy(item["spec"]["template"])
+
+    def found(self, change=None):
+        template = next(self.pods())[1]
+        annotations = {}
+        if change:
+            change(template["spec"], annotations)
+        return pod_security.check({"annotations": annotations},
+                                  template["spec"])
+
+    def test_restricted(self):
+        count = 0
+        for folder, template in self.pods():
+            count += 1
+            self.assertEqual(pod_security.check(
+                template["metadata"], template["spec"]), [], folder)
+        self.assertEqual(count, 1 + len(kube.overlays()))
+
+    def test_each_rule_refuses(self):
+        self.assertEqual({rule for rule, _ in self.REFUSED},
+                         set(pod_security.RULES))
+        for number, (rule, change) in enumerate(self.REFUSED):
+            with self.subTest(f"{number} {rule}"):
+                self.assertIn(rule, [name for name, _ in self.found(change)])
+
+    def test_allowed(self):
+        for number, change in enumerate(self.ALLOWED):
+            with self.subTest(number):
+                self.assertEqual(self.found(change), [])
 
 
 class Base(Case):
     @classmethod
     def setUpClass(cls):
-        env = {**os.environ, "HOME": cls.class_folder(), "KUBECONFIG": ""}
-        text = proc.run(["kubectl", "kustomize",
-                         os.path.join(ROOT, "deploy", "base")],
-                        env=env).stdout.decode()
-        cls.objects = [Yaml(part).value(0) for part in
-                       re.split(r"^---$", text, flags=re.M) if part.strip()]
+        cls.objects = kube.build("base")
 
     def one(self, kind, name):
-        found = [o for o in self.objects
-                 if o["kind"] == kind and o["metadata"]["name"] == name]
-        self.assertEqual(len(found), 1, f"{kind} {name}")
-        return found[0]
+        return one(self.objects, kind, name)
 
     def pod(self):
         return self.one("StatefulSet", "specman")["spec"]["template"]["spec"]
@@ -121,13 +262,6 @@ class Base(Case):
         containers = self.pod()["containers"]
         self.assertEqual(len(containers), 1)
         return containers[0]
-
-    def test_namespace(self):
-        self.assertTrue(self.objects)
-        for item in self.objects:
-            if item["kind"] != "Namespace":
-                self.assertEqual(item["metadata"].get("namespace"),
-                                 "hubble-system", item["kind"])
 
     def test_stateful_set(self):
         item = self.one("StatefulSet", "specman")
@@ -176,21 +310,11 @@ class Base(Case):
         self.assertEqual(mount[0]["mountPath"], "/etc/specman/registry")
         self.assertNotIn("subPath", mount[0], "a subPath is never updated")
 
-    def test_restricted(self):
-        pod, container = self.pod(), self.container()
-        both = {**pod.get("securityContext", {}),
-                **container["securityContext"]}
-        self.assertIs(both.get("runAsNonRoot"), True)
-        self.assertEqual(both["seccompProfile"]["type"], "RuntimeDefault")
-        own = container["securityContext"]
-        self.assertIs(own.get("allowPrivilegeEscalation"), False)
-        self.assertIs(own.get("readOnlyRootFilesystem"), True)
-        self.assertEqual(own["capabilities"]["drop"], ["ALL"])
-        self.assertNotIn("add", own["capabilities"])
-        self.assertIn("fsGroup", pod["securityContext"],
+    def test_read_only_root(self):
+        self.assertIs(self.container()["securityContext"][
+            "readOnlyRootFilesystem"], True)
+        self.assertIn("fsGroup", self.pod()["securityContext"],
                       "a non-root user could not write to the claim")
-        for name in ("hostNetwork", "hostPID", "hostIPC"):
-            self.assertFalse(pod.get(name))
 
     def test_account_without_token(self):
         account = self.one("ServiceAccount", "spectro-specman")
@@ -201,14 +325,127 @@ class Base(Case):
 
     def test_probes(self):
         container = self.container()
-        for probe, path in (("livenessProbe", "/livez"),
+        for probe, path in (("startupProbe", "/livez"),
+                            ("livenessProbe", "/livez"),
                             ("readinessProbe", "/readyz")):
             self.assertEqual(container[probe]["httpGet"]["path"], path)
+
+    def test_policy(self):
+        """Files for all; the admin port for nobody but the kubelet; names and
+        TCP to wherever the registry is."""
+        spec = self.one("NetworkPolicy", "specman")["spec"]
+        self.assertEqual(spec["podSelector"]["matchLabels"],
+                         {"component": "specman"})
+        self.assertEqual(spec["policyTypes"], ["Ingress", "Egress"])
+        self.assertEqual(spec["ingress"], [
+            {"ports": [{"protocol": "TCP", "port": 8443}]}])
+        self.assertEqual(spec["egress"], [
+            {"ports": [{"protocol": "UDP", "port": 53},
+                       {"protocol": "UDP", "port": 5353}]},
+            {"ports": [{"protocol": "TCP"}]}])
+
+    def test_nodes_can_be_drained(self):
+        spec = self.one("PodDisruptionBudget", "specman")["spec"]
+        self.assertEqual(spec["maxUnavailable"], 1)
+        self.assertNotIn("minAvailable", spec)
+
+    def test_resources(self):
+        self.assertEqual(self.container()["resources"], {
+            "requests": {"cpu": "50m", "memory": "64Mi"},
+            "limits": {"memory": "256Mi"}})
+
+    def test_image_is_this_version(self):
+        done = proc.run([os.environ["SPECMAN"], "version"]).stdout.decode()
+        self.assertEqual(self.container()["image"],
+                         done.split("\n")[0].replace(" ", ":"))
 
     def test_no_variables_of_services(self):
         """Kubernetes would give the pod SPECMAN_SERVICE_HOST and its kin for
         specman-service, and unknown SPECMAN_* variables are refused."""
         self.assertIs(self.pod().get("enableServiceLinks"), False)
+
+
+class Overlays(Case):
+    """What each adds to the base."""
+
+    def built(self, name):
+        return kube.build("overlays/" + name)
+
+    def pod(self, name):
+        return one(self.built(name), "StatefulSet", "specman")["spec"][
+            "template"]["spec"]
+
+    def test_cert_manager(self):
+        certificate = one(self.built("cert-manager"), "Certificate",
+                          "specman")["spec"]
+        pod = self.pod("cert-manager")
+        container = pod["containers"][0]
+        volume = one_named(pod["volumes"], "tls")
+        self.assertEqual(volume["secret"], {
+            "secretName": certificate["secretName"]})
+        mount = one_named(container["volumeMounts"], "tls")
+        self.assertNotIn("subPath", mount, "a subPath is never updated")
+        self.assertEqual(
+            {v["name"]: v["value"] for v in container["env"]},
+            {"SPECMAN_CACHE_SIZE": "64Mi",
+             "SPECMAN_TLS_CERT": mount["mountPath"] + "/tls.crt",
+             "SPECMAN_TLS_KEY": mount["mountPath"] + "/tls.key"})
+        self.assertIn("specman-service.hubble-system.svc",
+                      certificate["dnsNames"])
+
+    def test_ecr_irsa(self):
+        account = one(self.built("ecr-irsa"), "ServiceAccount",
+                      "spectro-specman")
+        self.assertRegex(account["metadata"]["annotations"][
+            "eks.amazonaws.com/role-arn"], "^arn:aws:iam::[0-9]{12}:role/")
+        self.assertIs(account["automountServiceAccountToken"], False)
+
+    def test_service_monitor(self):
+        objects = self.built("servicemonitor")
+        spec = one(objects, "ServiceMonitor", "specman")["spec"]
+        endpoint = spec["endpoints"][0]
+        self.assertEqual(endpoint["path"], "/metrics")
+        wanted = spec["selector"]["matchLabels"].items()
+        ports = [port["targetPort"] for item in objects
+                 if item["kind"] == "Service"
+                 and wanted <= item["metadata"]["labels"].items()
+                 for port in item["spec"]["ports"]
+                 if port["name"] == endpoint["port"]]
+        self.assertEqual(ports, ["admin"])
+        ingress = one(objects, "NetworkPolicy", "specman")["spec"]["ingress"]
+        self.assertEqual([rule["ports"][0]["port"] for rule in ingress],
+                         [8443, 8080])
+        self.assertTrue(ingress[1]["from"], "open for all")
+
+    def test_replicas(self):
+        objects = self.built("replicas")
+        spec = one(objects, "StatefulSet", "specman")["spec"]
+        self.assertEqual(spec["replicas"], 2)
+        self.assertEqual(spec["podManagementPolicy"], "Parallel")
+        self.assertEqual(len(spec["volumeClaimTemplates"]), 1)
+        affinity = spec["template"]["spec"]["affinity"]["podAntiAffinity"]
+        term = affinity["preferredDuringSchedulingIgnoredDuringExecution"][0][
+            "podAffinityTerm"]
+        self.assertEqual(term["topologyKey"], "kubernetes.io/hostname")
+        self.assertEqual(term["labelSelector"], spec["selector"])
+        self.assertEqual(one(objects, "Service", "specman-service")["spec"][
+            "sessionAffinity"], "ClientIP")
+        self.assertIn("readinessProbe",
+                      spec["template"]["spec"]["containers"][0])
+
+    def test_fips(self):
+        container = self.pod("fips")["containers"][0]
+        base = one(kube.build("base"), "StatefulSet", "specman")["spec"][
+            "template"]["spec"]["containers"][0]
+        self.assertEqual(container["image"], base["image"] + "-fips")
+        self.assertEqual(one_named(container["env"], "SPECMAN_FIPS"),
+                         {"name": "SPECMAN_FIPS", "value": "true"})
+
+    def test_namespace(self):
+        labels = one(self.built("namespace"), "Namespace", "hubble-system")[
+            "metadata"]["labels"]
+        self.assertEqual(labels["pod-security.kubernetes.io/enforce"],
+                         "restricted")
 
 
 if __name__ == "__main__":

@@ -2,14 +2,16 @@
 and what an operator is told when they don't work."""
 import json
 import os
+import re
 import unittest
 
-from lib import artifact, secret, sigv4, tree
+from lib import artifact, hidden, secret, sigv4, tree
 from lib.aws import ROLE, REGION, Aws, EcrRegistry, Tunnel
 from lib.case import Case
 from lib.daemon import call
 from lib.faulty import FakeRegistry
 from lib.registry import PATH
+from lib.stage import closed_port
 from lib.wait import until
 
 # AWS' Signature Version 4 test suite: these are its constants.
@@ -230,6 +232,26 @@ class Sources(EcrCase):
             AWS_CONTAINER_CREDENTIALS_FULL_URI="http://10.0.0.1/v1/x",
             AWS_CONTAINER_AUTHORIZATION_TOKEN="never-to-be-sent")
         self.wait_failed(daemon, r"FULL_URI: 10\.0\.0\.1 may not be asked")
+
+
+    def test_pod_identity_that_is_refused(self):
+        """By the agent; and where nobody answers."""
+        self.aws.agent_token = "of-another-pod"
+        hidden.hide("of-this-pod")
+        daemon = self.launch(
+            self.keys("pod-identity"),
+            AWS_CONTAINER_CREDENTIALS_FULL_URI=self.aws.url
+            + "/v1/credentials",
+            AWS_CONTAINER_AUTHORIZATION_TOKEN="of-this-pod")
+        self.wait_failed(daemon, r"credentials of the pod's role: 401 from "
+                         + re.escape(self.aws.host))
+        self.assertEqual(self.aws.count("agent"), 1)
+        daemon = self.launch(
+            self.keys("pod-identity"), "--registry-retries", "0",
+            AWS_CONTAINER_CREDENTIALS_FULL_URI=f"http://127.0.0.1:"
+            f"{closed_port()}/v1/credentials",
+            AWS_CONTAINER_AUTHORIZATION_TOKEN="of-this-pod")
+        self.wait_failed(daemon, r"the container's agent: 127\.0\.0\.1:")
 
 
 class NamedCase(EcrCase):

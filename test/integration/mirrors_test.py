@@ -86,6 +86,31 @@ class Failover(MirrorCase):
         self.check_served(daemon)
         self.assertNotIn("hush-hush", daemon.log())
 
+    def lose_manifests(self):
+        """The registry knows the tag, and redirects to a storage that does not."""
+        storage = self.registry(host="localhost")
+        for method in ("GET", "HEAD"):
+            storage.on(method, "^/lost", lambda request: request.reply(
+                404, b"<Error><Code>NoSuchKey</Code></Error>"))
+            self.first.on(method, "/manifests/1.0.0", lambda request: request.reply(
+                307, b"", {"Location": storage.url + "/lost"}))
+
+    def test_storage_behind_a_redirect_has_lost_the_tag(self):
+        """Who has it in fact is asked: only a registry can say that it is gone."""
+        self.lose_manifests()
+        self.check_served(self.run_daemon())
+
+    def test_tag_that_all_storages_have_lost(self):
+        """That is a failure, and what is served stays, whatever is pruned."""
+        daemon = self.run_daemon("--prune", mirrors=[])
+        self.check_served(daemon)
+        self.lose_manifests()
+        daemon.poll_now()
+        told = daemon.wait_log('msg="Tag not resolved"')
+        self.assertEqual((told["kind"], told["cause"]), ("lost", "content-gone"))
+        self.assertIn("NoSuchKey", told["error"])
+        self.check_tree(self.client(daemon), TREE)
+
     def test_download_goes_on_at_the_mirror(self):
         half = len(self.layer) // 2
 

@@ -2,10 +2,12 @@
 first minutes, before anything is there."""
 import json
 import os
+import socket
 import unittest
 
 from lib import artifact
 from lib.case import Case
+from lib.daemon import call, parse
 from lib.faulty import FakeRegistry
 from lib.wait import scale, until
 from lib.wire import Wire, request
@@ -37,6 +39,43 @@ class Options(Case):
         self.assertEqual(client.get("/site/").body, b"<p>\n")
         self.assertEqual(client.request("GET", "/d").status, 301)
         self.assertEqual(client.get("/.specman/releases").status, 200)
+
+    def test_port_that_is_taken(self):
+        """It does not start, and says which; nor does it stay half-started."""
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            address = "127.0.0.1:%d" % taken.getsockname()[1]
+            for flag, other in (("--listen", "--admin-listen"),
+                                ("--admin-listen", "--listen")):
+                with self.subTest(flag=flag):
+                    done = call(flag, address, other, "127.0.0.1:0",
+                                "--data-dir", self.folder(), check=False)
+                    self.assertEqual(done.returncode, 1)
+                    last = parse(done.stderr.decode().rstrip().split("\n")[-1])
+                    self.assertEqual(last["msg"], "specman can't start")
+                    self.assertRegex(last["error"], f"listen on {address}: "
+                                     "bind: Address already in use$")
+
+    def test_release_that_can_not_be_read(self):
+        """Asked for by itself, when its file is damaged behind the daemon's
+        back: what is in memory is served on."""
+        daemon = self.serve()
+        path = os.path.join(daemon.data, "releases", "1.0.0.mtree")
+        with open(path, "rb") as file:
+            whole = file.read()
+        with open(path, "wb") as file:
+            file.write(whole[:len(whole) // 2])
+        client = self.client(daemon)
+        answer = client.get("/.specman/releases/1.0.0/a.yaml")
+        self.assertEqual(answer.status, 503)
+        self.assertIn(b"the release can't be read now", answer.body)
+        self.assertTrue(answer["Retry-After"])
+        told = daemon.wait_log('level=warning msg="Release not shown by itself"')
+        self.assertEqual(told["tag"], "1.0.0")
+        self.assertEqual(client.get("/a.yaml").body, FILES["a.yaml"])
+        with open(path, "wb") as file:
+            file.write(whole)
+        self.assertEqual(client.get("/.specman/releases/1.0.0/a.yaml").body,
+                         FILES["a.yaml"])
 
     def test_access_log(self):
         daemon = self.serve("--access-log")

@@ -1,16 +1,18 @@
 """ls, cat, verify, export, history, gc: what they say, and beside a daemon."""
+import fcntl
 import io
 import os
 import re
 import shutil
+import signal
 import stat
 import tarfile
 import threading
 import unittest
 
-from lib import artifact, proc, tree
+from lib import artifact, fault, proc, tree
 from lib.case import Case
-from lib.daemon import REPORT, Specman, call
+from lib.daemon import REPORT, Specman, call, environment, program
 from lib.faulty import FakeRegistry
 
 BASE = {"roar/v.yaml": b"base\n", "roar/base.yaml": b"only in the base\n",
@@ -176,6 +178,44 @@ class BesideADaemon(Commands):
         self.command(1, "export", "0.0.0", os.path.join(folder, "empty"))
         self.command(1, "export", "0.0.0", os.path.join(above, "no/where"))
         self.assertEqual(sorted(os.listdir(above)), ["new", "there"])
+
+    def test_export_that_was_killed(self):
+        """The next one to the same place takes away what it left, and nothing
+        of one that is under way, or of somebody else."""
+        above = self.folder()
+        folder = os.path.join(above, "out")
+        killed = fault.call(
+            [program(), "export", "--data-dir", self.data, "4.5.15", folder],
+            fault.preload(above, at=6, how="before"))
+        self.assertEqual(killed.returncode, -signal.SIGKILL)
+        left, = os.listdir(above)
+        self.assertRegex(left, r"^out\.specman-part-\w{6}$")
+        self.assertTrue(os.listdir(os.path.join(above, left)))
+        under_way = os.path.join(above, "out.specman-part-abcdef")
+        others = ["out.specman-part-abcdefg", "out.part-abcdef",
+                  "other.specman-part-abcdef"]
+        for path in (under_way, *(os.path.join(above, n) for n in others)):
+            os.mkdir(path)
+            with open(os.path.join(path, "file"), "wb"):
+                pass
+        os.symlink(self.folder(), os.path.join(above, "out.specman-part-linked"))
+        with open(os.path.join(above, "out.specman-part-nofold"), "wb"):
+            pass
+        lock = os.open(under_way, os.O_RDONLY)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        stay = sorted([*others, "out", "out.specman-part-abcdef",
+                       "out.specman-part-linked", "out.specman-part-nofold"])
+        self.command(0, "export", "4.5.15", folder)
+        self.check_folder(folder)
+        self.assertEqual(sorted(os.listdir(above)), stay)
+        self.assertTrue(os.path.exists(os.path.join(under_way, "file")))
+        os.close(lock)
+        shutil.rmtree(folder)
+        # By a relative path, too.
+        proc.run([program(), "export", "--data-dir", self.data, "4.5.15",
+                  "out"], cwd=above, env=environment())
+        self.assertFalse(os.path.exists(under_way))
+        self.check_folder(folder)
 
     def test_export_as_an_archive(self):
         one, _ = self.command(0, "export", "4.5.15", "-")

@@ -186,6 +186,28 @@ class Credentials(RegistryCase):
         self.assertIn(self.registry.host, failed["error"])
         self.assertEqual(self.client(daemon).get("/").status, 503)
 
+    def test_credentials_are_read_anew_after_a_refusal(self):
+        """Also from a file that, by all that can be seen, has not changed."""
+        self.push("4.5.13")
+        path = self.password_file()
+        with open(path, "r+", encoding="ascii") as file:
+            file.write(PASSWORD[::-1])
+        hidden.hide(PASSWORD[::-1])
+        before = os.stat(path)
+        daemon = self.start(
+            "--repository", self.registry.repository(self.path),
+            "--registry-ca", self.authority.ca, "--poll-interval", "1h",
+            "--registry-username", USER, "--registry-password-file", path)
+        daemon.wait_log(r'level=error msg="Sync failed".*\b401\b')
+        with open(path, "r+", encoding="ascii") as file:
+            file.write(PASSWORD)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        after = os.stat(path)
+        for field in ("st_ino", "st_size", "st_mtime_ns"):
+            self.assertEqual(getattr(after, field), getattr(before, field))
+        daemon.poll_now()
+        self.check_served(daemon)
+
     def test_unknown_authority_is_refused(self):
         self.push("4.5.13")
         daemon = self.start(

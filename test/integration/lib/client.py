@@ -87,11 +87,11 @@ def _names(headers):
     return {name.replace("_", "-"): value for name, value in headers.items()}
 
 
-def plain(address, path, method="GET"):
+def plain(address, path, method="GET", headers=None, body=None):
     """One request over plain HTTP: the admin port's."""
     connection = http.client.HTTPConnection(*address, timeout=60)
     try:
-        connection.request(method, path)
+        connection.request(method, path, body, headers or {})
         answer = connection.getresponse()
         body = answer.read()
         hidden.keep(body)

@@ -97,7 +97,7 @@ def given(command, env):
 
 
 def _given_by(flag, value):
-    if flag == "--registry-password-file":
+    if flag in ("--registry-password-file", "--hook-token-file"):
         _hide_found(_read(value))
     elif flag == "--registry-config":
         _docker_config(value)

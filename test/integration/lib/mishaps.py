@@ -13,8 +13,11 @@ from .stage import (AWS_SECRET, LAYER, PASSWORD, USER, Run, closed_port,
                     in_mounts, on_a_bad_disk, proxy, without_privileges)
 
 CAUSES = []  # (name, cause, verdict, what the error says, set_up)
-# Only a round that would publish can tell these; overlay_test and policy_test see to it.
-TOLD_BY_ROUNDS = {"rollback"}
+# Only a round that would publish can tell these; overlay_test, policy_test and status_test see
+# to it.
+TOLD_BY_ROUNDS = {"rollback", "release-unfit"}
+# To have kinds of keys that are not approved needs FIPS mode; test/fips/fips_test.py sees to it.
+TOLD_BY_FIPS = {"key-not-approved"}
 
 
 def cause(name, verdict="FAIL", title=None, says=""):
@@ -696,3 +699,9 @@ def own_ca_damaged(stage):
               encoding="ascii") as file:
         file.write("damaged")
     return Run(*stage.plain(), *flags)
+
+
+@cause("fips-not-active", says="FIPS provider is not active")
+def fips_provider_missing(stage):
+    return Run(*stage.plain(), *stage.data(), "--fips",
+               env={"OPENSSL_CONF": "/dev/null"})

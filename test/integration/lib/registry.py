@@ -31,6 +31,7 @@ class Registry:
         if user is not None:
             basic(user, password)  # from now on both are hidden
         self.tokens = tokens
+        self.notified = []  # endpoints that start() has it notify
         self.storage = os.path.join(folder, "registry")
         self.port = 0
         self.process = None
@@ -88,6 +89,8 @@ class Registry:
                         "delete": {"enabled": True}},
             "http": {"addr": f"127.0.0.1:{self.port}", "secret": "x" * 32},
         }
+        if self.notified:
+            config["notifications"] = {"endpoints": self.notified}
         if self.authority:
             cert, key = self.authority.issue()
             config["http"]["tls"] = {"certificate": cert, "key": key}

@@ -78,11 +78,36 @@ static void json_is_negotiated(void **state)
 			fail_msg("case %zu: %s", i, cases[i].lines[0]);
 }
 
+static void openmetrics_is_negotiated(void **state)
+{
+	static const struct {
+		const char *lines[3];
+		bool wanted;
+	} cases[] = {
+		{ { NULL }, false },
+		{ { "*/*" }, false },
+		{ { "text/plain;version=0.0.4" }, false },
+		{ { "application/openmetrics-text" }, true },
+		{ { "application/openmetrics-text;version=1.0.0,application/openmetrics-text;"
+		    "version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1" },
+		  true },
+		{ { "text/plain;q=0.5, application/openmetrics-text;q=0.5" }, true },
+		{ { "text/plain", "application/openmetrics-text;q=0.9" }, false },
+		{ { "application/openmetrics-text;q=0" }, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		if (accept_openmetrics(cases[i].lines) != cases[i].wanted)
+			fail_msg("case %zu: %s", i, cases[i].lines[0]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(gzip_is_negotiated),
 		cmocka_unit_test(json_is_negotiated),
+		cmocka_unit_test(openmetrics_is_negotiated),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -60,6 +60,8 @@ static const struct row {
 	{ "listen", FIELD(listen), A_LISTENER, "127.0.0.1:1", 0 },
 	{ "admin-listen", FIELD(admin_listen), A_LISTENER, "127.0.0.1:2", 0 },
 	{ "workers", FIELD(workers), A_NUMBER, "200", 200 },
+	{ "hook-token-file", FIELD(hook_token_file), A_TEXT, "/t", 0 },
+	{ "fips", FIELD(fips), A_SWITCH, "true", 1 },
 	{ "htpasswd", FIELD(htpasswd), A_TEXT, "/h", 0 },
 	{ "no-listing", FIELD(no_listing), A_SWITCH, "true", 1 },
 	{ "access-log", FIELD(access_log), A_SWITCH, "true", 1 },

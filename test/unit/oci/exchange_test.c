@@ -177,7 +177,7 @@ static const struct refusal {
 	  "404 from the registry: NAME_UNKNOWN_TO_US", ERR_NOT_FOUND, OCI_CAUSE_CONTENT_GONE },
 	{ 404, false, "{\"errors\":[{\"code\":\"BLOB_UNKNOWN\",\"message\":\"gone\"}]}",
 	  "404 from the registry: BLOB_UNKNOWN: gone", ERR_NOT_FOUND, OCI_CAUSE_CONTENT_GONE },
-	{ 404, true, "<?xml", "404 from s3.example.com (redirected): not found", ERR_NOT_FOUND,
+	{ 404, true, "<?xml", "404 from s3.example.com (redirected): not found", ERR_LOST,
 	  OCI_CAUSE_CONTENT_GONE },
 	{ 429, false, "", "429 from the registry: too many requests", ERR_NETWORK,
 	  OCI_CAUSE_RATE_LIMITED },

@@ -28,6 +28,7 @@ struct fixture {
 	char dir[80]; /* the layout */
 	struct cancel *cancel;
 	struct source source;
+	struct oci_counters counters;
 	struct buf entries; /* of index.json */
 };
 
@@ -73,7 +74,7 @@ static int setup(void **state)
 	f->entries = (struct buf)BUF_INIT(1 << 20);
 	f->cancel = cancel_new(&err);
 	assert_non_null(f->cancel);
-	assert_int_equal(layout_source_open(f->dir, f->cancel, &f->source, &err), 0);
+	assert_int_equal(layout_source_open(f->dir, &f->counters, f->cancel, &f->source, &err), 0);
 	*state = f;
 	return 0;
 }

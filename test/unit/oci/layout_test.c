@@ -101,7 +101,6 @@ static void lists_and_resolves(void **state)
 	struct fixture *f = *state;
 	CLEANUP(buf_release) struct buf body = BUF_INIT(LIMIT_MANIFEST_BYTES);
 	CLEANUP(cleanup_free) char *type = NULL;
-	struct oci_counters counters;
 	struct digest a, b;
 	struct err err;
 
@@ -123,8 +122,7 @@ static void lists_and_resolves(void **state)
 		fail_msg("%s", err.msg);
 	assert_string_equal(body.data, B);
 	assert_string_equal(type, OCI_TYPE);
-	counters = f->source.ops->counters(f->source.self);
-	assert_true(counters.requests >= 3 && counters.received_bytes > sizeof(B));
+	assert_true(f->counters.received_bytes > sizeof(B));
 }
 
 static void finds_tags_in_names(void **state)

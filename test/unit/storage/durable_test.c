@@ -4,13 +4,31 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "harness.h"
+
+/* These stand before libc's: a disk that can't read, or can't be made durable. */
+static atomic_bool reads_fail, syncs_fail;
+
+ssize_t pread(int fd, void *bytes, size_t size, off_t at)
+{
+	errno = EIO;
+	return atomic_load(&reads_fail) ? -1 : syscall(SYS_pread64, fd, bytes, size, at);
+}
+
+int syncfs(int fd)
+{
+	errno = EIO;
+	return atomic_load(&syncs_fail) ? -1 : (int)syscall(SYS_syncfs, fd);
+}
 
 static void write_file(struct fixture *f, const char *name, const void *bytes, size_t size)
 {
@@ -147,6 +165,47 @@ static void downloads_are_gone_on_with(void **state)
 	assert_int_equal(count_in(f, "tmp"), 0);
 }
 
+/* A disk that can't read what it was given: it is not asked for the same again. */
+static void a_download_that_cant_be_read_goes(void **state)
+{
+	struct fixture *f = *state;
+	struct store_download *download;
+	char text[3];
+	struct err err;
+
+	assert_int_equal(go_on(f, "one", "123"), 0);
+	download = open_download(f, "one", 10);
+	atomic_store(&reads_fail, true);
+	assert_int_equal(store_download_read(download, text, sizeof(text), 0, &err), -1);
+	atomic_store(&reads_fail, false);
+	assert_int_equal(err.kind, ERR_IO);
+	store_download_free(download);
+	assert_int_equal(go_on(f, "one", "123"), 0);
+}
+
+/* The same when it is unpacked; but not for another failure of the disk. */
+static void a_layer_that_cant_be_read_goes(void **state)
+{
+	static const struct item items[] = { { "file", AE_IFREG, "text", false },
+		                             { NULL, 0, NULL, false } };
+	struct fixture *f = *state;
+	struct err err;
+
+	atomic_store(&reads_fail, true);
+	assert_int_equal(publish(f, "1.0.0", items, &err), -1);
+	atomic_store(&reads_fail, false);
+	assert_int_equal(err.kind, ERR_IO);
+	assert_int_equal(count_in(f, "tmp"), 0);
+	atomic_store(&syncs_fail, true);
+	assert_int_equal(publish(f, "1.0.0", items, &err), -1);
+	assert_int_equal(err.kind, ERR_IO);
+	assert_int_equal(count_in(f, "tmp"), 1);
+	atomic_store(&syncs_fail, false);
+	store_download_sweep(f->store);
+	assert_int_equal(publish(f, "1.0.0", items, &err), 0);
+	assert_int_equal(count_in(f, "tmp"), 0);
+}
+
 static void downloads_are_swept(void **state)
 {
 	static const struct timespec old[2] = { { .tv_sec = 1700000000 },
@@ -189,6 +248,8 @@ int main(void)
 		                                teardown),
 		cmocka_unit_test_setup_teardown(one_that_stays_keeps_no_other, setup, teardown),
 		cmocka_unit_test_setup_teardown(downloads_are_gone_on_with, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_download_that_cant_be_read_goes, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_layer_that_cant_be_read_goes, setup, teardown),
 		cmocka_unit_test_setup_teardown(downloads_are_swept, setup, teardown),
 		cmocka_unit_test_setup_teardown(without_room_nothing_is_begun, setup, teardown),
 	};
