@@ -178,6 +178,9 @@ MUST_CHECK int store_release_find(struct store *store, const char *tag,
  */
 bool store_release_is_whole(struct store *store, const char *tag);
 
+/* Whether it is all that, but that settings->admits does not take it. */
+bool store_release_is_withheld(struct store *store, const char *tag);
+
 /*
  * A download under way: a file in the store's tmp/. When it is freed before it
  * was published it stays there, over a restart, too, for the next one of the
