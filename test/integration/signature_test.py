@@ -8,6 +8,7 @@ import unittest
 
 from lib import artifact, proc, signing
 from lib.case import Case, FakeCase
+from lib.client import plain
 from lib.daemon import call, parse
 from lib.faulty import FakeRegistry, error
 from lib.registry import PATH, Registry
@@ -106,6 +107,8 @@ class Signatures(SignedCase):
         self.assertEqual(line["tag"], "1.0.0")
         self.assertEqual(self.registry.blob_gets(start), [])
         self.check_tree(client, files("one"))
+        until(lambda: b'_failures_total{cause="not-signed"} 1\n' in
+              plain(daemon.address("admin"), "/metrics").body, "the figure")
 
     def test_signed_by_another_key(self):
         self.sign(self.push("1.0.0", "one"), self.other)
