@@ -22,6 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/cancel.h"
 #include "base/digest.h"
 #include "base/err.h"
@@ -178,6 +179,9 @@ MUST_CHECK int store_release_find(struct store *store, const char *tag,
  */
 bool store_release_is_whole(struct store *store, const char *tag);
 
+/* Whether it is all that, but that settings->admits does not take it. */
+bool store_release_is_withheld(struct store *store, const char *tag);
+
 /*
  * A download under way: a file in the store's tmp/. When it is freed before it
  * was published it stays there, over a restart, too, for the next one of the
@@ -270,6 +274,13 @@ MUST_CHECK int store_republish(struct store *store, const struct store_source *s
  */
 MUST_CHECK int store_remove(struct store *store, const char *const *tags, size_t count,
                             struct err *err);
+
+/*
+ * Append the proof that was kept for a manifest. ERR_NOT_FOUND: none was; ERR_IO. The
+ * writing thread's.
+ */
+MUST_CHECK int store_proof(struct store *store, const struct digest *manifest,
+                           struct buf *out_proof, struct err *err);
 
 /*
  * Build the view anew, since settings->admits has changed its mind about some releases; no

@@ -157,6 +157,14 @@ bool store_release_is_whole(struct store *store, const char *tag)
 	return !known_get(store, tag, &release, &unneeded) && proof_admits(store, &release);
 }
 
+bool store_release_is_withheld(struct store *store, const char *tag)
+{
+	struct store_release release;
+	struct err unneeded;
+
+	return !known_get(store, tag, &release, &unneeded) && !proof_admits(store, &release);
+}
+
 static int find_committed(struct store *store, const char *tag, struct store_release *out_release,
                           struct err *err)
 {

@@ -108,6 +108,9 @@ static void serves_what_is_proven(void **state)
 	assert_int_equal(store_release_find(f->store, "1.0.1", &release, &err), -1);
 	assert_int_equal(err.kind, ERR_NOT_FOUND);
 	assert_false(store_release_is_whole(f->store, "1.0.2"));
+	assert_true(store_release_is_withheld(f->store, "1.0.2"));
+	assert_false(store_release_is_withheld(f->store, "1.0.0"));
+	assert_false(store_release_is_withheld(f->store, "9.0.0"));
 	/* The same after a restart; and all of it without a guard. */
 	open_guarded(&guard);
 	assert_string_equal(served(f, tag), "1.0.0");
