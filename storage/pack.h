@@ -5,7 +5,7 @@
 #ifndef SPECMAN_STORAGE_PACK_H
 #define SPECMAN_STORAGE_PACK_H
 
-#include "storage/storage.h"
+#include "storage/export.h"
 
 /* What a folder that was packed holds. */
 struct store_contents {
