@@ -480,7 +480,8 @@ int status_page_write(struct buf *buf, const struct overview *overview, struct e
 	add_server(&page, overview);
 	html(&page, "</div>\n</main>\n<footer>\n<a href=\"status.json\">The same as JSON</a>\n"
 	            "<a href=\"readyz?verbose\">Readiness</a>\n"
-	            "<a href=\"livez?verbose\">Liveness</a>\n</footer>\n</body>\n</html>\n");
+	            "<a href=\"livez?verbose\">Liveness</a>\n"
+	            "<a href=\"metrics\">Metrics</a>\n</footer>\n</body>\n</html>\n");
 	return page.has_failed ? -1 : 0;
 }
 

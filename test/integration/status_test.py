@@ -233,6 +233,8 @@ class Seen(StatusCase):
                  sum(map(len, own.values()))))
         self.assertEqual((found["view"]["files"], found["view"]["bytes"]),
                          (len(covered), sum(map(len, covered.values()))))
+        for link in re.findall('<a href="([^"]+)"', get(daemon).body.decode()):
+            self.assertEqual(get(daemon, "/" + link).status, 200, link)
         self.look(daemon, "healthy", found["summary"].split(",")[0],
                   "4.5.15", found["view"]["id"], registry.repository(),
                   found["releases"][0]["manifest"])

@@ -31,9 +31,10 @@ class Browser:
         # The protocol's descriptors are 3 and 4.
         with open(self._log, "wb") as log:
             self._process = proc.spawn(
-                ["sh", "-c", f'exec 9<&{theirs_in} 8>&{theirs_out} 3<&9 4>&8 '
-                 'chromium "$@"', "sh", f"--user-data-dir={self._profile}",
-                 *_FLAGS], pass_fds=(theirs_in, theirs_out),
+                ["bash", "-c", f"exec 210<&{theirs_in} 211>&{theirs_out} "
+                 '3<&210 4>&211 210<&- 211>&- chromium "$@"', "bash",
+                 f"--user-data-dir={self._profile}", *_FLAGS],
+                pass_fds=(theirs_in, theirs_out),
                 stdout=log, stderr=log)
         os.close(theirs_in)
         os.close(theirs_out)
