@@ -3,6 +3,7 @@
 
 #include "commands.h"
 #include "reading.h"
+#include "storage/export.h"
 #include "store_commands.h"
 
 static int write_file(const struct config *config, struct err *err)

@@ -5,16 +5,47 @@
 #include <string.h>
 #include <time.h>
 
-char *http_date(int64_t seconds, char text[static HTTP_DATE_SIZE])
-{
-	time_t time = (time_t)seconds;
-	struct tm utc;
+enum { DAY_S = 24 * 60 * 60, ERA_DAYS = 146097 };
 
-	if (!gmtime_r(&time, &utc) || utc.tm_year < 1000 - 1900 || utc.tm_year > 9999 - 1900) {
-		time = 0;
-		(void)gmtime_r(&time, &utc);
-	}
-	(void)strftime(text, HTTP_DATE_SIZE, "%a, %d %b %Y %H:%M:%S GMT", &utc);
+#define FIRST_S (-30610224000) /* of the year 1000 */
+#define LAST_S  253402300799   /* of the year 9999 */
+
+static char *add_number(char *at, unsigned number, unsigned digits)
+{
+	for (unsigned i = digits; i-- > 0; number /= 10)
+		at[i] = (char)('0' + number % 10);
+	return at + digits;
+}
+
+static char *add_text(char *at, const char *text, size_t length)
+{
+	memcpy(at, text, length);
+	return at + length;
+}
+
+/* At each answer, so without gmtime_r and strftime: they take a lock that all threads share. */
+char *http_date(int64_t time, char text[static HTTP_DATE_SIZE])
+{
+	static const char days[] = "WedThuFriSatSunMonTue";
+	static const char months[] = "MarAprMayJunJulAugSepOctNovDecJanFeb";
+	/* Years that begin in March, from that of the year 0 on: a leap day is a year's last. */
+	const uint64_t since =
+		(uint64_t)((time < FIRST_S || time > LAST_S ? 0 : time) + (int64_t)719468 * DAY_S);
+	const unsigned day = (unsigned)(since / DAY_S), second = (unsigned)(since % DAY_S);
+	const unsigned of_era = day % ERA_DAYS;
+	const unsigned year = (of_era - of_era / 1460 + of_era / 36524 - of_era / (ERA_DAYS - 1)) /
+	                      365;
+	const unsigned of_year = of_era - (365 * year + year / 4 - year / 100);
+	const unsigned month = (5 * of_year + 2) / 153;
+	char *at = add_text(text, days + (size_t)3 * (day % 7), 3);
+
+	at = add_number(add_text(at, ", ", 2), of_year - (153 * month + 2) / 5 + 1, 2);
+	at = add_text(add_text(at, " ", 1), months + (size_t)3 * month, 3);
+	at = add_number(add_text(at, " ", 1), day / ERA_DAYS * 400 + year + (month >= 10), 4);
+	at = add_number(add_text(at, " ", 1), second / 3600, 2);
+	at = add_number(add_text(at, ":", 1), second / 60 % 60, 2);
+	at = add_number(add_text(at, ":", 1), second % 60, 2);
+	(void)add_text(at, " GMT", sizeof(" GMT"));
 	return text;
 }
 

@@ -80,6 +80,8 @@ static const struct flag flags[] = {
 	  "memory for files that are asked for often; 0 for none" },
 	{ "scrub-interval", INTERVAL, AT(scrub_interval_ms), "TIME", "24h",
 	  "how often the whole store is read and checked; off for never" },
+	{ "view-lease", INTERVAL, AT(view_lease_ms), "TIME", "10m",
+	  "how long what is served stays to be had after it was replaced; off for not at all" },
 	{ "max-entries", COUNT, AT(max_entries), "N", "1000000",
 	  "files and folders that an archive may have" },
 	{ "max-file-size", SIZE, AT(max_file_size), "SIZE", "4Gi",

@@ -72,6 +72,7 @@ struct config {
 	int64_t disk_reserve;      /* bytes */
 	int64_t cache_size;        /* bytes */
 	int64_t scrub_interval_ms; /* 0: never */
+	int64_t view_lease_ms;     /* 0: none */
 	/* What an archive may cost, sizes in bytes: */
 	int64_t max_entries;
 	int64_t max_file_size;

@@ -5,6 +5,7 @@
 
 #include "commands.h"
 #include "reading.h"
+#include "storage/export.h"
 #include "store_commands.h"
 
 /* *out_manifest is that of the release that was taken. */

@@ -52,10 +52,10 @@ void http_resume(void *ctx)
 	uint64_t one = 1;
 
 	MHD_resume_connection(request->connection);
-	/* The request may be gone from here on. It fails only when it is readable already. */
+	/* The request may be gone from here on. To write can only fail when it is readable
+	 * already. The byte comes first: a run that took an earlier one leaves none behind then. */
+	(void)!write(instance->wake, &one, sizeof(one));
 	atomic_store(&instance->is_woken, true);
-	if (write(instance->wake, &one, sizeof(one)) < 0)
-		return;
 }
 
 /* ---- who may ask ---- */
@@ -121,12 +121,14 @@ static enum MHD_Result answer_get(struct request *request)
 		                             : http_answer(request, MHD_HTTP_BAD_REQUEST,
 		                                           "bad request", "Connection", "close");
 	view = store_view_get(request->instance->http->settings.store);
-	if (!store_view_release_count(view))
+	request->view = store_view_release_count(view) ? view : NULL;
+	if (!request->view)
 		result = http_answer_later(request, "nothing to serve yet");
 	else if (http_is_own(target.path))
 		result = http_answer_own(request, view, &target);
 	else
 		result = http_answer_path(request, view, &target, target.path);
+	request->view = NULL;
 	store_view_put(view);
 	return result;
 }
@@ -238,7 +240,9 @@ static enum MHD_Result handle(void *ctx, struct MHD_Connection *connection, cons
 	if (!request->is_read)
 		return meet(request, method, url, version);
 	*upload_size = 0;
-	return answer(request);
+	/* It waited until the end: who may ask is not known any more, and nobody hears an answer.
+	 */
+	return atomic_load(&request->instance->http->has_ended) ? MHD_NO : answer(request);
 }
 
 static void completed(void *ctx, struct MHD_Connection *connection, void **request_ctx,
@@ -362,9 +366,9 @@ static void backend_run(void *ctx)
 	struct instance *instance = ctx;
 	uint64_t count;
 
-	if (atomic_exchange(&instance->is_woken, false) &&
-	    read(instance->wake, &count, sizeof(count)) < 0)
-		atomic_store(&instance->is_woken, true); /* its byte is still to come */
+	/* There may be nothing to read: an earlier run can have taken several. */
+	if (atomic_exchange(&instance->is_woken, false))
+		(void)!read(instance->wake, &count, sizeof(count));
 	sockets_use(instance->sockets);
 	(void)MHD_run(instance->daemon);
 }
@@ -386,6 +390,7 @@ static unsigned backend_busy(void *ctx)
 /* No request may be left with a helper thread: libmicrohttpd can't end then. */
 static void end_helpers(struct http *http)
 {
+	atomic_store(&http->has_ended, true);
 	login_free(http->login);
 	http->login = NULL;
 	offload_free(http->loader);

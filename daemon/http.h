@@ -24,6 +24,12 @@ struct http_settings {
 	const char *htpasswd; /* the file of those who may ask; NULL: anyone */
 	bool has_listings;
 	bool has_access_log;
+	/*
+	 * When the store had all that the registry has, in seconds since 1970; 0: not
+	 * known. Asked by any worker at each answer. NULL: nobody knows.
+	 */
+	int64_t (*synced_at)(void *ctx);
+	void *synced_ctx;
 };
 
 /* ERR_CONFIG for a broken file of users. */

@@ -12,9 +12,32 @@ bool http_add(struct MHD_Response *response, const char *name, const char *value
 	return MHD_add_response_header(response, name, value) == MHD_YES;
 }
 
+/* Workers write a date once a poll, not once a request. */
+static const char *synced_text(struct instance *instance)
+{
+	const struct http_settings *settings = &instance->http->settings;
+	int64_t at = settings->synced_at ? settings->synced_at(settings->synced_ctx) : 0;
+
+	if (at != instance->synced_at) {
+		instance->synced_at = at;
+		(void)http_date(at, instance->synced_text);
+	}
+	return instance->synced_text;
+}
+
+static bool add_view_fields(const struct request *request, struct MHD_Response *response)
+{
+	const char *synced = synced_text(request->instance);
+
+	return http_add(response, "Specman-View", store_view_id(request->view)) &&
+	       (!*synced || http_add(response, "Specman-Synced-At", synced));
+}
+
 enum MHD_Result http_queue(struct request *request, unsigned status, struct MHD_Response *response,
                            uint64_t bytes)
 {
+	if (request->view && !add_view_fields(request, response))
+		return MHD_NO;
 	request->status = status;
 	request->bytes = request->is_head ? 0 : bytes;
 	return MHD_queue_response(request->connection, status, response);
@@ -49,6 +72,22 @@ enum MHD_Result http_answer(struct request *request, unsigned status, const char
 	    (name && !http_add(response, name, value)))
 		return MHD_NO;
 	return http_queue(request, status, response, text.size);
+}
+
+enum MHD_Result http_answer_json(struct request *request, struct buf *text)
+{
+	CLEANUP(cleanup_response) struct MHD_Response *response = NULL;
+	size_t size = text->size;
+
+	response = MHD_create_response_from_buffer(size, text->data, MHD_RESPMEM_MUST_FREE);
+	if (!response)
+		return MHD_NO;
+	text->data = NULL;
+	if (!http_add(response, "Content-Type", "application/json") ||
+	    !http_add(response, "X-Content-Type-Options", "nosniff") ||
+	    !http_add(response, "Cache-Control", "no-cache"))
+		return MHD_NO;
+	return http_queue(request, MHD_HTTP_OK, response, size);
 }
 
 enum MHD_Result http_answer_later(struct request *request, const char *sentence)

@@ -10,11 +10,14 @@
 #include <openssl/evp.h>
 
 #include "accept.h"
+#include "base/clock.h"
 #include "conditional.h"
 #include "http_request.h"
 #include "log.h"
 #include "media_type.h"
 #include "multipart.h"
+
+enum { BOUNDARY_LENGTH = 32 };
 
 /* What of a file is sent (RFC 9110, section 3.2: the selected representation). */
 struct representation {
@@ -24,7 +27,7 @@ struct representation {
 	struct digest digest;
 	uint64_t size;
 	char etag[DIGEST_TEXT_SIZE];
-	char boundary[40];
+	char boundary[BOUNDARY_LENGTH + 1];
 	const char *type;
 };
 
@@ -32,6 +35,7 @@ static void select_form(const struct store_view *view, const struct store_entry 
                         struct representation *out)
 {
 	char hex[DIGEST_TEXT_SIZE];
+	size_t length;
 
 	out->file = file;
 	out->release = store_view_release(view, file->release)->tag;
@@ -39,9 +43,13 @@ static void select_form(const struct store_view *view, const struct store_entry 
 	out->digest = is_gzip ? store_twin_digest(file) : store_content_digest(file);
 	out->size = is_gzip ? file->twin_size : file->size;
 	out->type = media_type_of(file->name);
-	(void)snprintf(out->etag, sizeof(out->etag), "\"%s\"", digest_hex(&out->digest, hex));
+	length = strlen(digest_hex(&out->digest, hex));
+	out->etag[0] = '"';
+	memcpy(out->etag + 1, hex, length);
+	memcpy(out->etag + 1 + length, "\"", 2);
 	/* No content has its own digest in it. */
-	(void)snprintf(out->boundary, sizeof(out->boundary), "%.32s", hex);
+	memcpy(out->boundary, hex, BOUNDARY_LENGTH);
+	out->boundary[BOUNDARY_LENGTH] = '\0';
 }
 
 /* ---- bodies ---- */
@@ -135,8 +143,6 @@ static struct MHD_Response *make_response(struct request *request,
 	struct MHD_Response *response = NULL;
 	struct body *body;
 
-	if (request->is_head)
-		return MHD_create_response_from_callback(form->size, 1, read_nothing, NULL, NULL);
 	body = calloc(1, sizeof(*body));
 	if (!body) {
 		(void)err_set(err, ERR_IO, "no memory for an answer");
@@ -146,8 +152,11 @@ static struct MHD_Response *make_response(struct request *request,
 	if (!(form->is_gzip ? store_twin_open(store, form->file, &body->content, err)
 	                    : store_content_open(store, form->file, &body->content, err)) &&
 	    (parts->count == 1 || !multipart_init(&body->multipart, parts, &kind, err)))
-		response = response_with(body, parts);
-	if (!response)
+		response = request->is_head ? MHD_create_response_from_callback(
+						      form->size, 1, read_nothing, NULL, NULL)
+		                            : response_with(body, parts);
+	/* HEAD has the answer that GET would have (RFC 9110, section 9.3.2), so it looked, too. */
+	if (!response || request->is_head)
 		end_body(body);
 	return response;
 }
@@ -193,10 +202,13 @@ static bool add_content_fields(struct MHD_Response *response, const struct repre
 		               form->boundary);
 		return http_add(response, "Content-Type", text);
 	}
+	if (!http_add(response, "Content-Type", form->type))
+		return false;
+	if (verdict != VERDICT_PARTS)
+		return true;
 	(void)snprintf(text, sizeof(text), "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, part->first,
 	               part->first + part->length - 1, form->size);
-	return http_add(response, "Content-Type", form->type) &&
-	       (verdict != VERDICT_PARTS || http_add(response, "Content-Range", text));
+	return http_add(response, "Content-Range", text);
 }
 
 /* ---- answers ---- */
@@ -237,6 +249,18 @@ static uint64_t length_of(const struct parts *parts)
 	return length;
 }
 
+/* Of damage the store tells itself; that the process lacks something, nobody else does. */
+static void tell_not_served(const struct request *request, const struct err *err)
+{
+	static const char msg[] = "File not served";
+	struct recurring *troubles = request->instance->http->settings.troubles;
+	bool is_news = err->kind == ERR_IO &&
+	               recurring_happened(troubles, msg, "memory or descriptors", clock_now_ms());
+
+	log_line(is_news ? LOG_ERROR : LOG_DEBUG, msg,
+	         (struct log_field[]){ { "error", err->msg }, { NULL, NULL } });
+}
+
 /* Whether it could be answered: the gzip form may be damaged where the file itself is not. */
 static bool answer_form(struct request *request, const struct representation *form,
                         enum MHD_Result *out_result)
@@ -264,8 +288,7 @@ static bool answer_form(struct request *request, const struct representation *fo
 	}
 	response = make_response(request, form, &parts, &err);
 	if (!response) {
-		log_line(LOG_DEBUG, "File not served",
-		         (struct log_field[]){ { "error", err.msg }, { NULL, NULL } });
+		tell_not_served(request, &err);
 		return false;
 	}
 	*out_result = MHD_NO;

@@ -11,7 +11,7 @@
 
 enum { LIST_MAX_BYTES = 16 * 1024 * 1024 };
 
-static const char prefix[] = ".specman/releases";
+static const char releases[] = ".specman/releases", views[] = ".specman/views";
 
 struct loading {
 	struct offload_job job;
@@ -57,22 +57,11 @@ static int write_list(struct buf *text, const struct store_view *view, struct er
 static enum MHD_Result answer_list(struct request *request, const struct store_view *view)
 {
 	CLEANUP(buf_release) struct buf text = BUF_INIT(LIST_MAX_BYTES);
-	CLEANUP(cleanup_response) struct MHD_Response *response = NULL;
-	size_t size;
 	struct err err;
 
 	if (write_list(&text, view, &err))
 		return http_answer_later(request, "the list can't be made now");
-	size = text.size;
-	response = MHD_create_response_from_buffer(size, text.data, MHD_RESPMEM_MUST_FREE);
-	if (!response)
-		return MHD_NO;
-	text.data = NULL;
-	if (!http_add(response, "Content-Type", "application/json") ||
-	    !http_add(response, "X-Content-Type-Options", "nosniff") ||
-	    !http_add(response, "Cache-Control", "no-cache"))
-		return MHD_NO;
-	return http_queue(request, MHD_HTTP_OK, response, size);
+	return http_answer_json(request, &text);
 }
 
 /* ---- one release ---- */
@@ -80,11 +69,14 @@ static enum MHD_Result answer_list(struct request *request, const struct store_v
 static void load(struct offload_job *job)
 {
 	struct loading *loading = (struct loading *)(void *)job;
+	struct http *http = loading->request->instance->http;
+	bool is_wanted = !atomic_load(&http->has_ended); /* a stop waits for what is under way */
 	struct err err = { .msg = "" };
 
-	loading->view = store_release_view_load(loading->request->instance->http->settings.store,
-	                                        &loading->release, &err);
-	if (!loading->view)
+	if (is_wanted)
+		loading->view = store_release_view_load(http->settings.store, &loading->release,
+		                                        &err);
+	if (is_wanted && !loading->view)
 		log_line(LOG_WARNING, "Release not shown by itself",
 		         (struct log_field[]){ { "error", err.msg },
 		                               { "tag", loading->release.tag },
@@ -150,15 +142,21 @@ static const struct store_release *find_release(const struct store_view *view, c
 	return NULL;
 }
 
-enum MHD_Result http_answer_own(struct request *request, struct store_view *view,
-                                const struct target *target)
+/* What follows the prefix in a path: "" or from a slash on; NULL where it does not begin so. */
+static const char *behind(const char *path, const char *prefix)
 {
-	const char *rest = target->path + sizeof(prefix) - 1;
+	size_t length = strlen(prefix);
+	bool is_below = !strncmp(path, prefix, length) && (path[length] == '/' || !path[length]);
+
+	return is_below ? path + length : NULL;
+}
+
+static enum MHD_Result answer_releases(struct request *request, struct store_view *view,
+                                       const struct target *target, const char *rest)
+{
 	const struct store_release *release;
 	size_t length;
 
-	if (strncmp(target->path, prefix, sizeof(prefix) - 1) != 0 || (*rest && *rest != '/'))
-		return http_answer(request, MHD_HTTP_NOT_FOUND, "not found", NULL, NULL);
 	if (!*rest)
 		return answer_list(request, view);
 	rest++;
@@ -168,4 +166,16 @@ enum MHD_Result http_answer_own(struct request *request, struct store_view *view
 		return http_answer(request, MHD_HTTP_NOT_FOUND, "no such release", NULL, NULL);
 	rest += length;
 	return answer_from_release(request, release, target, rest + (*rest == '/'));
+}
+
+enum MHD_Result http_answer_own(struct request *request, struct store_view *view,
+                                const struct target *target)
+{
+	const char *rest;
+
+	if ((rest = behind(target->path, releases)))
+		return answer_releases(request, view, target, rest);
+	if ((rest = behind(target->path, views)))
+		return http_answer_views(request, target, rest);
+	return http_answer(request, MHD_HTTP_NOT_FOUND, "not found", NULL, NULL);
 }

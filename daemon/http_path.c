@@ -42,8 +42,38 @@ static bool add_listing_fields(struct MHD_Response *response, bool is_json)
 	                            "default-src 'none'; style-src 'unsafe-inline'"));
 }
 
+/*
+ * A listing for HEAD, which has to have a length: libmicrohttpd 0.9.75 ends a
+ * chunked answer to HEAD with a last chunk all the same. So the bytes are counted,
+ * where that takes no longer than a sorted listing may; else the connection is
+ * closed behind the head. NULL without memory.
+ */
+static struct MHD_Response *head_of_listing(struct listing *listing, uint32_t entries)
+{
+	struct MHD_Response *response;
+	char bytes[4096];
+	uint64_t length = 0;
+	size_t read = 1;
+	struct err err;
+
+	while (entries <= LISTING_SORT_MAX && read) {
+		if (listing_read(listing, bytes, sizeof(bytes), &read, &err))
+			return NULL;
+		length += read;
+	}
+	response = MHD_create_response_from_callback(length ? length : MHD_SIZE_UNKNOWN,
+	                                             LISTING_BLOCK, read_listing, listing,
+	                                             end_listing);
+	/* It fails for options that are unknown alone. */
+	if (response && !length)
+		(void)MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT,
+		                               MHD_RO_END);
+	return response;
+}
+
 static enum MHD_Result answer_listing(struct request *request, struct store_view *view,
-                                      const struct store_entry *folder, const struct target *target)
+                                      const struct store_entry *folder, const struct target *target,
+                                      const char *path)
 {
 	struct listing_order order = listing_order(target->query, target->query_length);
 	CLEANUP(cleanup_response) struct MHD_Response *response = NULL;
@@ -54,20 +84,19 @@ static enum MHD_Result answer_listing(struct request *request, struct store_view
 		return http_answer(request, MHD_HTTP_FORBIDDEN, "folders are not listed", NULL,
 		                   NULL);
 	store_view_ref(view);
-	listing = listing_new_take(view, folder, target->path, request->wants_json, &order, &err);
+	listing = listing_new_take(view, folder, request->stays_in_view ? path : target->path,
+	                           request->wants_json, &order, &err);
 	if (!listing)
 		return http_answer_later(request, "the listing can't be made now");
-	response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, LISTING_BLOCK, read_listing,
-	                                             listing, end_listing);
+	response = request->is_head
+	                   ? head_of_listing(listing, folder->child_count)
+	                   : MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, LISTING_BLOCK,
+	                                                       read_listing, listing, end_listing);
 	if (!response) {
 		listing_free(listing);
 		return MHD_NO;
 	}
-	/* libmicrohttpd 0.9.75 ends a chunked answer to HEAD with a last chunk all the same. */
-	if ((request->is_head &&
-	     MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END) !=
-	             MHD_YES) ||
-	    !add_listing_fields(response, request->wants_json))
+	if (!add_listing_fields(response, request->wants_json))
 		return MHD_NO;
 	return http_queue(request, MHD_HTTP_OK, response, 0);
 }
@@ -127,5 +156,5 @@ enum MHD_Result http_answer_path(struct request *request, struct store_view *vie
 		return answer_redirect(request, target);
 	index = index_of(view, entry);
 	return index ? http_answer_file(request, view, index)
-	             : answer_listing(request, view, entry, target);
+	             : answer_listing(request, view, entry, target, path);
 }

@@ -1,7 +1,8 @@
 /*
  * A request under way, for the files that answer it: http.c (libmicrohttpd, the
  * head, who may ask), http_answer.c (short texts, errors), http_path.c (files
- * and folders), http_file.c (contents), http_own.c (/.specman).
+ * and folders), http_file.c (contents), http_own.c (/.specman), http_views.c (views by their
+ * names).
  */
 #ifndef SPECMAN_HTTP_REQUEST_H
 #define SPECMAN_HTTP_REQUEST_H
@@ -14,6 +15,7 @@
 
 #include "login.h"
 #include "base/cleanup.h"
+#include "conditional.h"
 #include "head.h"
 #include "http.h"
 #include "http_count.h"
@@ -26,6 +28,7 @@ struct http {
 	struct http_settings settings;
 	struct login *login;         /* NULL: anyone may ask */
 	struct offload *loader;      /* of single releases */
+	atomic_bool has_ended;       /* both are gone, or on their way */
 	struct http_counts **counts; /* of each worker */
 	unsigned worker_count;
 };
@@ -38,7 +41,9 @@ struct instance {
 	int epoll;               /* readable when libmicrohttpd has work, or `wake` is */
 	int wake;                /* an eventfd: a request goes on */
 	atomic_bool is_woken;
-	struct http_counts *counts; /* of http */
+	int64_t synced_at;
+	char synced_text[HTTP_DATE_SIZE]; /* the same, as it is written */
+	struct http_counts *counts;       /* of http */
 };
 
 /* A release that is being read for a request. */
@@ -56,6 +61,8 @@ struct request {
 	bool may_ask;
 	struct login_try *attempt;
 	struct loading *loading;
+	const struct store_view *view; /* that the answer is from; NULL: from none */
+	bool stays_in_view;            /* links of its listings go nowhere else */
 	int64_t since_us;
 	/* Of the answer, for the access log: */
 	unsigned status;
@@ -87,7 +94,10 @@ void http_resume(void *request);
 /* One more field of an answer; whether there was memory for it. */
 bool http_add(struct MHD_Response *response, const char *name, const char *value);
 
-/* Send a response of `bytes` bytes (0: unknown); it stays the caller's. */
+/*
+ * Send a response of `bytes` bytes (0: unknown); it stays the caller's. It gets
+ * the fields that say which view it is from, and how fresh that is.
+ */
 enum MHD_Result http_queue(struct request *request, unsigned status, struct MHD_Response *response,
                            uint64_t bytes);
 
@@ -97,6 +107,9 @@ enum MHD_Result http_queue(struct request *request, unsigned status, struct MHD_
  */
 enum MHD_Result http_answer(struct request *request, unsigned status, const char *sentence,
                             const char *name, const char *value);
+
+/* 200 with a text of JSON, whose bytes are taken over. */
+enum MHD_Result http_answer_json(struct request *request, struct buf *text);
 
 /* 503, to be tried again soon. */
 enum MHD_Result http_answer_later(struct request *request, const char *sentence);
@@ -123,6 +136,12 @@ bool http_is_own(const char *path);
 /* Answer below /.specman. view is the current one. */
 enum MHD_Result http_answer_own(struct request *request, struct store_view *view,
                                 const struct target *target);
+
+/* ---- http_views.c ---- */
+
+/* Answer below /.specman/views; `rest` is what follows that in target->path. */
+enum MHD_Result http_answer_views(struct request *request, const struct target *target,
+                                  const char *rest);
 
 /* Not while it is under way. NULL is fine. */
 void http_loading_free(struct loading *loading);

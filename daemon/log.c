@@ -10,7 +10,10 @@
 #include "base/cleanup.h"
 #include "unicode.h"
 
-enum { LINE_MAX_BYTES = 64 * 1024, KEYS_MAX = LOG_FIELDS_MAX + 3 };
+enum {
+	LINE_MAX_BYTES = 256 * 1024, /* a head of 32 KiB, each byte escaped, and the rest */
+	KEYS_MAX = LOG_FIELDS_MAX + 3,
+};
 
 static const char *const level_names[LOG_LEVELS] = { "debug", "info", "warning", "error" };
 static enum log_level least_level = LOG_INFO;

@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "registry.h"
+#include "storing.h"
 
 enum {
 	LOOK_MS = 2000,
@@ -25,6 +26,7 @@ enum {
 struct poller {
 	const struct config *config;
 	struct sync *sync;
+	struct store *store;
 	struct status *status;
 	const struct cancel *cancel;
 	int trigger_fd;
@@ -127,6 +129,7 @@ static void wait_for_round(struct poller *poller, int64_t pause, const struct se
 		int64_t left = pause - waited;
 		uint64_t count;
 
+		storing_expire(poller->store);
 		status_look_at_disk(poller->status, poller->config->data_dir);
 		if (wanted < left)
 			left = wanted;
@@ -205,8 +208,8 @@ static int start_thread(struct poller *poller, struct err *err)
 	return failed ? err_set_sys(err, failed, "start the sync thread") : 0;
 }
 
-struct poller *poller_start(const struct config *config, struct sync *sync, struct status *status,
-                            const struct cancel *cancel, struct err *err)
+struct poller *poller_start(const struct config *config, struct sync *sync, struct store *store,
+                            struct status *status, const struct cancel *cancel, struct err *err)
 {
 	struct poller *poller = calloc(1, sizeof(*poller));
 
@@ -216,6 +219,7 @@ struct poller *poller_start(const struct config *config, struct sync *sync, stru
 	}
 	poller->config = config;
 	poller->sync = sync;
+	poller->store = store;
 	poller->status = status;
 	poller->cancel = cancel;
 	(void)pthread_mutex_init(&poller->mutex, NULL);

@@ -18,10 +18,13 @@
 
 struct poller;
 
-/* All are borrowed for its life. */
+/*
+ * All are borrowed for its life. Between rounds it also lets go of the store's
+ * replaced views, and sweeps what they named.
+ */
 MUST_CHECK struct poller *poller_start(const struct config *config, struct sync *sync,
-                                       struct status *status, const struct cancel *cancel,
-                                       struct err *err);
+                                       struct store *store, struct status *status,
+                                       const struct cancel *cancel, struct err *err);
 
 /* Go a round as soon as the one under way, if any, is done. Any thread. */
 void poller_trigger(struct poller *poller);

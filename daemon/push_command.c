@@ -28,7 +28,7 @@
 #include "oci/oci.h"
 #include "reading.h"
 #include "registry.h"
-#include "storage/storage.h"
+#include "storage/pack.h"
 #include "storing.h"
 
 enum { BLOCK_BYTES = 128 * 1024 };

@@ -117,7 +117,15 @@ static int open_store(struct service *service, struct err *err)
 		return -1;
 	service->observer = (struct storing_observer){ service->troubles, service->status };
 	service->store = storing_open(service->config, &service->observer, service->signers, err);
-	return service->store ? 0 : -1;
+	if (!service->store)
+		return -1;
+	store_keep_views(service->store, service->config->view_lease_ms);
+	return 0;
+}
+
+static int64_t synced_at(void *ctx)
+{
+	return status_synced_at(((struct service *)ctx)->status);
 }
 
 static int start_server(struct service *service, struct err *err)
@@ -149,6 +157,8 @@ static int start_server(struct service *service, struct err *err)
 		.htpasswd = config->htpasswd,
 		.has_listings = !config->no_listing,
 		.has_access_log = config->access_log,
+		.synced_at = synced_at,
+		.synced_ctx = service,
 	};
 
 	if (!config->tls_cert && serve_state_dir(config, state_dir, sizeof(state_dir), err))
@@ -269,8 +279,8 @@ static int start(struct service *service, struct err *err)
 	                         service->sync_cancel, err);
 	if (!service->sync)
 		return -1;
-	service->poller = poller_start(service->config, service->sync, service->status,
-	                               service->sync_cancel, err);
+	service->poller = poller_start(service->config, service->sync, service->store,
+	                               service->status, service->sync_cancel, err);
 	if (!service->poller || start_signers_watch(service, err))
 		return -1;
 	hook_attach(service->hook, service->poller);

@@ -47,7 +47,8 @@ struct signers {
 	struct proof *proofs;
 	size_t proof_count;
 	size_t proof_bytes;
-	struct buf proof; /* the last that was asked for */
+	struct store *store; /* of the rounds; what it keeps need not be asked for */
+	struct buf proof;    /* the last that was asked for */
 	struct doubt *doubts;
 	size_t doubt_count;
 	uint64_t round;
@@ -262,6 +263,7 @@ void signers_begin(struct signers *signers, struct store *store)
 	char count[24];
 	struct err err;
 
+	signers->store = store;
 	forget_proofs(signers);
 	signers->round++;
 	for (size_t i = signers->doubt_count; i-- > 0;)
@@ -359,6 +361,18 @@ static bool waits(struct signers *signers, const struct digest *manifest, struct
 	return true;
 }
 
+/* A release that is damaged is fetched again though its signature is gone meanwhile. */
+static bool is_kept(struct signers *signers, const struct digest *manifest)
+{
+	struct err err;
+	size_t key;
+
+	buf_clear(&signers->proof);
+	return !store_proof(signers->store, manifest, &signers->proof, &err) &&
+	       !oci_proof_check(buf_text(&signers->proof), signers->proof.size, manifest,
+	                        signers->keys, &key, &err);
+}
+
 static int ask(struct signers *signers, struct oci_client *client, const struct digest *manifest,
                struct err *err)
 {
@@ -382,7 +396,7 @@ static int ask(struct signers *signers, struct oci_client *client, const struct 
 int signers_prove(struct signers *signers, struct oci_client *client, const struct digest *manifest,
                   struct err *err)
 {
-	if (!signers->keys || find_proof(signers, manifest))
+	if (!signers->keys || find_proof(signers, manifest) || is_kept(signers, manifest))
 		return 0;
 	return waits(signers, manifest, err) ? -1 : ask(signers, client, manifest, err);
 }
@@ -399,7 +413,7 @@ int signers_proof(struct signers *signers, struct oci_client *client, struct sto
 		source->proof_size = proof->size;
 		return 0;
 	}
-	if (ask(signers, client, source->manifest, err))
+	if (!is_kept(signers, source->manifest) && ask(signers, client, source->manifest, err))
 		return -1;
 	source->proof = buf_text(&signers->proof);
 	source->proof_size = signers->proof.size;

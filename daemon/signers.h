@@ -43,7 +43,8 @@ store_admission *signers_admission(const struct signers *signers);
 void signers_begin(struct signers *signers, struct store *store);
 
 /*
- * Whether one of the keys signs a manifest. -1: as oci_signature; ERR_UNSIGNED is a
+ * Whether one of the keys signs a manifest, by a signature that was kept or that the
+ * registry has. -1: as oci_signature; ERR_UNSIGNED is a
  * refusal, all else means that it could not be asked. Manifests that were found to be
  * unsigned are asked about again in each round; when there are many, in turns.
  */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@ struct status {
 	uint64_t lost;                        /* troubles that found no place in it */
 	struct status_snapshot now;
 	struct oci_counters registry;
+	atomic_int_least64_t synced_at;
 };
 
 struct status *status_new(struct err *err)
@@ -79,9 +81,16 @@ void status_round_ended(struct status *status, enum sync_result result,
 	(void)snprintf(now->reason, sizeof(now->reason), "%s", outcome->reason);
 	if (result == SYNC_DONE)
 		now->done_at = now->round_ended_at;
-	if (result == SYNC_DONE && outcome->verdict != SYNC_VERDICT_FAILED)
+	if (result == SYNC_DONE && outcome->verdict != SYNC_VERDICT_FAILED) {
 		now->success_at = now->round_ended_at;
+		atomic_store(&status->synced_at, now->round_began_at);
+	}
 	(void)pthread_mutex_unlock(&status->mutex);
+}
+
+int64_t status_synced_at(const struct status *status)
+{
+	return atomic_load(&status->synced_at);
 }
 
 void status_set_next(struct status *status, int64_t in_ms)

@@ -75,6 +75,12 @@ void status_round_ended(struct status *status, enum sync_result result,
                         const struct sync_outcome *outcome);
 void status_set_next(struct status *status, int64_t in_ms);
 
+/*
+ * When the last round began that was a success (see success_at): the store had all
+ * that the registry had then. Any thread, without waiting.
+ */
+int64_t status_synced_at(const struct status *status);
+
 /* The sync thread: look at the data directory's file system. */
 void status_look_at_disk(struct status *status, const char *dir);
 

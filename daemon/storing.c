@@ -49,6 +49,8 @@ static void on_store_event(void *ctx, enum store_event_kind kind, const char *su
 		[STORE_NOT_LOCKED] = { LOG_WARNING,
 		                       "The data directory's file system has no locks; make "
 		                       "sure that no second specman uses it" },
+		[STORE_VIEWS_GIVEN_UP] = { LOG_WARNING,
+		                           "Replaced views given up before their time" },
 		[STORE_NOT_SWEPT] = { LOG_WARNING, "Old objects not swept" },
 	};
 	const struct storing_observer *observer = ctx;
@@ -109,4 +111,23 @@ int storing_sweep(struct store *store, char *out_text, size_t size, struct err *
 	else
 		(void)snprintf(out_text, size, "%" PRIu64 " objects swept", swept);
 	return 0;
+}
+
+void storing_expire(struct store *store)
+{
+	uint64_t swept;
+	struct err err;
+	char count[24];
+
+	if (!store_expire_views(store))
+		return;
+	/* What can't be swept now is swept after the next change. */
+	if (store_collect(store, &swept, &err)) {
+		log_line(LOG_ERROR, "Old objects not swept",
+		         (struct log_field[]){ { "error", err.msg }, { NULL, NULL } });
+		return;
+	}
+	(void)snprintf(count, sizeof(count), "%" PRIu64, swept);
+	log_line(LOG_DEBUG, "Swept what replaced views named",
+	         (struct log_field[]){ { "objects", count }, { NULL, NULL } });
 }

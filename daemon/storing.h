@@ -29,4 +29,7 @@ extern const char storing_damage[];
 /* Sweep it; the text says how much that was, in a line without its end. Errors of store_collect. */
 MUST_CHECK int storing_sweep(struct store *store, char *out_text, size_t size, struct err *err);
 
+/* Let go of the replaced views whose time is over, and sweep what went with them. */
+void storing_expire(struct store *store);
+
 #endif

@@ -384,12 +384,17 @@ static int follow_list(struct round *round, struct err *err)
 /* Releases that can't be served, and that the registry does not have any more. */
 static void tell_lost(struct round *round)
 {
-	for (size_t i = 0; i < round->count; i++)
-		if (round->tags[i].is_stored && !round->tags[i].is_served &&
-		    !round->tags[i].is_listed && !round->tags[i].drop)
-			status_stays(round->sync->trouble.status, round->tags[i].tag,
-			             "Release damaged on disk",
-			             "the registry does not have it any more");
+	for (size_t i = 0; i < round->count; i++) {
+		const struct policy_tag *tag = &round->tags[i];
+
+		if (!tag->is_stored || tag->is_served || tag->is_listed || tag->drop)
+			continue;
+		status_stays(round->sync->trouble.status, tag->tag,
+		             store_release_is_withheld(round->sync->store, tag->tag)
+		                     ? "Release not served: no trusted key signs it"
+		                     : "Release damaged on disk",
+		             "the registry does not have it any more");
+	}
 }
 
 static enum sync_result follow(struct sync *sync, const struct oci_tags *listed)

@@ -58,17 +58,13 @@ static void note_failure(struct search *search, const struct err *err)
 		search->open = *err;
 }
 
-/* Whether there may be another request for this answer. */
-static bool may_fetch(struct search *search)
+/* Another request for this answer, unless there were too many. */
+static int count_fetch(struct search *search, struct err *err)
 {
-	struct err err;
-
 	if (search->fetches++ < LIMIT_SIGNATURE_FETCHES)
-		return true;
-	(void)err_set(&err, ERR_LIMIT, "there is more than the %d things that are looked at",
-	              LIMIT_SIGNATURE_FETCHES);
-	put_aside(search, &err);
-	return false;
+		return 0;
+	return err_set(err, ERR_LIMIT, "there is more than the %d things that are looked at",
+	               LIMIT_SIGNATURE_FETCHES);
 }
 
 /* ---- layers ---- */
@@ -113,7 +109,7 @@ static int fetch_layer(struct search *search, const struct signature_layer *laye
 	if (layer->form == SIGNATURE_SIMPLE && last->form == SIGNATURE_SIMPLE &&
 	    digest_equal(&search->payload, &layer->blob.digest))
 		return buf_add(out, buf_text(&last->payload), last->payload.size, err);
-	return fetch_blob(search->line, &layer->blob, out, err);
+	return count_fetch(search, err) ? -1 : fetch_blob(search->line, &layer->blob, out, err);
 }
 
 static int judge(struct search *search, const struct signature_layer *layer,
@@ -139,8 +135,6 @@ static void look_at_layer(struct search *search, const struct signature_layer *l
 	char text[DIGEST_TEXT_SIZE];
 	struct err err;
 
-	if (!may_fetch(search))
-		return;
 	(void)digest_format(&layer->blob.digest, text);
 	if (fetch_layer(search, layer, &bytes, &err)) {
 		(void)err_context(&err, "signature %s", text);
@@ -183,10 +177,9 @@ static void look_at_referrer(struct search *search, const struct oci_descriptor 
 	struct digest found;
 	struct err err;
 
-	if (!may_fetch(search))
-		return;
 	(void)digest_format(&descriptor->digest, name);
-	if (!source->ops->manifest(source->self, &descriptor->digest, &body, &type, &err) &&
+	if (!count_fetch(search, &err) &&
+	    !source->ops->manifest(source->self, &descriptor->digest, &body, &type, &err) &&
 	    !digest_of(descriptor->digest.algorithm, buf_text(&body), body.size, &found, &err)) {
 		if (digest_equal(&found, &descriptor->digest)) {
 			look_at_manifest(search, &body, name);

@@ -204,6 +204,7 @@ int store_collect(struct store *store, uint64_t *out_swept, struct err *err)
 	int failed;
 
 	*out_swept = 0;
+	(void)store_expire_views(store);
 	store->is_sweep_held = store->has_broken_release;
 	if (store->has_broken_release)
 		return 0;

@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "lease.h"
 #include "store.h"
 
 enum {
@@ -66,8 +67,9 @@ void store_download_sweep(struct store *store)
 
 /*
  * What can be freed is freed first. What a layer unpacks to is not known, so
- * objects that nothing names go as soon as it may get tight; other downloads, of
- * which something would be lost, only when the layer itself does not fit.
+ * objects that nothing names go as soon as it may get tight; other downloads, and
+ * then what is kept for replaced views, of which something would be lost, only
+ * when the layer itself does not fit.
  */
 static int make_room(struct store *store, uint64_t size, uint64_t held, const char *except,
                      struct err *err)
@@ -83,6 +85,10 @@ static int make_room(struct store *store, uint64_t size, uint64_t held, const ch
 	if (err->kind != ERR_NO_SPACE)
 		return -1;
 	sweep(store, 0, except);
+	if (!layout_check_room(&store->layout, size - held, err))
+		return 0;
+	if (err->kind != ERR_NO_SPACE || !leases_end(store) || store_collect(store, &swept, err))
+		return -1;
 	return layout_check_room(&store->layout, size - held, err);
 }
 

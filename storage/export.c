@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "export.h"
 #include "part.h"
 #include "path.h"
 #include "remove_tree.h"

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "lease.h"
 #include "merge.h"
 #include "proof.h"
 #include "release.h"
@@ -18,6 +19,29 @@
 DEFINE_CLEANUP(cleanup_builder, struct view_builder, view_builder_free);
 DEFINE_CLEANUP(cleanup_reader, struct release_reader, release_reader_free);
 
+static bool is_same(const struct store_release *a, const struct store_release *b)
+{
+	return !strcmp(a->tag, b->tag) && digest_equal(&a->manifest, &b->manifest);
+}
+
+/*
+ * Whether a view may name what no release names any more. Releases are in the
+ * same order in both views; where they are not, a sweep too many is no harm.
+ */
+static bool may_owe_sweep(const struct store *store, const struct store_view *view)
+{
+	size_t count = store_view_release_count(store->current), at = 0;
+
+	for (size_t i = 0; i < store_view_release_count(view); i++, at++) {
+		while (at < count && !is_same(store_view_release(store->current, at),
+		                              store_view_release(view, i)))
+			at++;
+		if (at == count)
+			return true;
+	}
+	return false;
+}
+
 static void forget_view(void *ctx, struct store_view *view)
 {
 	struct store *store = ctx;
@@ -27,6 +51,7 @@ static void forget_view(void *ctx, struct store_view *view)
 	while (*at != view)
 		at = view_next(*at);
 	*at = *view_next(view);
+	store->owes_sweep = store->owes_sweep || may_owe_sweep(store, view);
 	(void)pthread_mutex_unlock(&store->mutex);
 }
 
@@ -232,21 +257,18 @@ static struct store_view *build_of(struct store *store, char **tags, size_t coun
 
 int overlay_publish(struct store *store, struct err *err)
 {
-	struct store_view *view, *old;
+	struct store_view *view;
 	char **tags;
 	size_t count;
 
+	leases_trim(store);
 	if (release_tags(&store->layout, &tags, &count, err))
 		return -1;
 	view = build_of(store, tags, count, err);
 	release_tags_free(tags, count);
 	if (!view)
 		return -1;
-	(void)pthread_mutex_lock(&store->mutex);
-	old = store->current;
-	store->current = view;
-	(void)pthread_mutex_unlock(&store->mutex);
-	store_view_put(old);
+	leases_swap_take(store, view);
 	release_views_prune(store);
 	store->is_stale = false;
 	return 0;

@@ -18,9 +18,9 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "pack.h"
 #include "path.h"
 #include "remove_tree.h"
-#include "storage.h"
 #include "tree.h"
 #include "unpack.h"
 

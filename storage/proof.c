@@ -52,17 +52,23 @@ int proof_put(struct store *store, const struct store_source *source, struct err
 	                       source->proof, source->proof_size, 0640, err);
 }
 
+int store_proof(struct store *store, const struct digest *manifest, struct buf *out_proof,
+                struct err *err)
+{
+	char name[NAME_SIZE];
+
+	return io_read_file(store->layout.releases, name_of(manifest, name), out_proof, err);
+}
+
 bool proof_admits(struct store *store, const struct store_release *release)
 {
 	CLEANUP(buf_release) struct buf proof = BUF_INIT(STORE_PROOF_BYTES);
-	char name[NAME_SIZE];
 	struct err unread;
 
 	if (!store->admits)
 		return true;
 	/* What can't be read proves nothing. */
-	if (io_read_file(store->layout.releases, name_of(&release->manifest, name), &proof,
-	                 &unread))
+	if (store_proof(store, &release->manifest, &proof, &unread))
 		buf_clear(&proof);
 	return store->admits(store->admits_ctx, release, buf_text(&proof), proof.size);
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -19,6 +20,13 @@
 
 /* A million entries of long paths; more can't come from an archive within the limits. */
 static const size_t file_bytes_max = (size_t)4 << 30;
+
+enum {
+	FLUSH_BYTES = 64 * 1024,
+	TEXT_MAX_BYTES = 2 * FLUSH_BYTES, /* one entry more: a path whose every byte is escaped */
+};
+
+_Static_assert((int)FLUSH_BYTES > 4 * (int)PATH_ROOM + 1024, "an entry fits");
 
 static const char suffix[] = ".mtree";
 
@@ -69,10 +77,97 @@ static int add_escaped(struct buf *text, const char *path, struct err *err)
 	return 0;
 }
 
+/* ---- the file as it grows ---- */
+
+/* Written beside its place, hashed on the way, and never in memory as a whole. */
+struct output {
+	const struct layout *layout;
+	int fd;            /* -1 before it is there */
+	struct buf text;   /* what is not written yet */
+	uint64_t size;     /* bytes that are */
+	uint64_t unlooked; /* of these, since the room was looked at */
+	struct hasher *hasher;
+	char name[RELEASE_NAME_SIZE], beside[RELEASE_NAME_SIZE + 4];
+};
+
+/* What was not put in its place vanishes. */
+static void output_release(struct output *out)
+{
+	if (out->fd >= 0)
+		(void)unlinkat(out->layout->releases, out->beside, 0);
+	cleanup_fd(&out->fd);
+	hasher_free(out->hasher);
+	buf_release(&out->text);
+}
+
+static int output_begin(struct output *out, const struct layout *layout, const char *tag,
+                        struct err *err)
+{
+	*out = (struct output){ .layout = layout, .fd = -1, .text = BUF_INIT(TEXT_MAX_BYTES) };
+	(void)snprintf(out->beside, sizeof(out->beside), "%s.new", release_name(tag, out->name));
+	out->hasher = hasher_new(DIGEST_SHA256, err);
+	if (!out->hasher)
+		return -1;
+	if (unlinkat(layout->releases, out->beside, 0) && errno != ENOENT)
+		return err_set_sys(err, errno, "remove releases/%s", out->beside);
+	out->fd = openat(layout->releases, out->beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+	                 0640);
+	return out->fd < 0 ? err_set_sys(err, errno, "create releases/%s", out->beside) : 0;
+}
+
+static int output_write(struct output *out, const void *bytes, size_t size, struct err *err)
+{
+	out->unlooked += size;
+	if (out->unlooked > layout_look_bytes(out->layout)) {
+		if (layout_check_room(out->layout, size, err))
+			return -1;
+		out->unlooked = 0;
+	}
+	out->size += size;
+	if (out->size > file_bytes_max)
+		return err_set(err, ERR_LIMIT, "the list of its entries is over %zu bytes",
+		               file_bytes_max);
+	return hasher_add(out->hasher, bytes, size, err) ||
+	                       io_write_all(out->fd, bytes, size, out->beside, err)
+	               ? -1
+	               : 0;
+}
+
+static int output_flush(struct output *out, struct err *err)
+{
+	if (out->text.size && output_write(out, out->text.data, out->text.size, err))
+		return -1;
+	buf_clear(&out->text);
+	return 0;
+}
+
+/* Add the last line, make it durable, and put the file in its place. */
+static int output_end(struct output *out, struct err *err)
+{
+	const int folder = out->layout->releases;
+	char hash[DIGEST_TEXT_SIZE];
+	struct digest digest;
+
+	if (output_flush(out, err) || hasher_end(out->hasher, &digest, err) ||
+	    buf_addf(&out->text, err, RELEASE_END_MARK "%s\n", digest_hex(&digest, hash)) ||
+	    io_write_all(out->fd, out->text.data, out->text.size, out->beside, err))
+		return -1;
+	if (fsync(out->fd))
+		return err_set_sys(err, errno, "sync releases/%s", out->beside);
+	if (renameat(folder, out->beside, folder, out->name))
+		return err_set_sys(err, errno, "rename releases/%s", out->beside);
+	cleanup_fd(&out->fd);
+	out->fd = -1;
+	return 0;
+}
+
+/* ---- what stands in it ---- */
+
 struct writing {
 	const struct tree *tree;
 	struct store_release *info;
-	struct buf *text;
+	struct output *out;
+	struct buf *text; /* of out */
 	char path[PATH_ROOM];
 };
 
@@ -118,7 +213,8 @@ static int add_children(struct writing *w, uint32_t folder, size_t length, struc
 			               PATH_ROOM - 1);
 		(void)snprintf(w->path + length, sizeof(w->path) - length, "%s%s",
 		               length ? "/" : "", name);
-		if (add_entry(w, children[i], err))
+		if (add_entry(w, children[i], err) ||
+		    (w->text->size >= FLUSH_BYTES && output_flush(w->out, err)))
 			return -1;
 		if (tree_item(w->tree, children[i])->kind == TREE_FOLDER &&
 		    add_children(w, children[i], length + (length > 0) + size, err))
@@ -140,55 +236,72 @@ static int add_head(struct buf *text, const struct store_release *info, struct e
 	                timestamp_format(info->seen_ms, seen));
 }
 
-/* Add the last line, and put the file in its place. */
-static int put(const struct layout *layout, const struct store_release *info, struct buf *text,
-               struct err *err)
-{
-	char hash[DIGEST_TEXT_SIZE], name[RELEASE_NAME_SIZE];
-	struct digest digest;
-
-	if (digest_of(DIGEST_SHA256, text->data, text->size, &digest, err) ||
-	    buf_addf(text, err, RELEASE_END_MARK "%s\n", digest_hex(&digest, hash)))
-		return -1;
-	return io_put_file(layout->releases, release_name(info->tag, name), text->data, text->size,
-	                   0640, err);
-}
-
 int release_write(const struct layout *layout, const struct tree *tree, struct store_release *info,
                   struct err *err)
 {
-	CLEANUP(buf_release) struct buf text = BUF_INIT(file_bytes_max);
-	struct writing w = { .tree = tree, .info = info, .text = &text };
+	CLEANUP(output_release) struct output out = { .fd = -1 };
+	struct writing w = { .tree = tree, .info = info, .out = &out, .text = &out.text };
 
 	info->files = 0;
 	info->bytes = 0;
-	if (add_head(&text, info, err) || add_children(&w, TREE_ROOT, 0, err))
+	return output_begin(&out, layout, info->tag, err) || add_head(&out.text, info, err) ||
+	                       add_children(&w, TREE_ROOT, 0, err) || output_end(&out, err)
+	               ? -1
+	               : 0;
+}
+
+/* The entries of a file that was found to be whole: what stands between its root and its end. */
+static int copy_entries(struct output *out, int from, struct err *err)
+{
+	static const char root[] = "\n" RELEASE_ROOT_LINE "\n";
+	CLEANUP(cleanup_free) char *block = calloc(1, FLUSH_BYTES + 1);
+	const char *entries;
+	struct stat st;
+	uint64_t at, end;
+
+	if (!block)
+		return err_set_sys(err, ENOMEM, "copy a release");
+	if (fstat(from, &st))
+		return err_set_sys(err, errno, "look at the release to be copied");
+	end = (uint64_t)st.st_size - RELEASE_END_BYTES;
+	if (io_read_at(from, block, end < FLUSH_BYTES ? (size_t)end : FLUSH_BYTES, 0,
+	               "the release to be copied", err))
 		return -1;
-	return put(layout, info, &text, err);
+	entries = strstr(block, root);
+	if (!entries)
+		return err_set(err, ERR_FORMAT, "the release to be copied has no root");
+	for (at = (uint64_t)(entries - block) + sizeof(root) - 1; at < end;) {
+		size_t part = end - at < FLUSH_BYTES ? (size_t)(end - at) : FLUSH_BYTES;
+
+		if (io_read_at(from, block, part, at, "the release to be copied", err) ||
+		    output_write(out, block, part, err))
+			return -1;
+		at += part;
+	}
+	return 0;
 }
 
 int release_copy(const struct layout *layout, const char *from, struct store_release *info,
                  struct err *err)
 {
-	static const char root[] = "\n" RELEASE_ROOT_LINE "\n";
-	CLEANUP(buf_release) struct buf old = BUF_INIT(file_bytes_max);
-	CLEANUP(buf_release) struct buf text = BUF_INIT(file_bytes_max);
+	CLEANUP(output_release) struct output out = { .fd = -1 };
+	CLEANUP(cleanup_fd) int old = -1;
 	struct store_release found;
 	char name[RELEASE_NAME_SIZE];
-	const char *entries;
 
-	if (release_read(layout, from, &found, NULL, NULL, err) ||
-	    io_read_file(layout->releases, release_name(from, name), &old, err))
+	if (release_read(layout, from, &found, NULL, NULL, err))
 		return -1;
-	/* It was found to be whole, and nobody else changes these files. */
-	entries = strstr(buf_text(&old), root) + sizeof(root) - 1;
-	if (add_head(&text, info, err) ||
-	    buf_add(&text, entries, (size_t)(old.data + old.size - entries) - RELEASE_END_BYTES,
-	            err))
-		return -1;
+	/* Nobody else changes these files. */
+	old = openat(layout->releases, release_name(from, name), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (old < 0)
+		return err_set_sys(err, errno, "open releases/%s", name);
 	info->files = found.files;
 	info->bytes = found.bytes;
-	return put(layout, info, &text, err);
+	return output_begin(&out, layout, info->tag, err) || add_head(&out.text, info, err) ||
+	                       output_flush(&out, err) || copy_entries(&out, old, err) ||
+	                       output_end(&out, err)
+	               ? -1
+	               : 0;
 }
 
 int release_sync(const struct layout *layout, struct err *err)

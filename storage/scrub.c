@@ -251,6 +251,9 @@ static int is_whole(struct store *store, struct check *check, struct err *err)
 
 	if (check->is_aside)
 		return put_back(store, item, err);
+	/* What a request put aside meanwhile is judged there, at the end of the pass. */
+	if (!object_is_same(&store->layout, &item->digest, check->fd))
+		return 0;
 	damage_healed(store, &item->digest, "it was put in its place");
 	if (!check->makes_list)
 		return 0;

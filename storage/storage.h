@@ -10,8 +10,8 @@
  *	         immutable, counted, swapped whole
  *
  * Threads: store_open, store_publish, store_republish, store_remove,
- * store_collect and store_close belong to one writing thread at a time. Everything about views
- * and contents may be called from any thread.
+ * store_collect, store_expire_views and store_close belong to one writing thread at a
+ * time. Everything about views and contents may be called from any thread.
  *
  * Nothing here logs: what an operator should know is told to the observer.
  */
@@ -22,6 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/cancel.h"
 #include "base/digest.h"
 #include "base/err.h"
@@ -55,10 +56,11 @@ enum store_event_kind {
 	STORE_HASHES_MADE, /* the list of hashes of a large object was missing. subject: object */
 	STORE_OVERLAY_CONFLICT, /* a file lies where an older release has a folder. subject: path */
 	STORE_RESERVED_NAME,    /* an archive's own .specman is not served. subject: tag */
-	STORE_NOT_LOCKED,   /* the file system has no locks: nothing keeps a second process away.
-	                       subject: the folder */
-	STORE_NOT_SWEPT,    /* it can't be made sure what is to be swept. subject: the folder */
-	STORE_HISTORY_LOST, /* a change could not be noted. subject: tag */
+	STORE_NOT_LOCKED,     /* the file system has no locks: nothing keeps a second process away.
+	                         subject: the folder */
+	STORE_NOT_SWEPT,      /* it can't be made sure what is to be swept. subject: the folder */
+	STORE_HISTORY_LOST,   /* a change could not be noted. subject: tag */
+	STORE_VIEWS_GIVEN_UP, /* before their time. subject: why; detail: how many */
 };
 
 /* Told from any thread; must be quick. detail is a sentence, or "". */
@@ -177,6 +179,9 @@ MUST_CHECK int store_release_find(struct store *store, const char *tag,
  */
 bool store_release_is_whole(struct store *store, const char *tag);
 
+/* Whether it is all that, but that settings->admits does not take it. */
+bool store_release_is_withheld(struct store *store, const char *tag);
+
 /*
  * A download under way: a file in the store's tmp/. When it is freed before it
  * was published it stays there, over a restart, too, for the next one of the
@@ -271,7 +276,15 @@ MUST_CHECK int store_remove(struct store *store, const char *const *tags, size_t
                             struct err *err);
 
 /*
- * Build the view anew, since settings->admits has changed its mind about some releases.
+ * Append the proof that was kept for a manifest. ERR_NOT_FOUND: none was; ERR_IO. The
+ * writing thread's.
+ */
+MUST_CHECK int store_proof(struct store *store, const struct digest *manifest,
+                           struct buf *out_proof, struct err *err);
+
+/*
+ * Build the view anew, since settings->admits has changed its mind about some releases; no
+ * view of before can be had by its name then.
  * On an error (ERR_IO) the old view stays, and each call that looks for a release tries
  * again.
  */
@@ -323,6 +336,38 @@ void store_view_put(struct store_view *view);
 void store_view_ref(struct store_view *view);
 
 /*
+ * Keep each view that is replaced from now on for so long (0: for no time), to be had by
+ * its name; what such a view names is not swept. It goes earlier, and the observer is
+ * told, when there are STORE_VIEWS_MAX, when they come to more than 32 MiB (the one that
+ * was replaced last counts once the next is built), or when a release has no room on disk.
+ */
+void store_keep_views(struct store *store, int64_t lease_ms);
+
+enum { STORE_VIEWS_MAX = 64 + 1, STORE_VIEW_ID_SIZE = 64 + 1 };
+
+/*
+ * Take a reference to the current or kept view with this store_view_id. NULL without one;
+ * *out_is_gone is then whether it was kept, as far as is remembered. Any thread.
+ */
+struct store_view *store_view_named(struct store *store, const char *id, bool *out_is_gone);
+
+/* When a view was the current one, in milliseconds since 1970. */
+struct store_view_times {
+	char id[STORE_VIEW_ID_SIZE];
+	int64_t since_ms;
+	int64_t until_ms; /* it is kept; 0: it is the current one */
+};
+
+/* The views that can be had by their names, the current one last. Their number. Any thread. */
+size_t store_views(struct store *store, struct store_view_times out_views[static STORE_VIEWS_MAX]);
+
+/*
+ * Let go of views whose time is over. Whether any view went, since this was asked or the
+ * store was swept, that may have named what nothing else does: store_collect is due then.
+ */
+bool store_expire_views(struct store *store);
+
+/*
  * A view of one release alone, with all that it has. ERR_NOT_FOUND without one,
  * ERR_FORMAT when it is damaged. The writing thread's, or a reader's.
  */
@@ -360,7 +405,7 @@ struct store_share {
  * milliseconds for a million. */
 void store_view_share_out(const struct store_view *view, struct store_share *out_shares);
 
-/* 64 hex digits that name this set of releases; the same on every replica. */
+/* 64 hex digits that name its releases, in their order; the same on every replica. */
 const char *store_view_id(const struct store_view *view);
 
 /* A file or folder of a view; lives as long as the view is held. */
@@ -447,63 +492,6 @@ MUST_CHECK int store_content_read(const struct store_content *content, uint64_t 
 
 /* The store has to be open still. */
 void store_content_release(struct store_content *content);
-
-/*
- * Write a file's content to fd, every byte of it verified before the first goes
- * out. Errors of store_content_open, ERR_IO.
- */
-MUST_CHECK int store_export_file(struct store *store, const struct store_entry *file, int fd,
-                                 struct err *err);
-
-/* How far an export or a check is, in bytes. Called often. */
-struct store_export_observer {
-	void (*progress)(void *ctx, uint64_t done, uint64_t all);
-	void *ctx;
-};
-
-/*
- * Write a view of one release as a tar archive (GNU's format): the same bytes
- * for the same files, whoever does it. Each file is verified before it is
- * written. On an error the archive has no end. Errors of store_content_open, ERR_IO.
- */
-MUST_CHECK int store_export_tar(struct store *store, const struct store_view *view, int fd,
-                                const struct store_export_observer *observer, struct err *err);
-
-/*
- * Write it as a folder, which must not be there yet, or be empty. It is filled
- * under another name beside its place (path.specman-part-…), and appears as a whole;
- * after an error nothing of it is left, and what a kill left goes with the next export
- * to the same place. ERR_CONFIG when path is in use.
- */
-MUST_CHECK int store_export_folder(struct store *store, const struct store_view *view,
-                                   const char *path, const struct store_export_observer *observer,
-                                   struct err *err);
-
-/* What a folder that was packed holds. */
-struct store_contents {
-	uint64_t files, folders, links;
-	uint64_t bytes; /* of all files */
-};
-
-/*
- * Pack a folder into fd, as `tar -czf manifests.tgz .` would, but so that the same
- * files give the same bytes: sorted by name, the time 0, the owner 0, permissions
- * 0644 or 0755, GNU's tar format, gzip without name and time. Links within the folder
- * stay links. What unpacking would refuse is refused before a byte is written:
- * ERR_FORMAT and ERR_LIMIT name the entry, ERR_IO the file that can't be read (with
- * .sys). Memory does not grow with the size of files. ERR_CANCELLED.
- */
-MUST_CHECK int store_pack(const char *folder, int fd, const struct store_limits *limits,
-                          const struct cancel *cancel, const struct store_export_observer *observer,
-                          struct store_contents *out_contents, struct err *err);
-
-/*
- * Unpack an archive below the folder `scratch`, as store_publish would, and throw
- * away what came of it. The archive has no digest that it was to have. Errors: those
- * of store_publish for the archive, ERR_IO, ERR_NO_SPACE.
- */
-MUST_CHECK int store_try_archive(int fd, const char *scratch, const struct store_limits *limits,
-                                 const struct cancel *cancel, struct err *err);
 
 struct store_verify_observer {
 	/* A release's file (path is "") or a file in it is damaged: what is a sentence. */

@@ -19,6 +19,7 @@
 
 #include "base/cleanup.h"
 #include "base/timestamp.h"
+#include "lease.h"
 #include "object.h"
 #include "proof.h"
 #include "release.h"
@@ -123,6 +124,7 @@ void store_close(struct store *store)
 	if (!store)
 		return;
 	release_views_clear(store);
+	leases_clear(store);
 	store_view_put(store->current);
 	digest_set_release(&store->damaged);
 	free(store->known);
@@ -153,6 +155,14 @@ bool store_release_is_whole(struct store *store, const char *tag)
 	struct err unneeded;
 
 	return !known_get(store, tag, &release, &unneeded) && proof_admits(store, &release);
+}
+
+bool store_release_is_withheld(struct store *store, const char *tag)
+{
+	struct store_release release;
+	struct err unneeded;
+
+	return !known_get(store, tag, &release, &unneeded) && !proof_admits(store, &release);
 }
 
 static int find_committed(struct store *store, const char *tag, struct store_release *out_release,
@@ -196,6 +206,7 @@ int store_release_find(struct store *store, const char *tag, struct store_releas
 int store_reconsider(struct store *store, struct err *err)
 {
 	store->is_stale = true;
+	store->withdraws = true;
 	return overlay_publish(store, err);
 }
 
@@ -318,7 +329,8 @@ static int commit(struct store *store, const struct store_source *source, const 
 
 /*
  * Nothing of it is to stay: free what it wrote. A daemon that is to stop does
- * not wait for that; the next one sweeps it.
+ * not wait for that; the next one sweeps it. Where the room was short, what is
+ * kept for replaced views goes as well, so that the next try has it.
  */
 static void roll_back(struct store *store, const struct err *reason)
 {
@@ -326,6 +338,8 @@ static void roll_back(struct store *store, const struct err *reason)
 	uint64_t swept;
 
 	store->layout.trusts_objects = false;
+	if (reason->kind == ERR_NO_SPACE)
+		(void)leases_end(store);
 	/* What can't be swept now is swept by the next one, and is not trusted until then. */
 	if (reason->kind == ERR_CANCELLED || store_collect(store, &swept, &later))
 		return;

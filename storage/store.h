@@ -1,7 +1,8 @@
 /*
  * The store's inside, for its own files: store.c (open, publish, collect),
- * overlay.c (the view), release_view.c (single releases), proof.c, known.c (what the releases say
- * of themselves), history.c, damage.c (what was found wrong), collect.c, download.c, content.c,
+ * overlay.c (the view), release_view.c (single releases), lease.c (replaced views), proof.c,
+ * known.c (what the releases say of themselves), history.c, damage.c (what was found wrong),
+ * collect.c, download.c, content.c,
  * scrub.c.
  */
 #ifndef SPECMAN_STORAGE_STORE_H
@@ -25,7 +26,19 @@ struct known {
 	bool is_doubtful;     /* it is to be read again, though the fingerprint is the same */
 };
 
-enum { STORE_WANTED_MAX = 16, STORE_RELEASE_VIEWS_MAX = 8 };
+enum {
+	STORE_WANTED_MAX = 16,
+	STORE_RELEASE_VIEWS_MAX = 8,
+	STORE_LEASES_MAX = STORE_VIEWS_MAX - 1,
+	STORE_GONE_MAX = 128,
+};
+
+/* A view that was replaced. */
+struct store_lease {
+	struct store_view *view;
+	int64_t since_ms, until_ms; /* of the wall clock: it became current, it goes */
+	int64_t ends_ms;            /* the latter by the monotonic clock */
+};
 
 /* A large object whose list of hashes is to be made. */
 struct store_wanted {
@@ -48,6 +61,7 @@ struct store {
 	pthread_mutex_t sweeping;
 	/* The writer's own: */
 	bool has_broken_release;
+	bool withdraws;     /* the next view replaces what may not be served any more */
 	bool is_stale;      /* a release was committed that the view does not show yet */
 	bool is_unsettled;  /* a change of releases/ may be undone by a power loss */
 	bool is_sweep_held; /* the last store_collect did nothing: a release's file is damaged */
@@ -58,6 +72,13 @@ struct store {
 	pthread_mutex_t mutex; /* guards all below */
 	struct store_view *current;
 	struct store_view *views; /* every view that somebody holds */
+	int64_t current_since_ms;
+	int64_t lease_ms;                            /* 0: there are no leases */
+	struct store_lease leases[STORE_LEASES_MAX]; /* the oldest first */
+	size_t lease_count;
+	bool owes_sweep; /* a view is held no more that may have named what nothing else does */
+	char gone[STORE_GONE_MAX][STORE_VIEW_ID_SIZE]; /* names of views that went, a ring */
+	size_t gone_count;                             /* that went in all */
 	/* Of single releases, the last one used first; NULL behind the last. */
 	struct store_view *release_views[STORE_RELEASE_VIEWS_MAX];
 	struct digest_set damaged; /* objects found missing or wrong */

@@ -366,13 +366,13 @@ int stream_read(struct stream *stream, const void **out_block, size_t *out_size,
 	return failed;
 }
 
-int stream_drain(struct stream *stream, struct err *err)
+int stream_drain(struct stream *stream, const struct cancel *cancel, struct err *err)
 {
 	const void *block;
 	size_t size;
 
 	do
-		if (stream_read(stream, &block, &size, err))
+		if (cancel_check(cancel, err) || stream_read(stream, &block, &size, err))
 			return -1;
 	while (size);
 	return 0;

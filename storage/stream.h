@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/cancel.h"
 #include "base/err.h"
 #include "proven.h"
 
@@ -51,7 +52,7 @@ void stream_free(struct stream *stream);
 MUST_CHECK int stream_read(struct stream *stream, const void **out_block, size_t *out_size,
                            struct err *err);
 
-/* Read to the end, for the checksums there. */
-MUST_CHECK int stream_drain(struct stream *stream, struct err *err);
+/* Read to the end, for the checksums there. ERR_CANCELLED besides. */
+MUST_CHECK int stream_drain(struct stream *stream, const struct cancel *cancel, struct err *err);
 
 #endif

@@ -6,11 +6,14 @@
  */
 #include "tree.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 
 struct node {
 	struct tree_item item;
@@ -18,6 +21,8 @@ struct node {
 	uint32_t parent;
 	uint32_t first; /* of a folder's children, newest first */
 	uint32_t next;  /* sibling */
+	uint32_t goal;  /* of a link: where it leads, once that is known; else TREE_NONE */
+	unsigned hops;  /* links on the way there, itself included */
 	bool visiting;  /* a link on the way being resolved */
 };
 
@@ -26,15 +31,16 @@ struct tree {
 	size_t count;
 	size_t room;
 	uint64_t max_nodes;
+	uint64_t seed;   /* nobody can choose names that all have one place in the table */
 	uint32_t *table; /* node numbers, TREE_NONE where free */
 	size_t places;   /* a power of two */
 };
 
 enum { LINK_HOPS_MAX = 40 };
 
-static uint64_t hash_of(uint32_t parent, const char *name, size_t length)
+static uint64_t hash_of(const struct tree *tree, uint32_t parent, const char *name, size_t length)
 {
-	uint64_t hash = 14695981039346656037ULL ^ parent; /* FNV-1a */
+	uint64_t hash = tree->seed ^ parent; /* FNV-1a, but for its start */
 
 	for (size_t i = 0; i < length; i++)
 		hash = (hash ^ (unsigned char)name[i]) * 1099511628211ULL;
@@ -43,7 +49,7 @@ static uint64_t hash_of(uint32_t parent, const char *name, size_t length)
 
 static size_t place_of(const struct tree *tree, uint32_t parent, const char *name, size_t length)
 {
-	size_t place = (size_t)hash_of(parent, name, length) & (tree->places - 1);
+	size_t place = (size_t)hash_of(tree, parent, name, length) & (tree->places - 1);
 
 	for (; tree->table[place] != TREE_NONE; place = (place + 1) & (tree->places - 1)) {
 		const struct node *node = &tree->nodes[tree->table[place]];
@@ -98,7 +104,9 @@ static int new_node(struct tree *tree, uint32_t parent, const char *name, size_t
 		tree->room = room;
 	}
 	node = &tree->nodes[tree->count];
-	*node = (struct node){ .parent = parent, .first = TREE_NONE, .next = TREE_NONE };
+	*node = (struct node){
+		.parent = parent, .first = TREE_NONE, .next = TREE_NONE, .goal = TREE_NONE
+	};
 	node->name = strndup(name, length);
 	if (!node->name)
 		return err_set_sys(err, ENOMEM, "tree");
@@ -115,6 +123,9 @@ struct tree *tree_new(uint64_t max_nodes, struct err *err)
 		(void)err_set_sys(err, ENOMEM, "tree");
 		return NULL;
 	}
+	/* Without randomness it is the time since the start, which is not known outside either. */
+	if (getrandom(&tree->seed, sizeof(tree->seed), GRND_NONBLOCK) != sizeof(tree->seed))
+		tree->seed = 14695981039346656037ULL ^ (uint64_t)clock_now_ms();
 	tree->max_nodes = max_nodes < TREE_NONE - 1 ? max_nodes + 1 : TREE_NONE;
 	if (grow_table(tree, err) || new_node(tree, TREE_NONE, "", 0, &root, err)) {
 		tree_free(tree);
@@ -142,16 +153,7 @@ static uint32_t child_of(const struct tree *tree, uint32_t parent, const char *n
 	return tree->table[place_of(tree, parent, name, length)];
 }
 
-static void unlink_child(struct tree *tree, uint32_t parent, uint32_t child)
-{
-	uint32_t *link = &tree->nodes[parent].first;
-
-	while (*link != child)
-		link = &tree->nodes[*link].next;
-	*link = tree->nodes[child].next;
-}
-
-/* Add a child, or put a new node in the place of the one with this name. */
+/* Add a child of a name that is not there yet. */
 static int place_child(struct tree *tree, uint32_t parent, const char *name, size_t length,
                        uint32_t *out_node, struct err *err)
 {
@@ -163,8 +165,7 @@ static int place_child(struct tree *tree, uint32_t parent, const char *name, siz
 	if (new_node(tree, parent, name, length, &node, err))
 		return -1;
 	place = place_of(tree, parent, name, length);
-	if (tree->table[place] != TREE_NONE)
-		unlink_child(tree, parent, tree->table[place]);
+	assert(tree->table[place] == TREE_NONE);
 	tree->table[place] = node;
 	tree->nodes[node].next = tree->nodes[parent].first;
 	tree->nodes[parent].first = node;
@@ -224,13 +225,9 @@ int tree_put(struct tree *tree, const char *path, const struct tree_item *item, 
 		return set_item(tree, TREE_ROOT, item, err);
 	}
 	child = child_of(tree, node, path + start, length);
-	if (child != TREE_NONE &&
-	    (tree->nodes[child].item.kind == TREE_FOLDER) != (item->kind == TREE_FOLDER)) {
-		if (tree->nodes[child].first != TREE_NONE)
-			return err_set(err, ERR_FORMAT, "entry \"%.200s\" is a file and a folder",
-			               path);
-		child = TREE_NONE;
-	}
+	if (child != TREE_NONE && item->kind != TREE_FOLDER &&
+	    tree->nodes[child].first != TREE_NONE)
+		return err_set(err, ERR_FORMAT, "entry \"%.200s\" is a file and a folder", path);
 	if (child == TREE_NONE && place_child(tree, node, path + start, length, &child, err))
 		return -1;
 	return set_item(tree, child, item, err);
@@ -329,15 +326,23 @@ static int bad_link(const struct tree *tree, uint32_t link, const char *why, str
 	               tree->nodes[link].item.target, why);
 }
 
-/* Follow a link's target to a file or folder. `hops` bounds the links on the way. */
-static int follow(struct tree *tree, uint32_t link, unsigned hops, uint32_t *out_node,
-                  struct err *err)
+/*
+ * Follow a link's target to a file or folder, and note that. `hops` counts all the
+ * links on the way, as path_resolution(7) does. Each is gone through once: else 40 of
+ * them, each with two of the next in its path, would take for ever.
+ */
+static int follow(struct tree *tree, uint32_t link, unsigned *hops, struct err *err)
 {
-	const char *path = tree->nodes[link].item.target;
-	uint32_t node = tree->nodes[link].parent;
+	struct node *const self = &tree->nodes[link];
+	const char *path = self->item.target;
+	const unsigned before = *hops;
+	uint32_t node = self->parent;
 
-	if (hops > LINK_HOPS_MAX)
-		return bad_link(tree, link, "goes round in a circle", err);
+	*hops += self->goal == TREE_NONE ? 1 : self->hops;
+	if (*hops > LINK_HOPS_MAX)
+		return bad_link(tree, link, "goes round in a circle, or over 40 links", err);
+	if (self->goal != TREE_NONE)
+		return 0;
 	if (*path == '/')
 		return bad_link(tree, link, "leaves the archive", err);
 	while (*path) {
@@ -354,13 +359,16 @@ static int follow(struct tree *tree, uint32_t link, unsigned hops, uint32_t *out
 			if (node == TREE_NONE)
 				return bad_link(tree, link, "points at nothing in the archive",
 				                err);
-			if (tree->nodes[node].item.kind == TREE_LINK &&
-			    follow(tree, node, hops + 1, &node, err))
-				return -1;
+			if (tree->nodes[node].item.kind == TREE_LINK) {
+				if (follow(tree, node, hops, err))
+					return -1;
+				node = tree->nodes[node].goal;
+			}
 		}
 		path += length + (path[length] == '/');
 	}
-	*out_node = node;
+	self->goal = node;
+	self->hops = *hops - before;
 	return 0;
 }
 
@@ -371,11 +379,9 @@ static int copy_into(struct tree *tree, uint32_t from, uint32_t to, unsigned dep
 static int become_target(struct tree *tree, uint32_t node, unsigned depth,
                          const struct store_limits *limits, struct err *err)
 {
+	const uint32_t target = tree->nodes[node].goal;
 	struct tree_item item;
-	uint32_t target;
 
-	if (follow(tree, node, 0, &target, err))
-		return -1;
 	for (uint32_t above = node; above != TREE_NONE; above = tree->nodes[above].parent)
 		if (above == target)
 			return bad_link(tree, node, "points at a folder that it is in", err);
@@ -439,24 +445,19 @@ static unsigned depth_of(const struct tree *tree, uint32_t node)
 	return depth;
 }
 
-/* Whether the node can still be reached from the root. */
-static bool is_placed(const struct tree *tree, uint32_t node)
-{
-	for (; node != TREE_ROOT; node = tree->nodes[node].parent) {
-		const struct node *n = &tree->nodes[node];
-
-		if (child_of(tree, n->parent, n->name, strlen(n->name)) != node)
-			return false;
-	}
-	return true;
-}
-
 int tree_resolve_links(struct tree *tree, const struct store_limits *limits, struct err *err)
 {
 	size_t count = tree->count; /* copies hold no links */
 
+	/* All of them first: behind a folder that was a link, ".." would lead elsewhere. */
+	for (uint32_t node = 1; node < count; node++) {
+		unsigned hops = 0;
+
+		if (tree->nodes[node].item.kind == TREE_LINK && follow(tree, node, &hops, err))
+			return -1;
+	}
 	for (uint32_t node = 1; node < count; node++)
-		if (tree->nodes[node].item.kind == TREE_LINK && is_placed(tree, node) &&
+		if (tree->nodes[node].item.kind == TREE_LINK &&
 		    become_target(tree, node, depth_of(tree, node), limits, err))
 			return -1;
 	return 0;

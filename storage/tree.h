@@ -33,7 +33,7 @@ struct tree_item {
 
 struct tree;
 
-/* At most max_nodes nodes, replaced ones included. */
+/* At most max_nodes nodes. */
 MUST_CHECK struct tree *tree_new(uint64_t max_nodes, struct err *err);
 void tree_free(struct tree *tree);
 
@@ -53,12 +53,13 @@ uint32_t tree_find(const struct tree *tree, const char *path);
 /*
  * Turn every link into what it points at: a copy of the file or folder in the
  * tree. ERR_FORMAT names a link that leaves the archive, points at nothing, or
- * goes round in a circle; ERR_LIMIT past max_nodes or limits->depth.
+ * goes round in a circle or leads over more than 40 others; ERR_LIMIT past max_nodes or
+ * limits->depth.
  */
 MUST_CHECK int tree_resolve_links(struct tree *tree, const struct store_limits *limits,
                                   struct err *err);
 
-/* Call fill for the item of each file, replaced ones included. */
+/* Call fill for the item of each file. */
 void tree_fill_files(struct tree *tree, void (*fill)(void *ctx, struct tree_item *item), void *ctx);
 
 size_t tree_count(const struct tree *tree);

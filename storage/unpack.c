@@ -278,6 +278,15 @@ static const char *type_name(mode_t type)
 	}
 }
 
+/* What no calendar has (a number of the archive's, of 64 bits) becomes the nearest that one has. */
+static int64_t time_of(struct archive_entry *entry)
+{
+	const int64_t first = -62167219200, last = 253402300799; /* of the years 0 to 9999 */
+	int64_t time = archive_entry_mtime(entry);
+
+	return time < first ? first : time > last ? last : time;
+}
+
 static int read_item(struct unpacking *u, struct archive_entry *entry, struct tree_item *item,
                      struct err *err)
 {
@@ -287,7 +296,7 @@ static int read_item(struct unpacking *u, struct archive_entry *entry, struct tr
 
 	*item = (struct tree_item){ .kind = TREE_FOLDER,
 		                    .mode = (uint16_t)(archive_entry_perm(entry) & 0777),
-		                    .mtime = archive_entry_mtime(entry) };
+		                    .mtime = time_of(entry) };
 	if (hard)
 		return link_hard(u, hard, item, err);
 	if (type == AE_IFLNK) {
@@ -406,7 +415,7 @@ static int end_entries(struct unpacking *u, struct err *err)
 {
 	if (u->read_err.kind)
 		return archive_error(u, err);
-	return u->stream ? stream_drain(u->stream, err) : 0;
+	return u->stream ? stream_drain(u->stream, u->cancel, err) : 0;
 }
 
 static int read_entries(struct unpacking *u, struct err *err)

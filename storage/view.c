@@ -26,6 +26,7 @@ struct store_view {
 	uint32_t *parents;  /* of each entry */
 	uint32_t *children; /* numbers of entries, folder by folder */
 	struct chunk *names;
+	size_t name_bytes; /* of all chunks */
 	struct store_release *releases;
 	size_t release_count;
 	uint64_t files;
@@ -86,6 +87,7 @@ static const char *keep_name(struct view_builder *builder, const char *name, siz
 			return NULL;
 		*chunk = (struct chunk){ .next = builder->view->names };
 		builder->view->names = chunk;
+		builder->view->name_bytes += sizeof(*chunk) + builder->chunk_room;
 	}
 	kept = chunk->bytes + chunk->used;
 	memcpy(kept, name, length);
@@ -257,6 +259,12 @@ const struct store_entry *view_entries(const struct store_view *view, size_t *ou
 {
 	*out_count = view->count;
 	return view->entries;
+}
+
+size_t view_bytes(const struct store_view *view)
+{
+	return view->count * (sizeof(*view->entries) + 2 * sizeof(uint32_t)) + view->name_bytes +
+	       view->release_count * sizeof(*view->releases);
 }
 
 uint32_t view_parent(const struct store_view *view, uint32_t entry)

@@ -53,6 +53,9 @@ bool view_ref_held(struct store_view *view);
 /* All entries, the root first. */
 const struct store_entry *view_entries(const struct store_view *view, size_t *out_count);
 
+/* What it takes in memory. */
+size_t view_bytes(const struct store_view *view);
+
 /* The number of the folder that an entry, other than the root, lies in. */
 uint32_t view_parent(const struct store_view *view, uint32_t entry);
 

@@ -24,6 +24,7 @@ enum {
 	VANISHED_MS = 3000,                   /* without a sign of one that has bytes to confirm */
 	VANISHED_TRIES = 2,                   /* and has been sent them again */
 	LINGER_BYTES = 4 * RELAY_BLOCK_BYTES, /* of that, in one turn */
+	TURN_BYTES = 32 * 1024, /* that are read of one client before others have a turn */
 };
 
 struct tls_stream {
@@ -111,10 +112,13 @@ void relay_note(struct relay *relay, uint32_t events)
 
 /* ---- the stream ---- */
 
+/* Who does not take what is owed is not listened to: it could ask for more without end. */
 static bool is_readable(const struct relay *relay)
 {
 	if (relay->client_ended)
 		return !relay->end_is_told;
+	if (wire_owes(&relay->wire))
+		return false;
 	return !relay->wire.is_dry || SSL_has_pending(relay->ssl);
 }
 
@@ -152,6 +156,7 @@ static size_t read_some(struct relay *relay, unsigned char *bytes, size_t size)
 	size_t done = 0;
 	int n = 1;
 
+	relay->wire.budget = TURN_BYTES;
 	while (n > 0 && done < size && !relay->client_ended && is_readable(relay)) {
 		size_t room = size - done;
 
@@ -186,6 +191,9 @@ ssize_t tls_stream_read(struct tls_stream *stream, void *bytes, size_t size)
 		relay->end_is_told = true;
 		return 0;
 	}
+	/* There is more in the socket, but not in this turn. */
+	if (!relay->is_broken && !relay->wire.is_dry && !wire_owes(&relay->wire))
+		relay->host->again(relay->host->ctx, relay);
 	errno = relay->is_broken ? ECONNRESET : EAGAIN;
 	return -1;
 }
@@ -342,9 +350,11 @@ static enum relay_state give_up(struct relay *relay)
 static enum relay_state shake_hands(struct relay *relay)
 {
 	char reason[REASON_SIZE];
-	int result = SSL_do_handshake(relay->ssl);
-	int error = SSL_get_error(relay->ssl, result);
+	int result, error;
 
+	relay->wire.budget = TURN_BYTES;
+	result = SSL_do_handshake(relay->ssl);
+	error = SSL_get_error(relay->ssl, result);
 	if (wire_flush(&relay->wire) == STEP_BROKEN)
 		return give_up(relay);
 	switch (error) {
@@ -352,7 +362,7 @@ static enum relay_state shake_hands(struct relay *relay)
 		return open_stream(relay);
 	case SSL_ERROR_WANT_READ:
 	case SSL_ERROR_WANT_WRITE:
-		return RELAY_WAITS;
+		return relay->wire.is_dry ? RELAY_WAITS : RELAY_MORE;
 	case SSL_ERROR_SSL:
 		counter_add(&relay->host->counts->failed[TLS_HANDSHAKE_FAILED], 1);
 		relay->host->failed(relay->host->ctx, relay, failure(relay, reason));
@@ -443,7 +453,7 @@ bool relay_is_overdue(struct relay *relay)
 		return true;
 	}
 	note_what_was_taken(relay);
-	if (wire_owes(&relay->wire))
+	if (wire_owes(&relay->wire) || (host->is_draining && relay->unacked))
 		return host->now_ms - relay->active_ms > host->stall_ms;
 	if (relay->head_ms && host->now_ms - relay->head_ms > host->head_ms)
 		return true;

@@ -236,6 +236,27 @@ static int ensure(int dir, struct err *err)
 	                 SERVER_DAYS, err);
 }
 
+/*
+ * Wait for another process that makes or renews them. On a disk that takes no writes
+ * there is nobody to wait for, and what it has is used; some file systems have no locks.
+ */
+static int take_lock(int dir)
+{
+	int lock = openat(dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	if (lock < 0 && errno == EROFS)
+		lock = openat(dir, "lock", O_RDONLY | O_CLOEXEC);
+	if (lock >= 0 && flock(lock, LOCK_EX) && errno != ENOLCK && errno != EOPNOTSUPP &&
+	    errno != ENOSYS) {
+		int reason = errno;
+
+		(void)close(lock);
+		errno = reason;
+		return -1;
+	}
+	return lock;
+}
+
 int selfsigned_ensure(const char *state_dir, struct err *err)
 {
 	CLEANUP(cleanup_fd) int dir = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -243,8 +264,8 @@ int selfsigned_ensure(const char *state_dir, struct err *err)
 
 	if (dir < 0)
 		return err_set_sys(err, errno, "open %s", state_dir);
-	lock = openat(dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (lock < 0 || flock(lock, LOCK_EX))
+	lock = take_lock(dir);
+	if (lock < 0)
 		return err_set_sys(err, errno, "lock %s", state_dir);
 	if (ensure(dir, err))
 		return err_context(err, "self-made certificate in %s", state_dir);

@@ -184,8 +184,8 @@ bool tls_server_is_turning(const struct tls_server *server, int64_t within_ms);
 /*
  * Accept nothing more and end: at once for connections that are idle or still
  * in their handshake, after their last byte for those whose answer is under
- * way, but within grace_ms. Returns when all threads have ended; the server may
- * still be asked then. NULL is fine.
+ * way, but within grace_ms, and not for clients that take no byte for 5 seconds. Returns when all
+ * threads have ended; the server may still be asked then. NULL is fine.
  */
 void tls_server_stop(struct tls_server *server, int grace_ms);
 

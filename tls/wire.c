@@ -95,15 +95,19 @@ static int bio_read(BIO *bio, char *bytes, int size)
 	ssize_t n;
 
 	BIO_clear_retry_flags(bio);
-	if (wire->is_dry) {
+	if (wire->is_dry || !wire->budget) {
 		BIO_set_retry_read(bio);
 		return -1;
 	}
+	if ((size_t)size > wire->budget)
+		size = (int)wire->budget;
 	do
 		n = recv(wire->fd, bytes, (size_t)size, 0);
 	while (n < 0 && errno == EINTR);
 	if (n == 0)
 		wire->has_ended = true;
+	if (n > 0)
+		wire->budget -= (size_t)n;
 	/* A short read empties the socket; what comes later is a new edge (epoll(7)). */
 	if ((n < 0 && errno == EAGAIN) || (n > 0 && n < size && !wire->is_ending))
 		wire->is_dry = true;

@@ -3,6 +3,10 @@
  * takes what is there in one piece (with SSL_CTX_set_read_ahead), a socket that
  * gave less than was asked for is not asked again before the next edge, and
  * all records that one call makes leave in one send.
+ *
+ * OpenSSL answers some messages by itself (new keys, a renegotiation that is refused),
+ * and reads on: without a budget, a client that sends such would keep one call busy
+ * for as long as it likes, and what is owed to it would have no bounds.
  */
 #ifndef SPECMAN_TLS_WIRE_H
 #define SPECMAN_TLS_WIRE_H
@@ -29,6 +33,7 @@ struct wire_block {
 struct wire {
 	int fd;                   /* edge-triggered, non-blocking; -1 before wire_open */
 	struct wire_block *block; /* to be set before OpenSSL is called */
+	size_t budget;            /* bytes that may be read yet, by one call of OpenSSL's */
 	bool is_dry;              /* nothing can be read before the next edge */
 	bool is_ending;           /* the peer has closed: an end, or an error, is to be read */
 	bool has_ended;           /* the end was read */

@@ -22,6 +22,7 @@ enum {
 	EVENTS = 256,
 	ACCEPTS = 64,   /* connections taken in one turn */
 	TICK_MS = 1000, /* deadlines are looked at this often */
+	DRAIN_STALL_MS = 5 * 1000,
 	DRAIN_TICK_MS = 20,
 	TRIM_AFTER = 256, /* connections that have ended: give their memory back when it is calm */
 	QUIET_TURNS = 32, /* without a byte: no answer is under way; see may_end */
@@ -365,10 +366,14 @@ static void end_idle(struct worker *worker)
 	}
 }
 
-/* End what owes nothing; the rest has until the deadline. */
+/* End what owes nothing; the rest has until the deadline, as long as it takes its bytes. */
 static void drain(struct worker *worker)
 {
 	int64_t until = clock_now_ms() + atomic_load(&worker->grace_ms);
+
+	worker->host.is_draining = true;
+	if (worker->host.stall_ms > DRAIN_STALL_MS)
+		worker->host.stall_ms = DRAIN_STALL_MS;
 
 	for (size_t i = 0; i < worker->listener_count; i++)
 		(void)close(worker->listeners[i]);

@@ -6,13 +6,18 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Those of ASCII, and the second set as UTF-8 has it: U+009B is as good as an escape. */
 static void tame(char *text)
 {
 	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
+		unsigned char c = (unsigned char)*text, next = (unsigned char)text[1];
 
 		if (c < 0x20 || c == 0x7f)
 			*text = '?';
+		if (c == 0xc2 && next >= 0x80 && next <= 0x9f) {
+			*text++ = '?';
+			*text = '?';
+		}
 	}
 }
 

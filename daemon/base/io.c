@@ -98,8 +98,8 @@ static int sync_folder(int dir_fd, const char *path, struct err *err)
 	return 0;
 }
 
-int io_put_file(int dir_fd, const char *path, const void *bytes, size_t size, unsigned mode,
-                struct err *err)
+static int put_file(int dir_fd, const char *path, const void *bytes, size_t size, unsigned mode,
+                    struct err *err)
 {
 	char beside[PATH_MAX];
 	CLEANUP(cleanup_fd) int fd = -1;
@@ -130,9 +130,8 @@ fail:
 int io_replace_file(int dir_fd, const char *path, const void *bytes, size_t size, unsigned mode,
                     struct err *err)
 {
-	return io_put_file(dir_fd, path, bytes, size, mode, err) || sync_folder(dir_fd, path, err)
-	               ? -1
-	               : 0;
+	return put_file(dir_fd, path, bytes, size, mode, err) || sync_folder(dir_fd, path, err) ? -1
+	                                                                                        : 0;
 }
 
 uint64_t io_fingerprint(uint64_t hash, const struct stat *st)

@@ -27,24 +27,19 @@ MUST_CHECK int io_read_rest(int fd, const char *name, struct buf *buf, struct er
 MUST_CHECK int io_read_file(int dir_fd, const char *path, struct buf *buf, struct err *err);
 
 /*
- * Make a file with this content appear as a whole: written beside its place
- * under a name of its own, made durable, renamed. An existing file is replaced.
- * On an error nothing has changed; in particular what could not be made durable
- * is thrown away and not synced once more, since the kernel reports a page that
- * it could not write only once. mode as in open(2).
- */
-MUST_CHECK int io_put_file(int dir_fd, const char *path, const void *bytes, size_t size,
-                           unsigned mode, struct err *err);
-
-/*
  * Make the names in an open folder durable; on a file system that can't sync
  * folders by themselves (EINVAL) they are as durable as it makes them. -1 and errno.
  */
 MUST_CHECK int io_sync_names(int dir_fd);
 
 /*
- * io_put_file, then its folder is made durable: when that alone fails, the file
- * is there and may be gone after a power loss.
+ * Make a file with this content appear as a whole: written beside its place
+ * under a name of its own, made durable, renamed, and its folder made durable. An
+ * existing file is replaced. On an error nothing has changed (in particular what
+ * could not be made durable is thrown away and not synced once more, since the
+ * kernel reports a page that it could not write only once); when only the folder
+ * can't be synced, the file is there and may be gone after a power loss.
+ * mode as in open(2).
  */
 MUST_CHECK int io_replace_file(int dir_fd, const char *path, const void *bytes, size_t size,
                                unsigned mode, struct err *err);

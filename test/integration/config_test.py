@@ -200,6 +200,7 @@ FLAGS = {
     "disk-reserve": Size(default="32Mi"),
     "cache-size": Size(default="128Mi"),
     "scrub-interval": Interval(default="24h"),
+    "view-lease": Interval(default="10m"),
     "max-entries": Count(1, 10000000, default="1000000"),
     "max-file-size": Size(default="4Gi"),
     "max-unpacked-size": Size(default="8Gi"),

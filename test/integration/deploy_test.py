@@ -52,6 +52,21 @@ class Objects(Case):
                 base = kube.build("base")
                 self.assertNotEqual(self.check(folder), base)
 
+    def test_monitoring(self):
+        kinds = [o["kind"] for o in self.check("monitoring")]
+        self.assertEqual(sorted(kinds), ["ConfigMap", "PrometheusRule"])
+
+    def test_variables_are_known(self):
+        """The daemon refuses to start with a variable that it does not know."""
+        text = proc.run([os.environ["SPECMAN"], "--help"]).stdout.decode()
+        for folder in ["base", *kube.overlays()]:
+            container = one(kube.build(folder), "StatefulSet", "specman")[
+                "spec"]["template"]["spec"]["containers"][0]
+            for item in container["env"]:
+                flag = "--" + item["name"].removeprefix("SPECMAN_").lower() \
+                    .replace("_", "-")
+                self.assertRegex(text, rf"(?m)^\s+{flag}\b", folder)
+
     def test_all_at_once(self):
         """The components fit together."""
         folder = self.folder()

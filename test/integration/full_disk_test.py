@@ -8,7 +8,6 @@ import unittest
 
 from lib import artifact, fault, proc, tree
 from lib.case import Case
-from lib.client import Client
 from lib.daemon import Specman
 from lib.faulty import FakeRegistry
 
@@ -88,7 +87,7 @@ class FullDisk(DiskCase):
         if not folder:
             return
         self.launch(os.path.join(folder, "data"), "--disk-reserve",
-                    f"{self.RESERVE >> 20}Mi")
+                    f"{self.RESERVE >> 20}Mi", "--view-lease", "off")
         filler = self.fill("of-somebody-else", 8 * MIB)
         with self.subTest("it does not fit as it comes"):
             big = {"big.bin": tree.binary("big", 6 * MIB)}
@@ -125,6 +124,46 @@ class FullDisk(DiskCase):
                 self.check_store(self.data)
 
 
+    GIVEN_UP = 'msg="Replaced views given up before their time" .*room'
+
+    def replace(self, seed, size, pattern="msg=Published .*tag=1.0.0"):
+        """Other content of a tag; returns it, and the view that was current."""
+        files = {"big.bin": tree.binary(seed, size)}
+        view = self.served.get("/")["Specman-View"]
+        self.fake.push("1.0.0", artifact.tgz(files))
+        self.poll(pattern)
+        return files, f"/.specman/views/{view}/big.bin"
+
+    def test_replaced_views_make_room_for_files(self):
+        folder = self.mount()
+        if not folder:
+            return
+        self.launch(os.path.join(folder, "data"), "--disk-reserve", "2Mi")
+        first, _ = self.replace("first", 3 * MIB)
+        _, kept = self.replace("second", 3 * MIB)
+        self.assertEqual(self.served.get(kept).body, first["big.bin"])
+        # 7 MiB are taken, 7 are free, and this needs 2 times 4.
+        third, _ = self.replace("third", 4 * MIB, 'msg="Release not fetched"')
+        self.daemon.wait_log(self.GIVEN_UP)
+        self.assertEqual(self.served.get(kept).status, 410)
+        self.poll("msg=Published .*tag=1.0.0")
+        self.check_tree(self.served, third)
+
+    def test_replaced_views_make_room_for_a_download(self):
+        folder = self.mount()
+        if not folder:
+            return
+        self.launch(os.path.join(folder, "data"), "--disk-reserve", "2Mi")
+        first, _ = self.replace("first", 4 * MIB)
+        _, kept = self.replace("second", 1000)
+        self.fill("of-somebody-else", 7 * MIB)
+        self.assertEqual(self.served.get(kept).body, first["big.bin"])
+        # 12 MiB are taken, 2 are free, and this needs 2 times 2.5.
+        third, _ = self.replace("third", 5 * MIB // 2)
+        self.daemon.wait_log(self.GIVEN_UP)
+        self.assertEqual(self.served.get(kept).status, 410)
+        self.check_tree(self.served, third)
+
     def test_too_few_inodes(self):
         folder = self.mount(",nr_inodes=900")
         if not folder:
@@ -150,27 +189,22 @@ class FullDisk(DiskCase):
         self.daemon.stop()
         proc.run(["mount", "-o", "remount,ro", folder])
         self.assertEqual(fault.served(self.data), (fault.hashes(BASE), []))
-        # The certificate of its own would have to be looked after.
-        authority = self.class_authority()
-        cert, key = authority.issue()
+        # With the certificate that it made before.
         daemon = Specman("--plain-http", "--repository",
-                         self.fake.repository(), "--tls-cert", cert,
-                         "--tls-key", key, data=self.data,
+                         self.fake.repository(), data=self.data,
                          log=os.path.join(self.folder(), "log"))
         self.addCleanup(daemon.finish)
-        client = Client(daemon.address(), authority.ca)
-        self.check_tree(client, BASE)
-        client.close()
+        self.check_tree(self.client(daemon), BASE)
 
 
 class OddDisk(DiskCase):
     """Faults that come and go while the daemon serves."""
 
-    def launch_over_layer(self, number, only=None):
+    def launch_over_layer(self, number, *flags, only=None):
         folder = self.folder()
         data = os.path.join(folder, "data")
         self.switch = os.path.join(folder, "switch")
-        self.launch(data, env=fault.preload(data, how=number, only=only,
+        self.launch(data, *flags, env=fault.preload(data, how=number, only=only,
                                             switch=self.switch))
 
     def turn(self, on):
@@ -195,7 +229,8 @@ class OddDisk(DiskCase):
 
     def test_busy(self):
         """What can't be removed stays, and the next sweep tries again."""
-        self.launch_over_layer(errno.EBUSY, only="unlink")
+        self.launch_over_layer(errno.EBUSY, "--view-lease", "off",
+                               only="unlink")
         old, new = {"x.yaml": b"old\n"}, {"x.yaml": b"new\n"}
         self.fake.push("1.0.0", artifact.tgz(old))
         self.poll("msg=Published .*tag=1.0.0")
@@ -229,8 +264,9 @@ class OddDisk(DiskCase):
         self.assertNotIn("level=error", self.daemon.log())
 
     def test_no_locks(self):
-        """flock is passed on to the file system, which may have none."""
-        self.launch_over_layer(errno.ENOLCK, only="flock lock")
+        """flock is passed on to the file system, which may have none: neither
+        for the store nor for the certificate."""
+        self.launch_over_layer(errno.ENOLCK, only="flock")
         self.assertNotIn("no locks", self.daemon.log())
         self.daemon.stop()
         self.turn(True)
@@ -238,7 +274,7 @@ class OddDisk(DiskCase):
                          self.fake.repository(), data=self.data,
                          log=os.path.join(self.folder(), "log"),
                          env=fault.preload(self.data, how=errno.ENOLCK,
-                                           only="flock lock", switch=self.switch))
+                                           only="flock", switch=self.switch))
         self.addCleanup(daemon.finish)
         daemon.wait_log("level=warning .*has no locks")
         self.check_tree(self.client(daemon), BASE)

@@ -43,7 +43,7 @@ class Archives(Case):
         self.registry.push("1.0.0", artifact.tgz(GOOD), self.path)
         self.registry.push("0.9.0", artifact.tgz(OTHER), self.path)
         self.daemon = self.start(
-            "--plain-http", "--poll-interval", "1h",
+            "--plain-http", "--poll-interval", "1h", "--view-lease", "off",
             "--repository", self.registry.repository(self.path))
         self.daemon.wait_log(r"msg=Published\b.* releases=2\b")
         self.served = self.client(self.daemon)
@@ -243,7 +243,7 @@ class Answers(Case):
         self.fake.push("0.9.0", artifact.tgz(OTHER))
         self.fake.push("1.0.0", artifact.tgz(GOOD))
         self.daemon = self.start(
-            "--plain-http", "--poll-interval", "1h",
+            "--plain-http", "--poll-interval", "1h", "--view-lease", "off",
             "--repository", self.fake.repository())
         self.daemon.wait_log(r"msg=Published\b.* releases=2\b")
         self.served = self.client(self.daemon)

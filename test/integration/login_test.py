@@ -211,6 +211,25 @@ class Login(Case):
                               + basic("bob", f"wrong {number}")))
         daemon.stop()
 
+    def test_stop_with_tries_that_nobody_waits_for(self):
+        """Their clients' time is over before their passwords are hashed: what
+        is judged when all else has ended lets nobody in."""
+        daemon = self.serve(line("bob", GOOD, cost=15),
+                            flags=("--workers", "1", "--access-log"))
+        wires = [Wire(Client(daemon.address(), daemon.ca()).raw())
+                 for _ in range(10)]
+        for number, wire in enumerate(wires):
+            self.addCleanup(wire.close)
+            wire.send(request("/.specman/releases/1.0.0" + PATH,
+                              "Authorization: "
+                              + basic("bob", f"wrong {number}")))
+        daemon.wait_log('msg="Login failed"')  # all are read by then
+        daemon.stop()
+        asked = [r["status"] for r in daemon.records()
+                 if r["msg"] == "Request"]
+        self.assertEqual(len(asked), len(wires))
+        self.assertFalse(set(asked) - {"401", "503", "-"}, asked)
+
 
 if __name__ == "__main__":
     unittest.main()

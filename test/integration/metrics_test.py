@@ -9,7 +9,7 @@ import ssl
 import time
 import unittest
 
-from lib import artifact, proc, prometheus, secret, tree
+from lib import artifact, kube, proc, prometheus, secret, tree
 from lib.case import Case, FakeCase
 from lib.client import Client, plain
 from lib.front import free_port
@@ -270,6 +270,15 @@ class Counts(FakeCase):
                               ("busy", 0)):
             self.wait(daemon, count, "specman_http_logins_refused_total",
                       reason=reason)
+        wrong = 0
+        while client.request("GET", "/a.yaml", {
+                "Authorization": "Basic eDp6"}).status == 401:
+            wrong += 1
+            self.assertLess(wrong, 1000)
+        self.wait(daemon, 1, "specman_http_logins_refused_total",
+                  reason="too_often")
+        self.wait(daemon, 1 + wrong, "specman_http_logins_refused_total",
+                  reason="wrong")
 
     def handshake(self, daemon, version=None, session=None):
         """Shakes hands, and waits for an answer, with which a ticket comes."""
@@ -537,15 +546,21 @@ class Registry(FakeCase):
 class Objects(unittest.TestCase):
     def test_kubernetes_takes_them(self):
         """As `kubectl apply -k` would, or an overlay of its own."""
-        done = proc.run(["kubectl", "kustomize", MONITORING])
-        found = done.stdout.decode()
-        self.assertEqual(sorted(re.findall(r"^kind: (\w+)", found, re.M)),
-                         ["ConfigMap", "PrometheusRule"])
-        self.assertEqual(len(re.findall(r"^  namespace: hubble-system$", found,
-                                        re.M)), 2)
-        for alert in alerts():
-            self.assertIn(f"alert: {alert}\n", found)
-        self.assertIn('grafana_dashboard: "1"', found)
+        found = {item["kind"]: item for item in kube.build("monitoring")}
+        self.assertEqual(set(found), {"ConfigMap", "PrometheusRule"})
+        for item in found.values():
+            kube.validate(item)
+            self.assertEqual(item["metadata"]["namespace"], "hubble-system")
+        rule = found["PrometheusRule"]["spec"]["groups"][0]["rules"][0]
+        self.assertEqual(rule["alert"], alerts()[0])
+        board = found["ConfigMap"]
+        self.assertEqual(board["metadata"]["labels"]["grafana_dashboard"], "1")
+        self.assertEqual(board["data"]["dashboard.json"],
+                         read(MONITORING, "dashboard.json"))
+        # What makes a rule is held against its schema.
+        found["PrometheusRule"]["spec"]["groups"][0]["rules"][0]["four"] = "1m"
+        with self.assertRaisesRegex(AssertionError, "four"):
+            kube.validate(found["PrometheusRule"])
 
 
 class Rules(Case):

@@ -109,6 +109,18 @@ class Options(Case):
              ("GET", "400", "12"), ("-", "-", "0")])
         self.assertEqual(len({r["peer"] for r in records[:4]}), 1)
 
+    def test_no_request_is_too_long_for_the_access_log(self):
+        daemon = self.serve("--access-log")
+        wire = Wire(self.client(daemon).raw())
+        mark = daemon.mark()
+        wire.send(b"GET /" + 20000 * b"\xff" + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+        self.assertEqual(wire.read().status, 414)
+        wire.close()
+        until(lambda: self.requests(daemon, mark), "its line")
+        record = self.requests(daemon, mark)[0]
+        self.assertEqual(record["status"], "414")
+        self.assertEqual(len(record["target"]), 1 + 20000 * len("\\xff"))
+
     def requests(self, daemon, mark):
         return [r for r in daemon.records(mark) if r["msg"] == "Request"]
 

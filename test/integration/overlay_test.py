@@ -117,7 +117,8 @@ class GoingBack(OverlayCase):
         self.assertEqual(self.refused(self.round(daemon)),
                          [("4.5.13", "rollback")])
         daemon.stop()
-        allowed = self.run_daemon("--allow-rollback", data=daemon.data)
+        allowed = self.run_daemon("--allow-rollback", "--view-lease", "off",
+                                  data=daemon.data)
         self.served(allowed, "moved")
         self.check_store(daemon.data)
 

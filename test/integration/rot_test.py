@@ -3,6 +3,7 @@ and what is damaged is fetched again."""
 import hashlib
 import http.client
 import os
+import resource
 import random
 import shutil
 import threading
@@ -303,9 +304,10 @@ class Away(RotCase):
                     "--registry-ca", self.authority.ca,
                     data=self.daemon.data)
                 client = self.client(self.daemon)
-            answer = client.get("/small.yaml")
-            self.assertEqual(answer.status, 503)
-            self.assertEqual(answer["Retry-After"], "5")
+            for answer in (client.get("/small.yaml"),
+                           client.head("/small.yaml")):
+                self.assertEqual(answer.status, 503)
+                self.assertEqual(answer["Retry-After"], "5")
             self.check_tree(client, {name: data for name, data in FILES.items()
                                      if name != "small.yaml"})
             # What is left of it is kept for those who need it.
@@ -315,6 +317,22 @@ class Away(RotCase):
         self.daemon.poll_now()
         self.wait_body(client, "/small.yaml", FILES["small.yaml"],
                        self.daemon, 90)
+        self.check_store(self.daemon.data)
+
+    def test_that_the_process_lacks_something_is_told(self):
+        self.serve("--scrub-interval", "off", "--cache-size", "0")
+        client = self.client(self.daemon)
+        self.assertEqual(client.get("/small.yaml").status, 200)
+        pid = self.daemon.process.pid
+        limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+        for _ in range(3):
+            self.assertEqual(client.get("/small.yaml").status, 503)
+        told = self.daemon.wait_log('msg="File not served"')
+        self.assertIn("Too many open files", told["error"])
+        self.assertEqual(self.daemon.log().count("File not served"), 1)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+        self.assertEqual(client.get("/small.yaml").status, 200)
         self.check_store(self.daemon.data)
 
 

@@ -8,6 +8,7 @@ import unittest
 
 from lib import artifact, proc, signing
 from lib.case import Case, FakeCase
+from lib.client import plain
 from lib.daemon import call, parse
 from lib.faulty import FakeRegistry, error
 from lib.registry import PATH, Registry
@@ -48,8 +49,8 @@ class SignedCase(Case):
         return self.registry.push(tag, artifact.tgz(files(text)), self.path)
 
     def sign(self, digest, *keys):
-        signing.sign(self.registry, digest, *(keys or (self.key,)),
-                     path=self.path)
+        return signing.sign(self.registry, digest, *(keys or (self.key,)),
+                            path=self.path)
 
     def run_daemon(self, *flags, verify=True, **options):
         return self.start(
@@ -106,6 +107,8 @@ class Signatures(SignedCase):
         self.assertEqual(line["tag"], "1.0.0")
         self.assertEqual(self.registry.blob_gets(start), [])
         self.check_tree(client, files("one"))
+        until(lambda: b'_failures_total{cause="not-signed"} 1\n' in
+              plain(daemon.address("admin"), "/metrics").body, "the figure")
 
     def test_signed_by_another_key(self):
         self.sign(self.push("1.0.0", "one"), self.other)
@@ -234,6 +237,19 @@ class AtStart(SignedCase):
         self.client_of(daemon, "one")
         self.assertEqual(daemon.wait_log(WITHHELD)["cause"],
                          "signature-malformed")
+
+    def test_damage_is_mended_without_the_signature(self):
+        """What was taken once is fetched again though nobody signs it now."""
+        signatures = self.sign(self.push("1.0.0", "one"))
+        daemon = self.run_daemon()
+        self.client_of(daemon, "one")
+        daemon.stop()
+        self.registry.delete(signatures, self.path)
+        for name in self.stored_objects(daemon.data):
+            os.unlink(os.path.join(daemon.data, "objects", name[:2], name[2:]))
+        daemon = self.run_daemon(data=daemon.data)
+        self.client_of(daemon, "one")
+        self.assertNotIn("Release refused", daemon.log())
 
     def test_proofs_of_nobody_are_swept(self):
         self.sign(self.push("1.0.0", "one"))

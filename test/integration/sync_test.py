@@ -352,7 +352,7 @@ class Rounds(RegistryCase):
 
     def test_moved_tag(self):
         self.push("4.5.13", {"a.yaml": b"one\n", "gone.yaml": b"x\n"})
-        daemon = self.start_with_secret()
+        daemon = self.start_with_secret("--view-lease", "off")
         client = self.client(daemon)
         self.wait_body(client, "/a.yaml", b"one\n", daemon)
         etag = client.get("/a.yaml")["ETag"]

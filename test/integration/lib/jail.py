@@ -15,6 +15,7 @@ import os
 import signal
 import subprocess
 import sys
+import traceback
 
 ID = 65532
 CLONE = {"mnt": 0x00020000, "uts": 0x04000000, "ipc": 0x08000000,
@@ -56,10 +57,10 @@ def lay_out(root, binds):
 
 def become(root, command):
     """The chosen program, in the root folder, without any right."""
-    os.chroot(root)
-    os.chdir("/")
     with open("/proc/sys/kernel/cap_last_cap", encoding="ascii") as file:
         last = int(file.read())
+    os.chroot(root)  # from here on Python finds no module of its own
+    os.chdir("/")
     for capability in range(last + 1):
         call("prctl", PR_CAPBSET_DROP, capability, 0, 0, 0)
     os.setgroups([])
@@ -78,8 +79,9 @@ def in_child(action):
     if child == 0:
         try:
             action()
-        finally:
-            os._exit(127)
+        except BaseException:
+            traceback.print_exc()
+        os._exit(127)
     return child
 
 
@@ -106,10 +108,12 @@ def main():
                 call("setns", file.fileno(), flag)
         child = in_child(enter)
     else:
-        flags = sum(flag for name, flag in CLONE.items() if name != "net")
-        call("unshare", flags | (CLONE["net"] if options.net else 0))
         if options.net:
+            call("unshare", CLONE["net"])
             subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+        # The next child of all is PID 1.
+        call("unshare", sum(flag for name, flag in CLONE.items()
+                            if name != "net"))
         child = in_child(start)
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, lambda n, _: os.kill(child, n))

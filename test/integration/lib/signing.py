@@ -90,10 +90,11 @@ def manifest(layers, **more):
 
 
 def sign(registry, digest, *keys, path=None):
-    """Pushes what `cosign sign --key` does for each key, in one manifest."""
+    """Pushes what `cosign sign --key` does for each key, in one manifest;
+    returns its digest."""
     body = payload(digest)
-    put(registry, digest, body,
-        manifest([layer(body, key.sign(body)) for key in keys]), path)
+    return put(registry, digest, body, manifest(
+        [layer(body, key.sign(body)) for key in keys]), path)
 
 
 def put(registry, digest, body, signatures, path=None, ending=".sig"):

@@ -113,6 +113,19 @@ static void addresses_parse(void **state)
 	}
 }
 
+/* They are printed on terminals, which take some of what comes from outside as orders. */
+static void errors_have_no_control_characters(void **state)
+{
+	struct err err;
+
+	(void)state;
+	(void)err_set(&err, ERR_FORMAT, "%s", "\x1b[2J \x7f \xc2\x9b\x32J \xc2\x80\xc2\x9f \xc2");
+	assert_string_equal(err.msg, "?[2J ? ??2J ???? \xc2");
+	(void)err_context(&err, "%s", "gr\xc3\xbc\xc3\x9f \xc2\xa0\xe2\x82\xac\n");
+	assert_string_equal(err.msg,
+	                    "gr\xc3\xbc\xc3\x9f \xc2\xa0\xe2\x82\xac?: ?[2J ? ??2J ???? \xc2");
+}
+
 static void files_are_replaced_whole(void **state)
 {
 	CLEANUP(buf_release) struct buf buf = BUF_INIT(8);
@@ -145,9 +158,12 @@ static void files_are_replaced_whole(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(errors_gather_context),    cmocka_unit_test(buffers_are_bounded),
-		cmocka_unit_test(digests_parse_strictly),   cmocka_unit_test(addresses_parse),
+		cmocka_unit_test(errors_gather_context),
+		cmocka_unit_test(buffers_are_bounded),
+		cmocka_unit_test(digests_parse_strictly),
+		cmocka_unit_test(addresses_parse),
 		cmocka_unit_test(files_are_replaced_whole),
+		cmocka_unit_test(errors_have_no_control_characters),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

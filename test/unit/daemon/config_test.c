@@ -51,6 +51,7 @@ static const struct row {
 	{ "disk-reserve", FIELD(disk_reserve), A_NUMBER, "1Ki", 1024 },
 	{ "cache-size", FIELD(cache_size), A_NUMBER, "0", 0 },
 	{ "scrub-interval", FIELD(scrub_interval_ms), A_NUMBER, "off", 0 },
+	{ "view-lease", FIELD(view_lease_ms), A_NUMBER, "off", 0 },
 	{ "max-entries", FIELD(max_entries), A_NUMBER, "11", 11 },
 	{ "max-file-size", FIELD(max_file_size), A_NUMBER, "2Ki", 2048 },
 	{ "max-unpacked-size", FIELD(max_unpacked_size), A_NUMBER, "3Ki", 3072 },

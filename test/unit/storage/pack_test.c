@@ -1,5 +1,6 @@
 /* Packing: the same bytes for the same files, and what is packed can be unpacked. */
 #include "harness.h"
+#include "storage/pack.h"
 
 #include <sys/mman.h>
 

@@ -108,6 +108,9 @@ static void serves_what_is_proven(void **state)
 	assert_int_equal(store_release_find(f->store, "1.0.1", &release, &err), -1);
 	assert_int_equal(err.kind, ERR_NOT_FOUND);
 	assert_false(store_release_is_whole(f->store, "1.0.2"));
+	assert_true(store_release_is_withheld(f->store, "1.0.2"));
+	assert_false(store_release_is_withheld(f->store, "1.0.0"));
+	assert_false(store_release_is_withheld(f->store, "9.0.0"));
 	/* The same after a restart; and all of it without a guard. */
 	open_guarded(&guard);
 	assert_string_equal(served(f, tag), "1.0.0");
@@ -133,6 +136,45 @@ static void changes_its_mind(void **state)
 	guard.takes = NULL;
 	assert_int_equal(store_reconsider(f->store, &err), 0);
 	assert_string_equal(served(f, tag), "");
+}
+
+static bool has_view(struct fixture *f, const char *id)
+{
+	bool is_gone = false;
+	struct store_view *view = store_view_named(f->store, id, &is_gone);
+
+	store_view_put(view);
+	assert_true(view || is_gone);
+	return view != NULL;
+}
+
+/* What may not be served any more can't be had by the name of an earlier view either. */
+static void withdraws_earlier_views(void **state)
+{
+	struct guard guard = { .f = *state, .takes = good };
+	char ids[2][STORE_VIEW_ID_SIZE];
+	struct fixture *f = *state;
+	struct err err = { .msg = "" };
+
+	open_guarded(&guard);
+	store_keep_views(f->store, 60 * 60 * 1000);
+	for (size_t i = 0; i < 2; i++) {
+		struct store_view *view;
+
+		put(f, i ? "1.0.1" : "1.0.0", i ? "two" : "one", good);
+		view = store_view_get(f->store);
+		(void)snprintf(ids[i], sizeof(ids[i]), "%s", store_view_id(view));
+		store_view_put(view);
+	}
+	assert_true(has_view(f, ids[0]) && has_view(f, ids[1]));
+	guard.takes = NULL;
+	assert_int_equal(store_reconsider(f->store, &err), 0);
+	assert_false(has_view(f, ids[0]) || has_view(f, ids[1]));
+	/* What is replaced from now on is kept as before. */
+	guard.takes = good;
+	assert_int_equal(store_reconsider(f->store, &err), 0);
+	put(f, "1.0.2", "three", good);
+	assert_true(has_view(f, ids[1]));
 }
 
 /* A release that has all but a proof gets it without its layer. */
@@ -210,6 +252,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(serves_what_is_proven, setup, teardown),
 		cmocka_unit_test_setup_teardown(changes_its_mind, setup, teardown),
+		cmocka_unit_test_setup_teardown(withdraws_earlier_views, setup, teardown),
 		cmocka_unit_test_setup_teardown(proves_later, setup, teardown),
 		cmocka_unit_test_setup_teardown(sweeps_proofs_of_nobody, setup, teardown),
 		cmocka_unit_test_setup_teardown(never_asks_of_what_is_damaged, setup, teardown),

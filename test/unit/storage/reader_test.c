@@ -6,6 +6,7 @@
 
 #include "harness.h"
 #include "rot.h"
+#include "storage/export.h"
 
 static const struct item one[] = { { "a", AE_IFREG, "one's a", false },
 	                           { "b", AE_IFREG, "one's b", false },

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -289,6 +290,74 @@ static void long_files(void **state)
 	assert_int_equal(err.kind, ERR_NOT_FOUND);
 }
 
+/* A tree whose list is much longer than itself: few names, one below the other, and many files. */
+static struct tree *deep_tree(unsigned files)
+{
+	struct err err;
+	struct tree *tree = tree_new(files + 100, &err);
+	char path[4000];
+
+	memset(path, 'x', sizeof(path));
+	for (size_t i = 200; i < sizeof(path) - 20; i += 201)
+		path[i] = '/';
+	for (unsigned i = 0; i < files; i++) {
+		struct tree_item item = { .kind = TREE_FILE, .mode = 0644 };
+
+		item.content.algorithm = DIGEST_SHA256;
+		(void)snprintf(path + sizeof(path) - 20, 20, "/%07u", i);
+		assert_int_equal(tree_put(tree, path, &item, &err), 0);
+	}
+	return tree;
+}
+
+static long peak_kib(void)
+{
+	struct rusage usage;
+
+	assert_int_equal(getrusage(RUSAGE_SELF, &usage), 0);
+	return usage.ru_maxrss;
+}
+
+/* An archive of some MiB can have a list of some GiB. */
+static void a_list_is_not_in_memory_as_a_whole(void **state)
+{
+	struct fixture *f = *state;
+	struct tree *tree = deep_tree(16000);
+	struct store_release info = { .tag = "t" };
+	struct err err = { .msg = "" };
+	char path[96];
+	struct stat st;
+	long before = peak_kib();
+
+	info.manifest.algorithm = info.layer.algorithm = DIGEST_SHA256;
+	assert_int_equal(release_write(&f->layout, tree, &info, &err), 0);
+	(void)strcpy(info.tag, "other");
+	assert_int_equal(release_copy(&f->layout, "t", &info, &err), 0);
+	(void)snprintf(path, sizeof(path), "%s/releases/other.mtree", f->dir);
+	assert_int_equal(stat(path, &st), 0);
+	assert_true(st.st_size > 60 << 20);
+	assert_true(peak_kib() - before < 20 << 10);
+	tree_free(tree);
+}
+
+/* It is written within what is not kept in reserve, and leaves nothing when that is too little. */
+static void a_list_keeps_to_the_reserve(void **state)
+{
+	struct fixture *f = *state;
+	struct tree *tree = deep_tree(16000);
+	struct store_release info = { .tag = "t" };
+	struct err err = { .msg = "" };
+	char path[96];
+
+	info.manifest.algorithm = info.layer.algorithm = DIGEST_SHA256;
+	f->layout.reserve_bytes = (uint64_t)1 << 60;
+	assert_int_equal(release_write(&f->layout, tree, &info, &err), -1);
+	assert_int_equal(err.kind, ERR_NO_SPACE);
+	(void)snprintf(path, sizeof(path), "rmdir %s/releases", f->dir);
+	assert_int_equal(system(path), 0);
+	tree_free(tree);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -299,6 +368,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(without_the_line_that_says_when_it_was_seen, setup,
 		                                teardown),
 		cmocka_unit_test_setup_teardown(long_files, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_list_is_not_in_memory_as_a_whole, setup,
+		                                teardown),
+		cmocka_unit_test_setup_teardown(a_list_keeps_to_the_reserve, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -216,6 +216,39 @@ static void what_could_not_be_read_is_put_back(void **state)
 	assert_int_equal(count_in(f, "quarantine"), 1);
 }
 
+/* A request that can't read it puts it aside while a pass is in the middle of it. */
+static void what_is_put_aside_meanwhile_stays_there(void **state)
+{
+	struct fixture *f = *state;
+	char *large = letters(LARGE_BYTES), byte;
+	struct store_scrub *scrub = new_scrub(f);
+	struct store_view *view;
+	struct store_content content;
+	size_t read;
+	struct err err = { .msg = "" };
+
+	publish_rotten(f, "1.0.0", large);
+	while (step(scrub).bytes < 1 << 20) {
+	}
+	view = store_view_get(f->store);
+	assert_int_equal(
+		store_content_open(f->store, store_view_find(view, "large", 5), &content, &err), 0);
+	atomic_store(&unreadable, STORE_BLOCK_BYTES);
+	assert_int_equal(store_content_read(&content, 0, &byte, 1, &read, &err), -1);
+	atomic_store(&unreadable, 0);
+	store_content_release(&content);
+	store_view_put(view);
+	assert_int_equal(count_in(f, "quarantine"), 1);
+	/* At the pass' end it is found whole there. */
+	while (!step(scrub).has_ended) {
+	}
+	assert_int_equal(count_in(f, "quarantine"), 0);
+	assert_int_equal(access(object_path(f, "objects", "large"), F_OK), 0);
+	assert_int_equal(f->events[STORE_OBJECT_HEALED], 1);
+	store_scrub_free(scrub);
+	free(large);
+}
+
 static void what_is_swept_meanwhile_is_no_damage(void **state)
 {
 	static const char *const tags[] = { "1.0.0" };
@@ -341,6 +374,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_damaged_release_says_nothing_of_its_objects,
 		                                setup, teardown),
 		cmocka_unit_test_setup_teardown(what_could_not_be_read_is_put_back, setup,
+		                                teardown),
+		cmocka_unit_test_setup_teardown(what_is_put_aside_meanwhile_stays_there, setup,
 		                                teardown),
 		cmocka_unit_test_setup_teardown(what_is_swept_meanwhile_is_no_damage, setup,
 		                                teardown),

@@ -524,6 +524,44 @@ static void a_worker_that_fails_ends_it(void **state)
 	assert_int_equal(count_in(f, "releases"), 0);
 }
 
+/* Set the time of a plain archive's first entry: base-256, as GNU tar writes what octal can't hold.
+ */
+static void set_time(struct buf *archive, const unsigned char time[static 12])
+{
+	unsigned char *head = (unsigned char *)archive->data;
+	unsigned sum = 0;
+
+	memcpy(head + 136, time, 12);
+	memset(head + 148, ' ', 8);
+	for (size_t i = 0; i < 512; i++)
+		sum += head[i];
+	(void)snprintf((char *)head + 148, 8, "%06o", sum);
+}
+
+/* What is written of a release can be read again, whatever its archive says of times. */
+static void times_that_no_calendar_has(void **state)
+{
+	static const unsigned char times[][12] = {
+		{ 0xff },       /* INT64_MIN, which has no opposite */
+		{ 0x80, 0xff }, /* INT64_MAX */
+		{ 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe }, /* -2 */
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+		CLEANUP(buf_release) struct buf archive = BUF_INIT(BYTES_MAX);
+		char text[8];
+		const struct member members[] = { { "file", text, 1 } };
+
+		(void)snprintf(text, sizeof(text), "%zu", i);
+		pack(f, members, 1, false, &archive);
+		set_time(&archive, times[i]);
+		publish_well(f, "1.0.0", &archive);
+		assert_string_equal(look(f, "file"), text);
+		assert_int_equal(f->events[STORE_RELEASE_BROKEN], 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -538,6 +576,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_follows_the_end_counts, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_hidden_twin_is_kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_worker_that_fails_ends_it, setup, teardown),
+		cmocka_unit_test_setup_teardown(times_that_no_calendar_has, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

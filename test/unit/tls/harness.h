@@ -374,7 +374,7 @@ static void expect(struct client *client, const char *text)
 	assert_string_equal(got, text);
 }
 
-static void wait_for(atomic_int *count, int value)
+static inline void wait_for(atomic_int *count, int value)
 {
 	int64_t until = clock_now_ms() + DEADLINE_MS;
 

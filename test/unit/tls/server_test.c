@@ -355,6 +355,30 @@ static void stopping_keeps_to_its_grace(void **state)
 	client_close(&stalled);
 }
 
+/* One has room for more in the kernel's buffers than is left of its answer, one has not. */
+static void stopping_waits_for_no_stalled_client(void **state)
+{
+	const int grace_ms = 60 * 1000;
+	struct tls_settings settings = defaults();
+	struct client much, little;
+	int64_t from;
+
+	(void)state;
+	settings.stall_ms = settings.idle_ms = 2 * grace_ms;
+	start(settings);
+	much = greet(4096);
+	little = greet(4096);
+	say(&much, "B100000000\n");
+	say(&little, "B16000\n");
+	assert_int_equal(SSL_read(much.ssl, &(char){ 0 }, 1), 1);
+	wait_for(&heard, 2);
+	from = clock_now_ms();
+	stop(grace_ms);
+	assert_true(clock_now_ms() - from < grace_ms);
+	client_close(&much);
+	client_close(&little);
+}
+
 /* A client whose machine is gone confirms nothing: what is on its way to it holds nobody up. */
 static void stopping_waits_for_no_vanished_client(void **state)
 {
@@ -414,6 +438,7 @@ int main(void)
 		TEST(stalled_clients_cost_nothing),
 		TEST(stopping_finishes_answers),
 		TEST(stopping_keeps_to_its_grace),
+		TEST(stopping_waits_for_no_stalled_client),
 		TEST(stopping_waits_for_no_vanished_client),
 		TEST(workers_share_a_port),
 	};
