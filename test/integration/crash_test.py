@@ -147,7 +147,8 @@ class Killed(Case):
 
     def finish_sync(self, data, trees):
         """The next round brings what the kill prevented."""
-        daemon = self.launch(data, *self.flags, "--log-level", "debug")
+        daemon = self.launch(data, *self.flags, "--log-level", "debug",
+                             "--view-lease", "off")
         daemon.wait_log('msg="(Sync done|Nothing new)"', seconds=120)
         client = self.client(daemon)
         for tag, files in trees.items():
