@@ -8,9 +8,10 @@ import subprocess
 import tarfile
 import unittest
 
-from lib import artifact, hostile_archives, layout, tree
+from lib import artifact, hostile_archives, hungry_archives, layout, tree
 from lib.case import Case
 from lib.daemon import call, parse
+from lib.wait import scale
 
 # `make soak` has these in full size and within the limits by default.
 MANY = int(os.environ.get("UNPACK_MANY_FILES", "0"))
@@ -121,6 +122,58 @@ class Limits(Case):
                         f"oci-layout:{folder}/scar", "--max-ratio", value,
                         check=False, seconds=60)
             self.assertEqual(done.returncode, code, done.stderr)
+
+
+class Memory(Case):
+    """The peak of a daemon that has unpacked it all."""
+
+    def peak(self, cases, pattern, *flags):
+        """Its peak in MiB, and {tag: fields} of the lines of the log that match
+        the pattern, one for each case."""
+        folder = self.folder()
+        layout.write(folder, {case.name: case.data for case in cases})
+        daemon = self.start("--repository", f"oci-layout:{folder}",
+                            "--poll-interval", "1h", *flags)
+        lines = {case.name: daemon.wait_log(
+            rf"{pattern}.* tag={case.name}( |$)", seconds=60)
+            for case in cases}
+        with open(f"/proc/{daemon.process.pid}/status",
+                  encoding="ascii") as file:
+            status = dict(line.split(":", 1) for line in file)
+        return int(status["VmHWM"].split()[0]) // 1024, lines
+
+    def below(self, peak, limit):
+        """Sanitizers have memory of their own, and keep what is freed."""
+        if scale() == 1:
+            self.assertLess(peak, limit)
+
+    def test_what_wants_too_much(self):
+        cases = list(hungry_archives.refused())
+        peak, lines = self.peak(cases, 'msg="Release refused"')
+        for case in cases:
+            with self.subTest(case.name):
+                self.assertRegex(lines[case.name]["error"], case.says)
+        self.below(peak, 96)
+
+    def test_largest_windows(self):
+        """Three of them, one after another."""
+        cases = list(hungry_archives.stored())
+        peak, lines = self.peak(cases, "msg=Published")
+        for case in cases:
+            self.assertEqual(int(lines[case.name]["bytes"]),
+                             sum(case.files.values()))
+        self.assertGreater(peak, 128, "no window was needed")
+        self.below(peak, 176)
+
+    def test_list_of_a_zip_archive(self):
+        """It is held in memory: 256 bytes of it for each entry that may be."""
+        case = hostile_archives.Case(
+            "list", hungry_archives.zip_list(500000),
+            says="what describes the entries is larger")
+        peak, lines = self.peak([case], 'msg="Release refused"',
+                                "--max-entries", "1000")
+        self.assertRegex(lines["list"]["error"], case.says)
+        self.below(peak, 48)
 
 
 class Twins(Case):

@@ -411,6 +411,7 @@ def central(data):
 def zips():
     good = zipped([("file", b"text\n")], zipfile.ZIP_STORED)
     bad = BROKEN + "|shorter than it says|encrypted|no usable|over"
+    method = r'entry "file" is packed by the method \('
     yield Case("zip", good, STORED)
     yield Case("zip-deflated", zipped([("file", b"text\n")]), STORED)
     yield Case("zip-streamed", zip_streamed(b"text\n"), STORED)
@@ -430,10 +431,16 @@ def zips():
         flag = struct.pack("<H", bit)
         yield Case(f"zip-{name}", patched(patched(good, 6, flag),
                    central(good) + 8, flag), says=bad)
-    for method in (1, 6, 99):
-        code = struct.pack("<H", method)
-        yield Case(f"zip-method-{method}", patched(patched(
-            good, 8, code), central(good) + 10, code), says=bad)
+    for number in (1, 6, 14, 93, 95, 98, 99, 200):
+        code = struct.pack("<H", number)
+        both = patched(patched(good, 8, code), central(good) + 10, code)
+        yield Case(f"zip-method-{number}", both, says=method)
+        yield Case(f"zip-method-{number}-in-front", patched(good, 8, code),
+                   says=method)
+    yield Case("zip-lzma", zipped([("file", b"text\n")], zipfile.ZIP_LZMA),
+               says=method)
+    yield Case("zip-bzip2", zipped([("file", b"text\n")], zipfile.ZIP_BZIP2),
+               STORED)
     yield Case("zip-cut", zipped([("file", b"ab" * 4000)],
                                  zipfile.ZIP_STORED)[:4000], says=bad)
     yield Case("zip-bomb", zipped([("zeros", bytes(8 << 20))])
