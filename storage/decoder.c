@@ -178,12 +178,10 @@ static int run_xz(struct decoder *d, struct decoding *io, bool *out_end, struct 
 		return err_set_sys(err, ENOMEM, "unpack the archive");
 	case LZMA_BUF_ERROR:
 		return broken(d, err, "it is cut off");
-	case LZMA_FORMAT_ERROR:
-		return broken(d, err, "other bytes follow it");
 	case LZMA_OPTIONS_ERROR:
 		return broken(d, err, "it is of a kind that liblzma does not know");
 	default:
-		return broken(d, err, "it is damaged");
+		return broken(d, err, "it is damaged, or other bytes follow it");
 	}
 }
 

@@ -8,7 +8,7 @@ import subprocess
 import tarfile
 import unittest
 
-from lib import artifact, hostile_archives, hungry_archives, layout, tree
+from lib import artifact, hostile_archives, large_archives, layout, tree
 from lib.case import Case
 from lib.daemon import call, parse
 from lib.wait import scale
@@ -18,7 +18,7 @@ MANY = int(os.environ.get("UNPACK_MANY_FILES", "0"))
 
 
 class Archives(Case):
-    def sync(self, cases, *flags):
+    def sync(self, cases, *flags, env=None):
         """Syncs all cases; returns the store and {tag: error of its refusal}."""
         folder = self.folder()
         data = os.path.join(folder, "data")
@@ -26,7 +26,7 @@ class Archives(Case):
                      {case.name: case.data for case in cases})
         os.mkdir(data)
         done = call("sync", "--data-dir", data, "--repository",
-                    f"oci-layout:{folder}/scar", *flags, check=False,
+                    f"oci-layout:{folder}/scar", *flags, env=env, check=False,
                     seconds=280)
         self.assertIn(done.returncode, (0, 1), done.stderr[-2000:])
         refused = {}
@@ -75,11 +75,36 @@ class Archives(Case):
         data, refused = self.sync(cases, "--max-entries", "5000")
         self.judge(cases, data, refused)
 
+    def test_names_of_tools(self):
+        """In any locale they are packed and unpacked."""
+        names = {"gr\u00fc\u00df/\u20ac.yaml": b"1", "b": b"2", "l\u00fcnk": b"1"}
+        folder = self.folder()
+        os.mkdir(os.path.join(folder, "gr\u00fc\u00df"))
+        for name in list(names)[:2]:
+            with open(os.path.join(folder, name), "wb") as file:
+                file.write(names[name])
+        os.symlink("gr\u00fc\u00df/\u20ac.yaml", os.path.join(folder, "l\u00fcnk"))
+        cases = []
+        for locale in "C", "C.UTF-8":
+            for tool in ("bsdtar --format zip", "bsdtar --format pax",
+                         "bsdtar --format gnutar", "tar", "zip"):
+                out = os.path.join(self.folder(), "out.zip")
+                command = ["zip", "-qry", out, "."] if tool == "zip" else \
+                    [*tool.split(), "-cf", out, "."]
+                subprocess.run(command, cwd=folder, check=False,
+                               stderr=subprocess.DEVNULL,
+                               env={**os.environ, "LC_ALL": locale})
+                with open(out, "rb") as file:
+                    cases.append(hostile_archives.Case(
+                        "-".join([*tool.split(), locale]), file.read(), names))
+        for locale in "C", "C.UTF-8":
+            self.judge(cases, *self.sync(cases, env={"LC_ALL": locale}))
+
     def test_large_ones(self):
         count = MANY or 100000
         limits = () if MANY else ("--max-unpacked-size", "512Mi",
                                   "--max-entries", "100000")
-        cases = list(hostile_archives.big(count))
+        cases = list(large_archives.big(count))
         data, refused = self.sync(cases, *limits)
         self.judge(cases, data, refused)
         with open(os.path.join(data, "releases", "many-files.mtree"),
@@ -148,7 +173,7 @@ class Memory(Case):
             self.assertLess(peak, limit)
 
     def test_what_wants_too_much(self):
-        cases = list(hungry_archives.refused())
+        cases = list(large_archives.refused())
         peak, lines = self.peak(cases, 'msg="Release refused"')
         for case in cases:
             with self.subTest(case.name):
@@ -157,7 +182,7 @@ class Memory(Case):
 
     def test_largest_windows(self):
         """Three of them, one after another."""
-        cases = list(hungry_archives.stored())
+        cases = list(large_archives.stored())
         peak, lines = self.peak(cases, "msg=Published")
         for case in cases:
             self.assertEqual(int(lines[case.name]["bytes"]),
@@ -168,7 +193,7 @@ class Memory(Case):
     def test_list_of_a_zip_archive(self):
         """It is held in memory: 256 bytes of it for each entry that may be."""
         case = hostile_archives.Case(
-            "list", hungry_archives.zip_list(500000),
+            "list", large_archives.zip_list(500000),
             says="what describes the entries is larger")
         peak, lines = self.peak([case], 'msg="Release refused"',
                                 "--max-entries", "1000")

@@ -1,6 +1,7 @@
-"""Archives whose unpacking wants memory: what xz and zstd call a dictionary or a
-window, of any size that their formats can say, filled by more than that of
-zeros; small files all the same. And what else of an archive is held in memory.
+"""Archives that are large, or would be if they were unpacked; and those whose
+unpacking wants memory: what xz and zstd call a dictionary or a window, of any
+size that their formats can say, filled by more than that of zeros; small files
+all the same.
 """
 import gzip
 import lzma
@@ -8,7 +9,8 @@ import random
 import struct
 import zlib
 
-from .hostile_archives import Case, END, GOOD, header, pad, pax, whole
+from .hostile_archives import (BROKEN, Case, END, GOOD, base256, entry, header,
+                               packed, pad, pax, whole)
 
 MIB = 1 << 20
 PIECE = 2 * MIB
@@ -172,3 +174,52 @@ def stored():
     for name, data in (("xz", xz(30, size)), ("zstd", zstd(27, size)),
                        ("xz-later", xz_later(30, size, False))):
         yield Case(name, data, {"noise": len(NOISE), "zeros": size})
+
+
+# ---- bombs ----
+
+def zeros(size, level=9):
+    """What deflate makes of that many zeros, without an end: a piece that is
+    repeated, since what is said in it holds anywhere."""
+    box = zlib.compressobj(level, zlib.DEFLATED, -15)
+    piece = box.compress(bytes(1 << 20)) + box.flush(zlib.Z_FULL_FLUSH)
+    return piece * (size >> 20)
+
+
+def gzip_of(head, size):
+    """A gzip file of a head and zeros, whose end is wrong: nobody ought to get
+    there."""
+    box = zlib.compressobj(9, zlib.DEFLATED, -15)
+    start = box.compress(head) + box.flush(zlib.Z_FULL_FLUSH)
+    return b"\x1f\x8b\x08\0\0\0\0\0\2\xff" + start + zeros(size) + \
+        b"\3\0" + bytes(8)
+
+
+def many(count):
+    """That many empty files."""
+    parts = [b"d%d/f%d" % (n % 100, n) for n in range(count)]
+    box = zlib.compressobj(1, zlib.DEFLATED, 31)
+    out = [box.compress(header(name)) for name in parts]
+    return b"".join(out) + box.compress(END) + box.flush()
+
+
+def big(count):
+    """Bombs of 10 GiB, and `count` empty files."""
+    size = 10 << 30
+    yield Case("bomb", gzip_of(header(b"zeros", 3 << 30), size),
+               says="times its size|over")
+    yield Case("bomb-of-one-file", gzip_of(
+        header(b"zeros", raw_size=base256(size)), size), says="over")
+    yield Case("bomb-in-a-folder", gzip_of(
+        header(b"d/", raw_size=base256(size), kind=b"5"), size), says=".")
+    yield Case("bomb-in-a-long-name", gzip_of(header(
+        b"x", raw_size=base256(size), kind=b"L"), size), says=BROKEN)
+    yield Case("bomb-after-the-end", gzip_of(whole(GOOD), size * 2),
+               says="is over")
+    yield Case("bomb-of-xz", lzma.compress(
+        entry(b"zeros", size=3 << 30) + bytes(160 << 20), preset=0),
+        says="times its size|over")
+    inner = gzip_of(header(b"zeros", 3 << 30), 4 << 30)
+    yield Case("bomb-in-a-bomb", packed(whole(entry(b"m.tgz", inner))),
+               says="times its size|over")
+    yield Case("many-files", many(count), ())
