@@ -7,10 +7,11 @@ import gzip
 import lzma
 import random
 import struct
+import zipfile
 import zlib
 
 from .hostile_archives import (BROKEN, Case, END, GOOD, base256, entry, header,
-                               packed, pad, pax, whole)
+                               packed, pad, pax, whole, zipped)
 
 MIB = 1 << 20
 PIECE = 2 * MIB
@@ -149,6 +150,14 @@ def zip_list(count):
         "<4H2IH", 0, 0, count % 65536, count % 65536, len(rest), len(local), 0)
 
 
+def zip_lzma_link():
+    """libarchive unpacks a link's target with the header: 64 KiB at most, but by
+    a dictionary of 4 GiB that it never fills."""
+    data = zipped([("link", b"target" * 9)], zipfile.ZIP_LZMA, mode=0o120777)
+    at = data.index(b"\x09\x04\x05\0") + 5
+    return data[:at] + b"\xff" * 4 + data[at + 4:]
+
+
 def refused():
     size = 320 * MIB
     large = r"what describes the entries is larger than it may be \("
@@ -164,6 +173,8 @@ def refused():
     yield Case("zstd-later-frame", zstd_later(30, size), says=OVER)
     yield Case("zstd-of-before", zstd_later(
         27, size, magic=b"\x27\xb5\x2f\xfd"), says="other bytes follow")
+    yield Case("zip-lzma-link", zip_lzma_link(),
+               says=r"by the method \(lzma\)|link")
     yield Case("sparse-map", sparse(4000000), says=large)
     yield Case("sparse-map-old", sparse_old(4000000), says=large)
 
