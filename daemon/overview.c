@@ -393,12 +393,13 @@ struct overview *overview_new(struct overviews *overviews, struct err *err)
 		(void)err_set_sys(err, ENOMEM, "overview");
 		return NULL;
 	}
+	/* First, so that what it calls done is in the view. */
+	status_read(from->status, &overview->status);
 	overview->view = store_view_get(from->store);
 	if (take_shares(overviews, overview, err)) {
 		overview_free(overview);
 		return NULL;
 	}
-	status_read(from->status, &overview->status);
 	store_count(from->store, &overview->store);
 	overview->now = time(NULL);
 	overview->disk_reserve = (uint64_t)from->config->disk_reserve;

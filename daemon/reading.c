@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "commands.h"
+#include "signers.h"
 
 enum { SHOW_MS = 200, LINE_MS = 10 * 1000 };
 
@@ -21,16 +22,22 @@ static void tell_damage(void *ctx, enum store_event_kind kind, const char *subje
 		(void)fprintf(stderr, "specman: release %s is left out: %s\n", subject, detail);
 }
 
+DEFINE_CLEANUP(cleanup_signers, struct signers, signers_free);
+
 struct store *reading_open(const struct config *config, struct err *err)
 {
+	/* It is asked while the store is opened, and never again. */
+	CLEANUP(cleanup_signers) struct signers *signers = signers_new(config, NULL, err);
 	const struct store_settings settings = {
 		.dir = config->data_dir,
 		.limits = store_default_limits,
 		.overlay = config->overlay,
 		.observer = tell_damage,
+		.admits = signers ? signers_admission(signers) : NULL,
+		.admits_ctx = signers,
 	};
 
-	return store_open_reader(&settings, err);
+	return signers ? store_open_reader(&settings, err) : NULL;
 }
 
 struct store_view *reading_view(struct store *store, const char *tag, struct err *err)

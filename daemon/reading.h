@@ -15,7 +15,10 @@ DEFINE_CLEANUP(cleanup_view, struct store_view, store_view_put);
 /* How often a command begins anew because what it reads was replaced under its feet. */
 enum { READING_TRIES = 3 };
 
-/* The store of the data directory, for reading. Its releases' damage is told on standard error. */
+/*
+ * The store of the data directory, for reading, as --verify-key lets it be served. What is left out
+ * of that is told on standard error.
+ */
 MUST_CHECK struct store *reading_open(const struct config *config, struct err *err);
 
 /* The view that an operand means: a tag's release, or with NULL what is served. */

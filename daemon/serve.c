@@ -112,7 +112,8 @@ static int open_store(struct service *service, struct err *err)
 	service->status = service->troubles ? status_new(err) : NULL;
 	service->cancel = service->status ? cancel_new(err) : NULL;
 	service->sync_cancel = service->cancel ? cancel_new(err) : NULL;
-	service->signers = service->sync_cancel ? signers_new(service->config, err) : NULL;
+	service->signers = service->sync_cancel ? signers_new(service->config, service->status, err)
+	                                        : NULL;
 	if (!service->signers)
 		return -1;
 	service->observer = (struct storing_observer){ service->troubles, service->status };
@@ -262,7 +263,8 @@ static void start_control(struct service *service)
 static int start_signers_watch(struct service *service, struct err *err)
 {
 	const struct signers_watch_settings settings = { service->config, service->signers,
-		                                         service->sync_cancel, service->troubles };
+		                                         service->sync_cancel, service->troubles,
+		                                         service->status };
 
 	if (!service->config->verify_key.count)
 		return 0;

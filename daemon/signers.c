@@ -15,6 +15,7 @@
 #include "base/io.h"
 #include "log.h"
 #include "recurring.h"
+#include "status.h"
 
 enum {
 	PROOFS_BYTES = 8 << 20, /* that wait for their release */
@@ -43,6 +44,7 @@ struct signers {
 	uint64_t seen;
 	struct digest sum; /* of the keys of the start */
 	struct recurring *troubles;
+	struct status *status; /* or NULL */
 	struct oci_keys *keys; /* NULL: everything is fit */
 	struct proof *proofs;
 	size_t proof_count;
@@ -155,7 +157,7 @@ static struct oci_keys *take_offered(struct signers *signers)
 
 /* ---- life ---- */
 
-struct signers *signers_new(const struct config *config, struct err *err)
+struct signers *signers_new(const struct config *config, struct status *status, struct err *err)
 {
 	CLEANUP(cleanup_signers) struct signers *signers = calloc(1, sizeof(*signers));
 
@@ -165,6 +167,7 @@ struct signers *signers_new(const struct config *config, struct err *err)
 	}
 	(void)pthread_mutex_init(&signers->mutex, NULL);
 	signers->files = &config->verify_key;
+	signers->status = status;
 	signers->proof = (struct buf)BUF_INIT(OCI_PROOF_BYTES);
 	signers->troubles = recurring_new(err);
 	if (!signers->troubles)
@@ -217,11 +220,14 @@ void signers_free(struct signers *signers)
 
 static void tell_withheld(struct signers *signers, const char *tag, const struct err *err)
 {
+	static const char msg[] = "Release not served";
 	const struct advice *advice = advice_find(advice_cause_of(err));
 
+	if (signers->status)
+		status_happened(signers->status, tag, true, msg, err);
 	if (!recurring_happened(signers->troubles, tag, err->msg, clock_now_ms()))
 		return;
-	log_line(LOG_ERROR, "Release not served",
+	log_line(LOG_ERROR, msg,
 	         (struct log_field[]){ { "error", err->msg },
 	                               { "kind", err_kind_name(err->kind) },
 	                               { "tag", tag },

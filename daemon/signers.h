@@ -25,9 +25,12 @@
 #include "storage/storage.h"
 
 struct signers;
+struct status;
 
-/* config is borrowed for its life. ERR_CONFIG names the file and what is wrong with it. */
-MUST_CHECK struct signers *signers_new(const struct config *config, struct err *err);
+/* config and status, which may be NULL, are borrowed for its life. ERR_CONFIG names the file and
+ * what is wrong with it. */
+MUST_CHECK struct signers *signers_new(const struct config *config, struct status *status,
+                                       struct err *err);
 void signers_free(struct signers *signers);
 
 /* What tells the files from changed ones. */

@@ -30,19 +30,21 @@ DEFINE_CLEANUP(cleanup_keys, struct oci_keys, oci_keys_free);
 
 static void take(struct signers_watch *watch)
 {
-	static const char subject[] = "trusted keys";
+	static const char subject[] = "trusted keys", msg[] = "Trusted keys not reloaded";
 	CLEANUP(cleanup_keys) struct oci_keys *keys = NULL;
 	struct digest sum;
 	struct err err;
 
 	keys = signers_read_keys(&watch->with.config->verify_key, &err);
 	if (!keys || signers_sum(keys, &sum, &err)) {
+		status_happened(watch->with.status, subject, false, msg, &err);
 		if (recurring_happened(watch->with.troubles, subject, err.msg, clock_now_ms()))
-			log_line(LOG_ERROR, "Trusted keys not reloaded",
+			log_line(LOG_ERROR, msg,
 			         (struct log_field[]){ { "error", err.msg }, { NULL, NULL } });
 		return;
 	}
 	(void)recurring_over(watch->with.troubles, subject);
+	status_over(watch->with.status, subject, false);
 	if (digest_equal(&sum, &watch->sum))
 		return;
 	watch->sum = sum;

@@ -11,6 +11,7 @@
 #include "config.h"
 #include "recurring.h"
 #include "signers.h"
+#include "status.h"
 
 struct signers_watch;
 
@@ -21,6 +22,7 @@ struct signers_watch_settings {
 	/* Interrupted, so that a withdrawn key counts within seconds: the poller goes another. */
 	struct cancel *round;
 	struct recurring *troubles;
+	struct status *status;
 };
 
 MUST_CHECK struct signers_watch *signers_watch_start(const struct signers_watch_settings *settings,

@@ -29,7 +29,7 @@ static int go_alone(const struct config *config, struct sync_outcome *out_outcom
 	CLEANUP(cleanup_status) struct status *status = troubles ? status_new(err) : NULL;
 	CLEANUP(cleanup_cancel) struct cancel *cancel = status ? cancel_new(err) : NULL;
 	CLEANUP(cleanup_signers)
-	struct signers *signers = cancel ? signers_new(config, err) : NULL;
+	struct signers *signers = cancel ? signers_new(config, status, err) : NULL;
 	struct storing_observer observer = { troubles, status };
 	CLEANUP(cleanup_store)
 	struct store *store = signers ? storing_open(config, &observer, signers, err) : NULL;

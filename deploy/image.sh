@@ -4,7 +4,7 @@
 #   image.sh NAME:TAG VERSION [BUILD-ARGUMENT=VALUE…]
 #
 # The same sources on the same packages give the same bytes: all times are that of the last commit
-# (or SOURCE_DATE_EPOCH). BUILDER chooses the tool, ISOLATION buildah's (chroot where there is no
+# (or SOURCE_DATE_EPOCH), and its name is a label (or REVISION). BUILDER chooses the tool, ISOLATION buildah's (chroot where there is no
 # more); BASE=… as argument the image that it is built in.
 set -euo pipefail
 export LC_ALL=C
@@ -13,7 +13,7 @@ image=$1 version=$2
 shift 2
 cd "$(dirname "$0")/.."
 epoch=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
-revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
+revision=${REVISION:-$(git rev-parse HEAD 2>/dev/null || echo unknown)}
 created=$(date -u -d "@$epoch" +%Y-%m-%dT%H:%M:%SZ)
 
 builder=${BUILDER:-}

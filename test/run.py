@@ -28,7 +28,7 @@ UNIT_SECONDS = 120
 FILE_SECONDS = 300
 TAIL = 200
 # The long ones first, so that the last to end is a short one.
-ORDER = ["crash", "powerloss", "fault_points", "hostile", "push", "sync",
+ORDER = ["image", "crash", "powerloss", "fault_points", "hostile", "push", "sync",
          "stall", "consistency", "ecr", "serve"]
 REPORT = re.compile(r"ERROR: (Address|Leak|Memory)Sanitizer"
                     r"|WARNING: ThreadSanitizer|runtime error:"

@@ -46,7 +46,7 @@ class Objects(Case):
             "ServiceAccount", "StatefulSet"])
 
     def test_overlays(self):
-        self.assertEqual(len(kube.overlays()), 6)
+        self.assertEqual(len(kube.overlays()), 8)
         for folder in kube.overlays():
             with self.subTest(folder):
                 base = kube.build("base")
@@ -85,9 +85,10 @@ class Objects(Case):
             "template"]["spec"]["containers"][0]
         self.assertEqual({v["name"] for v in container["env"]},
                          {"SPECMAN_CACHE_SIZE", "SPECMAN_FIPS",
-                          "SPECMAN_TLS_CERT", "SPECMAN_TLS_KEY"})
+                          "SPECMAN_HOOK_TOKEN_FILE", "SPECMAN_TLS_CERT",
+                          "SPECMAN_TLS_KEY", "SPECMAN_VERIFY_KEY"})
         self.assertEqual({m["name"] for m in container["volumeMounts"]},
-                         {"data", "registry", "tls"})
+                         {"data", "hook", "registry", "signers", "tls"})
         self.assertEqual(len(objects), 9)
 
 
@@ -407,6 +408,31 @@ class Overlays(Case):
              "SPECMAN_TLS_KEY": mount["mountPath"] + "/tls.key"})
         self.assertIn("specman-service.hubble-system.svc",
                       certificate["dnsNames"])
+
+    def check_secret_file(self, overlay, volume, variable, secret, key):
+        """A variable names a file of a secret, which is mounted as a folder."""
+        pod = self.pod(overlay)
+        container = pod["containers"][0]
+        self.assertEqual(one_named(pod["volumes"], volume)["secret"],
+                         {"secretName": secret})
+        mount = one_named(container["volumeMounts"], volume)
+        self.assertNotIn("subPath", mount, "a subPath is never updated")
+        self.assertIs(mount["readOnly"], True)
+        self.assertEqual(one_named(container["env"], variable)["value"],
+                         f"{mount['mountPath']}/{key}")
+
+    def test_webhook(self):
+        self.check_secret_file("webhook", "hook", "SPECMAN_HOOK_TOKEN_FILE",
+                               "specman-hook", "token")
+        ingress = one(self.built("webhook"), "NetworkPolicy", "specman")[
+            "spec"]["ingress"]
+        self.assertEqual([rule["ports"][0]["port"] for rule in ingress],
+                         [8443, 8080])
+        self.assertTrue(ingress[1]["from"], "open for all")
+
+    def test_signed(self):
+        self.check_secret_file("signed", "signers", "SPECMAN_VERIFY_KEY",
+                               "specman-verify-key", "cosign.pub")
 
     def test_ecr_irsa(self):
         account = one(self.built("ecr-irsa"), "ServiceAccount",

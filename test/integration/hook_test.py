@@ -200,9 +200,9 @@ class Asked(HookCase):
                     "repository": "r" * 9999, "tag": "../\n x"}}]},
                  {"sender": "distribution"}),
                 ({"events": [{"action": "push", "target": {
-                    "repository": 'a" level=error msg="b\n', "tag": "1"}}]},
+                    "repository": 'a" level=error tag="b\n', "tag": "1"}}]},
                  {"sender": "distribution", "tag": "1",
-                  "repository": 'a" level=error msg="b\n'})):
+                  "repository": 'a" level=error tag="b\n'})):
             with self.subTest(body=str(body)[:80]):
                 if isinstance(body, dict):
                     body = json.dumps(body).encode()

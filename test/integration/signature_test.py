@@ -65,6 +65,15 @@ class SignedCase(Case):
         self.assertIn("advice", line)
         return line
 
+    def wait_need(self, daemon, what, subject):
+        """What the status page tells the operator."""
+        def look():
+            answer = plain(daemon.address("admin"), "/status.json")
+            return (what, subject) in [
+                (need["what"], need["subject"])
+                for need in json.loads(answer.body)["needs"]]
+        until(look, f"the status to have {what}")
+
     def client_of(self, daemon, text):
         client = self.client(daemon)
         self.wait_body(client, "/a.yaml", text.encode() + b"\n", daemon)
@@ -199,6 +208,16 @@ class AtStart(SignedCase):
         line = daemon.wait_log(WITHHELD)
         self.assertEqual((line["tag"], line["cause"]),
                          ("1.0.0", "signed-by-another-key"))
+        self.wait_need(daemon, "Release not served", "1.0.0")
+        # Who looks into the store is shown what is served, and told why not.
+        for command in (("ls", "/"), ("cat", "a.yaml")):
+            done = call(*command, "--data-dir", daemon.data, "--verify-key",
+                        self.file, check=False)
+            self.assertEqual(done.stdout, b"")
+            self.assertIn(b"Release not served", done.stderr)
+            done = call(*command, "--data-dir", daemon.data)
+            self.assertIn(b"a.yaml" if command[0] == "ls" else b"one\n",
+                          done.stdout)
         # Nothing of it is lost.
         self.check_store(daemon.data)
         self.trust(self.key)
@@ -338,6 +357,7 @@ class Keys(SignedCase):
             file.write("nothing\n")
         line = daemon.wait_log('msg="Trusted keys not reloaded"')
         self.assertIn(self.file, line["error"])
+        self.wait_need(daemon, "Trusted keys not reloaded", "trusted keys")
         self.sign(self.push("1.0.0", "two"))
         daemon.poll_now()
         self.wait_body(client, "/a.yaml", b"two\n", daemon)

@@ -93,14 +93,14 @@ class Browser:
                     return event["params"]
             self.events.append(self._receive(deadline))
 
-    def page(self, width=1280, height=900, dark=False, scripts=True):
-        return Page(self, width, height, dark, scripts)
+    def page(self, width=1280, height=900, dark=False):
+        return Page(self, width, height, dark)
 
 
 class Page:
-    """A tab of a width; `scripts` are those of pages, not of evaluate()."""
+    """A tab of a width."""
 
-    def __init__(self, browser, width, height, dark, scripts):
+    def __init__(self, browser, width, height, dark):
         self.browser = browser
         self.width, self.height = width, height
         target = browser.call("Target.createTarget", url="about:blank")
@@ -114,8 +114,6 @@ class Page:
         self.call("Emulation.setEmulatedMedia", features=[
             {"name": "prefers-color-scheme",
              "value": "dark" if dark else "light"}])
-        if not scripts:
-            self.call("Emulation.setScriptExecutionDisabled", value=True)
 
     def call(self, method, **parameters):
         return self.browser.call(method, self._session, **parameters)

@@ -5,7 +5,7 @@ import re
 import signal
 import time
 
-from . import hidden, proc
+from . import hidden, proc, told
 from .wait import scale, until
 
 REPORT = re.compile(r"ERROR: (Address|Leak|Memory)Sanitizer"
@@ -165,6 +165,7 @@ class Specman:
         if REPORT.search(self.log()):
             raise AssertionError("sanitizer report:\n" + self.tail(400))
         hidden.check(self.log())
+        told.check(self.log())
 
     def finish(self):
         """The clean-up of a test: stop what runs, judge what it said."""

@@ -26,6 +26,7 @@ class Repository:
 
 class Request(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # an answer goes out in two parts
     timeout = 120
 
     def setup(self):

