@@ -187,7 +187,7 @@ static int check_method(const struct entry_reader *r, const char *path, struct e
 			return 0;
 	return err_set(err, ERR_FORMAT,
 	               "entry \"%.160s\" is packed by the method %s: in a zip archive it is to be "
-	               "(deflation) or (bzip), which take little memory",
+	               "deflate or bzip2, which take little memory",
 	               path, method ? method : "(?)");
 }
 
