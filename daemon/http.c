@@ -283,6 +283,7 @@ static void instance_free(struct instance *instance)
 	sockets_use(instance->sockets);
 	if (instance->daemon)
 		MHD_stop_daemon(instance->daemon);
+	http_own_close(instance);
 	sockets_use(NULL);
 	sockets_free(instance->sockets);
 	cleanup_fd(&instance->epoll);

@@ -74,16 +74,12 @@ enum MHD_Result http_answer(struct request *request, unsigned status, const char
 	return http_queue(request, status, response, text.size);
 }
 
-enum MHD_Result http_answer_json(struct request *request, struct buf *text)
+enum MHD_Result http_answer_json_take(struct request *request, struct MHD_Response *taken,
+                                      uint64_t size)
 {
-	CLEANUP(cleanup_response) struct MHD_Response *response = NULL;
-	size_t size = text->size;
+	CLEANUP(cleanup_response) struct MHD_Response *response = taken;
 
-	response = MHD_create_response_from_buffer(size, text->data, MHD_RESPMEM_MUST_FREE);
-	if (!response)
-		return MHD_NO;
-	text->data = NULL;
-	if (!http_add(response, "Content-Type", "application/json") ||
+	if (!response || !http_add(response, "Content-Type", "application/json") ||
 	    !http_add(response, "X-Content-Type-Options", "nosniff") ||
 	    !http_add(response, "Cache-Control", "no-cache"))
 		return MHD_NO;

@@ -54,14 +54,67 @@ static int write_list(struct buf *text, const struct store_view *view, struct er
 	return buf_addf(text, err, "\n]\n");
 }
 
-static enum MHD_Result answer_list(struct request *request, const struct store_view *view)
+/*
+ * Made once for a view and shared by all answers of a worker: many clients that take
+ * theirs slowly cost no more than one.
+ */
+struct release_list {
+	unsigned uses;
+	char view[STORE_VIEW_ID_SIZE];
+	struct buf text;
+};
+
+static void put_list(void *ctx)
 {
-	CLEANUP(buf_release) struct buf text = BUF_INIT(LIST_MAX_BYTES);
+	struct release_list *list = ctx;
+
+	if (!list || --list->uses)
+		return;
+	buf_release(&list->text);
+	free(list);
+}
+
+void http_own_close(struct instance *instance)
+{
+	put_list(instance->releases);
+	instance->releases = NULL;
+}
+
+/* Borrowed from the instance; NULL when it can't be made. */
+static struct release_list *list_of(struct instance *instance, const struct store_view *view)
+{
+	struct release_list *list = instance->releases;
 	struct err err;
 
-	if (write_list(&text, view, &err))
+	if (list && !strcmp(list->view, store_view_id(view)))
+		return list;
+	list = calloc(1, sizeof(*list));
+	if (!list)
+		return NULL;
+	list->uses = 1;
+	list->text.max = LIST_MAX_BYTES;
+	(void)strcpy(list->view, store_view_id(view));
+	if (write_list(&list->text, view, &err)) {
+		put_list(list);
+		return NULL;
+	}
+	put_list(instance->releases);
+	instance->releases = list;
+	return list;
+}
+
+static enum MHD_Result answer_list(struct request *request, const struct store_view *view)
+{
+	struct release_list *list = list_of(request->instance, view);
+	struct MHD_Response *response;
+
+	if (!list)
 		return http_answer_later(request, "the list can't be made now");
-	return http_answer_json(request, &text);
+	response = MHD_create_response_from_buffer_with_free_callback_cls(
+		list->text.size, list->text.data, put_list, list);
+	if (response)
+		list->uses++;
+	return http_answer_json_take(request, response, list->text.size);
 }
 
 /* ---- one release ---- */

@@ -44,7 +44,11 @@ struct instance {
 	int64_t synced_at;
 	char synced_text[HTTP_DATE_SIZE]; /* the same, as it is written */
 	struct http_counts *counts;       /* of http */
+	struct release_list *releases;    /* the last one that was asked for, or NULL */
 };
+
+/* The text of /.specman/releases, which all answers of a view share. */
+struct release_list;
 
 /* A release that is being read for a request. */
 struct loading;
@@ -108,8 +112,9 @@ enum MHD_Result http_queue(struct request *request, unsigned status, struct MHD_
 enum MHD_Result http_answer(struct request *request, unsigned status, const char *sentence,
                             const char *name, const char *value);
 
-/* 200 with a text of JSON, whose bytes are taken over. */
-enum MHD_Result http_answer_json(struct request *request, struct buf *text);
+/* 200 with a text of JSON. The response is taken over; NULL is fine, and no answer. */
+enum MHD_Result http_answer_json_take(struct request *request, struct MHD_Response *taken,
+                                      uint64_t size);
 
 /* 503, to be tried again soon. */
 enum MHD_Result http_answer_later(struct request *request, const char *sentence);
@@ -136,6 +141,9 @@ bool http_is_own(const char *path);
 /* Answer below /.specman. view is the current one. */
 enum MHD_Result http_answer_own(struct request *request, struct store_view *view,
                                 const struct target *target);
+
+/* Let go of what the worker has kept for that; no answer of it is under way any more. */
+void http_own_close(struct instance *instance);
 
 /* ---- http_views.c ---- */
 

@@ -32,12 +32,18 @@ static enum MHD_Result answer_list(struct request *request)
 	size_t count = store_views(request->instance->http->settings.store, views);
 	struct err err;
 	int failed = buf_addf(&text, &err, "[");
+	struct MHD_Response *response;
+	size_t size;
 
 	for (size_t i = 0; !failed && i < count; i++)
 		failed = add_row(&text, &views[i], &err);
 	if (failed || buf_addf(&text, &err, "\n]\n"))
 		return http_answer_later(request, "the list can't be made now");
-	return http_answer_json(request, &text);
+	size = text.size;
+	response = MHD_create_response_from_buffer(size, text.data, MHD_RESPMEM_MUST_FREE);
+	if (response)
+		text.data = NULL;
+	return http_answer_json_take(request, response, size);
 }
 
 /* An answer without the fields of a view, so that it is no answer about a file in one. */

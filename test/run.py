@@ -25,7 +25,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 INTEGRATION = os.path.join(HERE, "integration")
 UNIT_SECONDS = 120
-FILE_SECONDS = 300
+FILE_SECONDS = 600
 TAIL = 200
 # The long ones first, so that the last to end is a short one.
 ORDER = ["image", "crash", "powerloss", "fault_points", "hostile", "push", "sync",

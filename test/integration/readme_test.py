@@ -47,7 +47,7 @@ class Readme(Case):
                     found.add("".join(re.findall(r'"((?:[^"\\]|\\.)*)"',
                                                  texts)))
         self.assertGreater(len(found), 20)
-        told.check("\n".join(f'level=error msg="{message}"'
+        told.check("\n".join(f'time="…" level=error msg="{message}"'
                              for message in sorted(found)))
 
     def test_a_message_that_is_missing_is_found(self):

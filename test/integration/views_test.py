@@ -11,7 +11,7 @@ import unittest
 
 from lib import artifact, tree
 from lib.case import Case
-from lib.client import Client
+from lib.client import Client, read_response
 from lib.daemon import Specman
 from lib.faulty import FakeRegistry
 from lib.registry import Registry
@@ -138,6 +138,38 @@ class Walks(ViewCase):
         # And not where what is served is another.
         alone = self.launch(self.registry, "--overlay", "single")
         self.assertNotEqual(self.begin(self.client(alone))[0], views[0][0])
+
+
+class Lists(ViewCase):
+    def test_the_list_of_releases_is_that_of_each_view(self):
+        registry = Registry(self.folder())
+        self.addCleanup(registry.stop)
+        registry.push("1.0.0", artifact.tgz({"a": b"1"}))
+        daemon = self.launch(registry, "--workers", "1")
+        slow = self.client(daemon).raw()
+        self.addCleanup(slow.close)
+        slow.sendall(b"GET /.specman/releases HTTP/1.1\r\nHost: localhost\r\n"
+                     b"Connection: close\r\n\r\n")
+        client, old = self.client(daemon), self.client(daemon)
+        self.assertEqual(self.listed(old), ["1.0.0"])
+        view = client.get("/a")["Specman-View"]
+        for number in range(1, 4):
+            tag = f"1.0.{number}"
+            self.publish(daemon, registry, tag, {"a": tag.encode()})
+            for one in (client, old, client):
+                self.assertEqual(len(self.listed(one)), number + 1)
+            head = client.head("/.specman/releases")
+            self.assertEqual(head["Content-Length"], str(len(
+                client.get("/.specman/releases").body)))
+        self.assertNotEqual(client.get("/a")["Specman-View"], view)
+        # One that asked long ago, and reads only now, gets what was whole then.
+        self.assertEqual([one["tag"] for one in json.loads(
+            read_response(slow).body)], ["1.0.0"])
+
+    def listed(self, client):
+        answer = client.get("/.specman/releases")
+        self.assertEqual(answer.status, 200)
+        return [one["tag"] for one in json.loads(answer.body)]
 
 
 class Leases(ViewCase):

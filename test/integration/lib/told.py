@@ -5,7 +5,8 @@ import os
 import re
 
 _README = os.path.join(os.path.dirname(__file__), *[os.pardir] * 3, "README.md")
-_TEXT = re.compile(r'level=(?:warning|error) msg=("(?:[^"\\]|\\.)*"|\S+)')
+_TEXT = re.compile(r'time="[^"]*" level=(?:warning|error) '
+                   r'msg=("(?:[^"\\]|\\.)*"|\S+)')
 _known = []
 
 
@@ -35,7 +36,7 @@ def _messages_of(log):
                 continue  # cut off by a kill
             if fields.get("level") in ("warning", "error"):
                 yield fields["msg"]
-        elif match := _TEXT.search(line):
+        elif match := _TEXT.match(line):
             quoted = match.group(1)
             yield json.loads(quoted) if quoted.startswith('"') else quoted
 
