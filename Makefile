@@ -42,7 +42,7 @@ LIBS_archive := $(LIBS_archive_$(ARCHIVE))
 
 LIBS_base    := -lcrypto
 LIBS_oci     := -lcurl -ljansson -lssl -lcrypto
-LIBS_storage := $(LIBS_archive) -lz -lcrypto
+LIBS_storage := $(LIBS_archive) -llzma -lzstd -lz -lcrypto
 LIBS_tls     := -lssl -lcrypto
 LIBS_daemon  := $(O)/libmicrohttpd.a -lgnutls -lcrypt $(LIBS_oci) $(LIBS_storage) $(LIBS_tls)
 

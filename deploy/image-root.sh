@@ -3,9 +3,9 @@
 #
 #   image-root.sh PROGRAM ROOT VERSION EPOCH
 #
-# The program (stripped), the shared libraries that the loader finds for it, CA certificates, the
-# account, the licences of all that, and a list of it (SPDX 2.3). What goes in by name is this list
-# alone; a library comes in by being needed.
+# The program (stripped), the shared libraries that the loader finds for it, CA certificates, what
+# characters UTF-8 has, the account, the licences of all that, and a list of it (SPDX 2.3). What goes
+# in by name is this list alone; a library comes in by being needed.
 set -eu
 export LC_ALL=C
 
@@ -60,6 +60,11 @@ done
 
 install -D -m 0644 /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.crt"
 packages="$packages ca-certificates"
+# Of the locale C.UTF-8: zip archives with names in UTF-8 are read by it (storage/entry_reader.c).
+characters=/usr/lib/locale/C.utf8/LC_CTYPE
+install -D -m 0644 "$characters" "$root$characters"
+package=$(owner "$characters")
+packages="$packages $package"
 echo 'specman:x:65532:65532:specman:/var/lib/specman:/usr/bin/specman' >"$root/etc/passwd"
 echo 'specman:x:65532:' >"$root/etc/group"
 # Without this file the C library asks DNS first, and hostAliases are not heeded.

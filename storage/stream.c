@@ -10,18 +10,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <archive.h>
-#include <archive_entry.h>
-#define ZLIB_CONST /* input is const */
-#include <zlib.h>
-
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "decoder.h"
 
 enum {
 	BLOCK_BYTES = 512 * 1024,
 	BLOCKS = 8,
-	GZIP_WINDOW = 15 + 16,
 	TAR_MAGIC_AT = 257, /* POSIX 1003.1, ustar */
 };
 
@@ -82,6 +77,8 @@ int stream_format(int fd, enum stream_format *out_format, struct err *err)
 
 /* ---- the unpacking thread ---- */
 
+DEFINE_CLEANUP(cleanup_decoder, struct decoder, decoder_free);
+
 /* Wait for a free block; NULL when nobody wants one any more. */
 static unsigned char *free_block(struct stream *stream)
 {
@@ -118,134 +115,42 @@ static int unwanted(struct err *err)
 	return err_set(err, ERR_CANCELLED, "nobody reads on");
 }
 
-static int broken(struct err *err, const char *why)
+/* Fill one block. *out_end at the end of all. */
+static int unpack_block(struct stream *stream, struct decoder *decoder, struct decoding *io,
+                        bool *out_end, struct err *err)
 {
-	return err_set(err, ERR_FORMAT, "the archive's gzip data is broken: %s", why);
-}
+	while (io->out_size && !*out_end) {
+		if (!io->in_size && !io->is_last) {
+			const void *bytes;
 
-static int more_input(struct stream *stream, z_stream *z, struct err *err)
-{
-	const void *bytes;
-	size_t size;
-
-	if (z->avail_in)
-		return 1;
-	if (proven_next(stream->file, &bytes, &size, err))
-		return -1;
-	z->next_in = bytes;
-	z->avail_in = (uInt)size;
-	return size > 0;
-}
-
-/* After a member: 1 when another one begins, 0 at the end, where zeros may stand (as on tapes). */
-static int next_member(struct stream *stream, z_stream *z, struct err *err)
-{
-	int more = more_input(stream, z, err);
-
-	if (more <= 0)
-		return more;
-	if (*z->next_in == 0x1f)
-		return inflateReset(z) == Z_OK ? 1 : broken(err, "zlib can't begin");
-	while (more > 0) {
-		for (; z->avail_in; z->next_in++, z->avail_in--)
-			if (*z->next_in)
-				return broken(err, "other bytes follow it");
-		more = more_input(stream, z, err);
-	}
-	return more;
-}
-
-/* Fill one block, over the ends of members. *out_end at the end of all. */
-static int inflate_block(struct stream *stream, z_stream *z, bool *out_end, struct err *err)
-{
-	while (z->avail_out && !*out_end) {
-		int more = more_input(stream, z, err);
-		int result;
-
-		if (more < 0)
-			return -1;
-		result = more ? inflate(z, Z_NO_FLUSH) : Z_BUF_ERROR;
-		if (result == Z_STREAM_END) {
-			more = next_member(stream, z, err);
-			if (more < 0)
+			if (proven_next(stream->file, &bytes, &io->in_size, err))
 				return -1;
-			*out_end = !more;
-		} else if (result == Z_MEM_ERROR) {
-			return err_set_sys(err, ENOMEM, "unpack the archive");
-		} else if (result != Z_OK) {
-			return broken(err, more ? z->msg ? z->msg : "it wants a dictionary"
-			                        : "it is cut off");
+			io->in = bytes;
+			io->is_last = !io->in_size;
 		}
+		if (decoder_run(decoder, io, out_end, err))
+			return -1;
 	}
 	return 0;
 }
 
-static int unpack_gzip(struct stream *stream, struct err *err)
+static int unpack_packed(struct stream *stream, enum decoder_format format, struct err *err)
 {
-	z_stream z = { .next_in = NULL };
+	CLEANUP(cleanup_decoder) struct decoder *decoder = decoder_new(format, err);
+	struct decoding io = { .in = NULL };
 	bool end = false;
-	int failed = 0;
 
-	if (inflateInit2(&z, GZIP_WINDOW) != Z_OK)
-		return err_set_sys(err, ENOMEM, "unpack the archive");
-	while (!end && !failed) {
-		z.next_out = free_block(stream);
-		z.avail_out = BLOCK_BYTES;
-		failed = z.next_out ? inflate_block(stream, &z, &end, err) : unwanted(err);
-		if (!failed)
-			failed = block_is_full(stream, BLOCK_BYTES - z.avail_out, err);
-	}
-	(void)inflateEnd(&z);
-	return failed;
-}
-
-static la_ssize_t give_packed(struct archive *archive, void *ctx, const void **out_bytes)
-{
-	struct stream *stream = ctx;
-	struct err err;
-	size_t size;
-
-	if (!proven_next(stream->file, out_bytes, &size, &err))
-		return (la_ssize_t)size;
-	archive_set_error(archive, EIO, "%s", err.msg);
-	return ARCHIVE_FATAL;
-}
-
-static void cleanup_archive(struct archive **archive)
-{
-	if (*archive)
-		(void)archive_read_free(*archive);
-}
-
-/* xz and zstd, by libarchive, which checks theirs itself. */
-static int unpack_other(struct stream *stream, struct err *err)
-{
-	CLEANUP(cleanup_archive) struct archive *archive = archive_read_new();
-	struct archive_entry *entry;
-	la_ssize_t n;
-
-	if (!archive)
-		return err_set_sys(err, ENOMEM, "unpack the archive");
-	if ((stream->format == STREAM_XZ ? archive_read_support_filter_xz
-	                                 : archive_read_support_filter_zstd)(archive) ||
-	    archive_read_support_format_raw(archive) ||
-	    archive_read_open(archive, stream, NULL, give_packed, NULL) ||
-	    archive_read_next_header(archive, &entry))
-		return err_set(err, ERR_FORMAT, "the archive's packed data is broken: %.200s",
-		               archive_error_string(archive));
-	do {
-		unsigned char *block = free_block(stream);
-
-		if (!block)
+	if (!decoder)
+		return -1;
+	while (!end) {
+		io.out = free_block(stream);
+		io.out_size = BLOCK_BYTES;
+		if (!io.out)
 			return unwanted(err);
-		n = archive_read_data(archive, block, BLOCK_BYTES);
-		if (n < 0)
-			return err_set(err, ERR_FORMAT,
-			               "the archive's packed data is broken: %.200s",
-			               archive_error_string(archive));
-		if (block_is_full(stream, (size_t)n, err))
+		if (unpack_block(stream, decoder, &io, &end, err) ||
+		    block_is_full(stream, BLOCK_BYTES - io.out_size, err))
 			return -1;
-	} while (n);
+	}
 	return 0;
 }
 
@@ -273,11 +178,13 @@ static int unpack_all(struct stream *stream, struct err *err)
 {
 	switch (stream->format) {
 	case STREAM_GZIP:
-		return unpack_gzip(stream, err);
-	case STREAM_TAR:
-		return pass_on(stream, err);
+		return unpack_packed(stream, DECODER_GZIP, err);
+	case STREAM_XZ:
+		return unpack_packed(stream, DECODER_XZ, err);
+	case STREAM_ZSTD:
+		return unpack_packed(stream, DECODER_ZSTD, err);
 	default:
-		return unpack_other(stream, err);
+		return pass_on(stream, err);
 	}
 }
 

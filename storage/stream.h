@@ -1,7 +1,7 @@
 /*
  * The bytes inside an archive file that is read from its start to its end:
- * gzip, xz or zstd, unpacked by a thread of its own, which also hashes the file
- * (proven.h); and tar as it is. Every checksum that the format has is looked at,
+ * gzip, xz or zstd, unpacked (decoder.h) by a thread of its own, which also
+ * hashes the file (proven.h); and tar as it is. Every checksum that the format has is looked at,
  * that at the end as well, so what was taken counts only after stream_drain;
  * and after proven_end, which is the caller's, once the stream is freed.
  */

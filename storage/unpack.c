@@ -10,10 +10,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <archive.h>
 #include <archive_entry.h>
 
 #include "base/cleanup.h"
+#include "entry_reader.h"
 #include "ingest.h"
 #include "object.h"
 #include "path.h"
@@ -21,9 +21,6 @@
 #include "stream.h"
 
 enum { GAP_BYTES = 16384 };
-
-/* What is inside a packed archive besides contents: headers, padding, long names. */
-static const uint64_t stream_bytes_an_entry = 4096;
 
 struct unpacking {
 	const struct layout *layout;
@@ -35,10 +32,7 @@ struct unpacking {
 	uint64_t total;  /* bytes unpacked */
 	uint64_t entries;
 	/* Of the level at hand: */
-	struct archive *archive;
-	struct proven *file;   /* what is read */
-	struct stream *stream; /* NULL when it is read in any order */
-	struct err read_err;   /* why reading failed */
+	struct entry_reader *reader;
 	struct ingest *ingest;
 	struct tree *tree;
 	char path[PATH_ROOM]; /* of the entry at hand */
@@ -57,12 +51,6 @@ struct gathering {
 	bool is_large;
 };
 
-static void cleanup_archive(struct archive **archive)
-{
-	if (*archive)
-		(void)archive_read_free(*archive);
-}
-
 static void cleanup_gathering(struct gathering *gathering)
 {
 	free(gathering->bytes);
@@ -71,20 +59,8 @@ static void cleanup_gathering(struct gathering *gathering)
 DEFINE_CLEANUP(cleanup_writer, struct object_writer, object_writer_free);
 DEFINE_CLEANUP(cleanup_tree, struct tree, tree_free);
 DEFINE_CLEANUP(cleanup_ingest, struct ingest, ingest_free);
+DEFINE_CLEANUP(cleanup_reader, struct entry_reader, entry_reader_free);
 DEFINE_CLEANUP(cleanup_proven, struct proven, proven_free);
-
-static int archive_error(struct unpacking *u, struct err *err)
-{
-	const char *text = archive_error_string(u->archive);
-
-	if (u->read_err.kind) {
-		*err = u->read_err;
-		return u->path[0] ? err_context(err, "after entry \"%.160s\"", u->path) : -1;
-	}
-
-	return err_set(err, ERR_FORMAT, "the archive is broken%s%.160s: %.200s",
-	               u->path[0] ? " after entry " : "", u->path, text ? text : "unknown reason");
-}
 
 static int check_size(struct unpacking *u, uint64_t file_bytes, struct err *err)
 {
@@ -191,19 +167,15 @@ static int read_blocks(struct unpacking *u, struct gathering *g, struct err *err
 	for (;;) {
 		const void *block;
 		size_t length;
-		la_int64_t offset;
-		int result = archive_read_data_block(u->archive, &block, &length, &offset);
+		uint64_t offset;
+		int more = entry_reader_block(u->reader, &block, &length, &offset, err);
 
-		if (result == ARCHIVE_EOF)
-			return 0;
-		/* Here a warning is about a checksum or a size (of zip). */
-		if (result != ARCHIVE_OK)
-			return archive_error(u, err);
-		if (offset < 0 || (uint64_t)offset < g->size)
+		if (more <= 0)
+			return more;
+		if (offset < g->size)
 			return err_set(err, ERR_FORMAT, "entry \"%.160s\" overlaps itself",
 			               u->path);
-		if (gather_gap(u, g, (uint64_t)offset, err) ||
-		    (length && gather(u, g, block, length, err)))
+		if (gather_gap(u, g, offset, err) || (length && gather(u, g, block, length, err)))
 			return -1;
 	}
 }
@@ -235,8 +207,7 @@ static int read_file(struct unpacking *u, struct archive_entry *entry, struct tr
 	if (read_blocks(u, &g, err))
 		return -1;
 	/* A sparse file may end in a gap. */
-	if (g.size < (uint64_t)claim &&
-	    (archive_format(u->archive) & ARCHIVE_FORMAT_BASE_MASK) != ARCHIVE_FORMAT_TAR)
+	if (g.size < (uint64_t)claim && !entry_reader_has_gaps(u->reader))
 		return err_set(err, ERR_FORMAT, "entry \"%.160s\" is shorter than it says",
 		               u->path);
 	if (gather_gap(u, &g, (uint64_t)claim, err))
@@ -322,8 +293,6 @@ static int read_entry(struct unpacking *u, struct archive_entry *entry, struct e
 	const char *name = archive_entry_pathname(entry);
 	struct tree_item item;
 
-	if (!name)
-		return err_set(err, ERR_FORMAT, "an entry after \"%.160s\" has no name", u->path);
 	if (++u->entries > u->limits->entries)
 		return err_set(err, ERR_LIMIT, "the archive has over %" PRIu64 " entries",
 		               u->limits->entries);
@@ -336,104 +305,21 @@ static int read_entry(struct unpacking *u, struct archive_entry *entry, struct e
 
 /* ---- one level ---- */
 
-static la_ssize_t give(struct archive *archive, void *ctx, const void **out_bytes)
+static int read_entries(struct unpacking *u, int fd, struct proven *file, struct err *err)
 {
-	struct unpacking *u = ctx;
-	size_t size;
-
-	if (u->stream ? stream_read(u->stream, out_bytes, &size, &u->read_err)
-	              : proven_next(u->file, out_bytes, &size, &u->read_err)) {
-		archive_set_error(archive, EIO, "%s", u->read_err.msg);
-		return ARCHIVE_FATAL;
-	}
-	return (la_ssize_t)size;
-}
-
-static la_int64_t seek(struct archive *archive, void *ctx, la_int64_t offset, int whence)
-{
-	struct unpacking *u = ctx;
-	const uint64_t from = whence == SEEK_SET   ? 0
-	                      : whence == SEEK_CUR ? proven_at(u->file)
-	                                           : proven_size(u->file);
-
-	if (offset < 0 ? from < (uint64_t)-offset : (uint64_t)offset > INT64_MAX - from) {
-		archive_set_error(archive, EINVAL, "it says that it goes on where nothing can be");
-		return ARCHIVE_FATAL;
-	}
-	proven_seek(u->file, from + (uint64_t)offset);
-	return (la_int64_t)proven_at(u->file);
-}
-
-/* How the file is read: in order by a thread, or as a zip archive asks for it. */
-static int prepare_reading(struct unpacking *u, enum stream_format format, struct err *err)
-{
-	const struct store_limits *limits = u->limits;
-	const uint64_t packed_max = limits->total_bytes + limits->entries * stream_bytes_an_entry;
-
-	if (format == STREAM_ZIP || format == STREAM_UNKNOWN) {
-		if (archive_read_set_seek_callback(u->archive, seek) != ARCHIVE_OK)
-			return archive_error(u, err);
-		return proven_index(u->file, u->cancel, err);
-	}
-	u->stream = stream_new(u->file, format, format == STREAM_TAR ? UINT64_MAX : packed_max,
-	                       err);
-	return u->stream ? 0 : -1;
-}
-
-static int open_archive(struct unpacking *u, int fd, struct err *err)
-{
-	enum stream_format format;
-
-	if (stream_format(fd, &format, err))
-		return -1;
-	u->archive = archive_read_new();
-	if (!u->archive)
-		return err_set_sys(err, ENOMEM, "archive reader");
-	if (archive_read_support_format_tar(u->archive) != ARCHIVE_OK ||
-	    archive_read_support_format_zip(u->archive) != ARCHIVE_OK)
-		return archive_error(u, err);
-	if (prepare_reading(u, format, err))
-		return -1;
-	return archive_read_open(u->archive, u, NULL, give, NULL) == ARCHIVE_OK
-	               ? 0
-	               : archive_error(u, err);
-}
-
-/*
- * Warnings about names that don't fit the locale (they stay bytes here) and
- * about access lists. Others say that a part of the header was passed over.
- */
-static bool is_harmless(struct archive *archive)
-{
-	const char *text = archive_error_string(archive);
-
-	return text && (strstr(text, "converted") || strstr(text, "ACL") || strstr(text, "acl"));
-}
-
-/* libarchive can take a part that it could not read for an archive's end. */
-static int end_entries(struct unpacking *u, struct err *err)
-{
-	if (u->read_err.kind)
-		return archive_error(u, err);
-	return u->stream ? stream_drain(u->stream, u->cancel, err) : 0;
-}
-
-static int read_entries(struct unpacking *u, struct err *err)
-{
+	CLEANUP(cleanup_reader)
+	struct entry_reader *reader = entry_reader_new(fd, file, u->limits, u->cancel, u->path,
+	                                               err);
 	struct archive_entry *entry;
+	int more;
 
-	for (;;) {
-		int result = archive_read_next_header(u->archive, &entry);
-
-		if (cancel_check(u->cancel, err))
-			return -1;
-		if (result == ARCHIVE_EOF)
-			return end_entries(u, err);
-		if (result != ARCHIVE_OK && !(result == ARCHIVE_WARN && is_harmless(u->archive)))
-			return archive_error(u, err);
+	if (!reader)
+		return -1;
+	u->reader = reader;
+	while ((more = entry_reader_next(reader, &entry, err)) > 0)
 		if (read_entry(u, entry, err))
 			return -1;
-	}
+	return more;
 }
 
 /* Put what became of a file's content in the place of its number. */
@@ -449,15 +335,12 @@ static void fill_in(void *ctx, struct tree_item *item)
 	item->twin_size = done.twin_size;
 }
 
-/* End the reading. What seems wrong with the archive may be what the disk made of it. */
-static int close_archive(struct unpacking *u, int failed, struct err *err)
+/* What seems wrong with the archive may be what the disk made of it. */
+static int end_reading(struct unpacking *u, struct proven *file, int failed, struct err *err)
 {
-	cleanup_archive(&u->archive);
-	u->archive = NULL;
-	stream_free(STEAL(u->stream));
 	if (failed && err->kind != ERR_FORMAT && err->kind != ERR_LIMIT)
 		return -1;
-	return proven_end(u->file, u->cancel, err) || failed ? -1 : 0;
+	return proven_end(file, u->cancel, err) || failed ? -1 : 0;
 }
 
 /* The tree of the archive in fd; see unpack. name is the file's, for errors. */
@@ -477,10 +360,9 @@ static struct tree *unpack_level(struct unpacking *u, int fd, const struct diges
 		return NULL;
 	u->tree = tree;
 	u->ingest = ingest;
-	u->file = file;
 	u->path[0] = '\0';
-	failed = open_archive(u, fd, err) || read_entries(u, err);
-	if (close_archive(u, failed, err) || ingest_finish(ingest, err))
+	failed = read_entries(u, fd, file, err);
+	if (end_reading(u, file, failed, err) || ingest_finish(ingest, err))
 		return NULL;
 	tree_fill_files(tree, fill_in, ingest);
 	if (tree_resolve_links(tree, u->limits, err))

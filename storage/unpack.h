@@ -1,7 +1,7 @@
 /*
  * Unpacking: from an archive file to objects and a tree. tar in its dialects
- * and zip, by libarchive, plain or packed once with gzip, xz or zstd
- * (stream.h); what is refused and what is limited is the policy of this module
+ * and zip, plain or packed once with gzip, xz or zstd (entry_reader.h,
+ * stream.h); what is refused and what is limited is the policy of this module
  * (see storage.h, struct store_limits, and path.h).
  *
  * An archive whose only file is an archive by its name (.tgz, .tar.gz, .tar,

@@ -21,7 +21,7 @@ packages="gcc make pkg-config libc6-dev
 	prometheus python3-prometheus-client
 	python3-yaml python3-jsonschema
 	buildah podman runc mmdebstrap uidmap catatonit
-	busybox-static zstd iproute2
+	busybox-static zstd zip iproute2
 	libzstd-dev liblzma-dev libbz2-dev nettle-dev"
 
 case "${1-}" in

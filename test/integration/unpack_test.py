@@ -8,16 +8,17 @@ import subprocess
 import tarfile
 import unittest
 
-from lib import artifact, hostile_archives, layout, tree
+from lib import artifact, hostile_archives, large_archives, layout, tree
 from lib.case import Case
 from lib.daemon import call, parse
+from lib.wait import scale
 
 # `make soak` has these in full size and within the limits by default.
 MANY = int(os.environ.get("UNPACK_MANY_FILES", "0"))
 
 
 class Archives(Case):
-    def sync(self, cases, *flags):
+    def sync(self, cases, *flags, env=None):
         """Syncs all cases; returns the store and {tag: error of its refusal}."""
         folder = self.folder()
         data = os.path.join(folder, "data")
@@ -25,7 +26,7 @@ class Archives(Case):
                      {case.name: case.data for case in cases})
         os.mkdir(data)
         done = call("sync", "--data-dir", data, "--repository",
-                    f"oci-layout:{folder}/scar", *flags, check=False,
+                    f"oci-layout:{folder}/scar", *flags, env=env, check=False,
                     seconds=280)
         self.assertIn(done.returncode, (0, 1), done.stderr[-2000:])
         refused = {}
@@ -74,11 +75,36 @@ class Archives(Case):
         data, refused = self.sync(cases, "--max-entries", "5000")
         self.judge(cases, data, refused)
 
+    def test_names_of_tools(self):
+        """In any locale they are packed and unpacked."""
+        names = {"gr\u00fc\u00df/\u20ac.yaml": b"1", "b": b"2", "l\u00fcnk": b"1"}
+        folder = self.folder()
+        os.mkdir(os.path.join(folder, "gr\u00fc\u00df"))
+        for name in list(names)[:2]:
+            with open(os.path.join(folder, name), "wb") as file:
+                file.write(names[name])
+        os.symlink("gr\u00fc\u00df/\u20ac.yaml", os.path.join(folder, "l\u00fcnk"))
+        cases = []
+        for locale in "C", "C.UTF-8":
+            for tool in ("bsdtar --format zip", "bsdtar --format pax",
+                         "bsdtar --format gnutar", "tar", "zip"):
+                out = os.path.join(self.folder(), "out.zip")
+                command = ["zip", "-qry", out, "."] if tool == "zip" else \
+                    [*tool.split(), "-cf", out, "."]
+                subprocess.run(command, cwd=folder, check=False,
+                               stderr=subprocess.DEVNULL,
+                               env={**os.environ, "LC_ALL": locale})
+                with open(out, "rb") as file:
+                    cases.append(hostile_archives.Case(
+                        "-".join([*tool.split(), locale]), file.read(), names))
+        for locale in "C", "C.UTF-8":
+            self.judge(cases, *self.sync(cases, env={"LC_ALL": locale}))
+
     def test_large_ones(self):
         count = MANY or 100000
         limits = () if MANY else ("--max-unpacked-size", "512Mi",
                                   "--max-entries", "100000")
-        cases = list(hostile_archives.big(count))
+        cases = list(large_archives.big(count))
         data, refused = self.sync(cases, *limits)
         self.judge(cases, data, refused)
         with open(os.path.join(data, "releases", "many-files.mtree"),
@@ -121,6 +147,58 @@ class Limits(Case):
                         f"oci-layout:{folder}/scar", "--max-ratio", value,
                         check=False, seconds=60)
             self.assertEqual(done.returncode, code, done.stderr)
+
+
+class Memory(Case):
+    """The peak of a daemon that has unpacked it all."""
+
+    def peak(self, cases, pattern, *flags):
+        """Its peak in MiB, and {tag: fields} of the lines of the log that match
+        the pattern, one for each case."""
+        folder = self.folder()
+        layout.write(folder, {case.name: case.data for case in cases})
+        daemon = self.start("--repository", f"oci-layout:{folder}",
+                            "--poll-interval", "1h", *flags)
+        lines = {case.name: daemon.wait_log(
+            rf"{pattern}.* tag={case.name}( |$)", seconds=60)
+            for case in cases}
+        with open(f"/proc/{daemon.process.pid}/status",
+                  encoding="ascii") as file:
+            status = dict(line.split(":", 1) for line in file)
+        return int(status["VmHWM"].split()[0]) // 1024, lines
+
+    def below(self, peak, limit):
+        """Sanitizers have memory of their own, and keep what is freed."""
+        if scale() == 1:
+            self.assertLess(peak, limit)
+
+    def test_what_wants_too_much(self):
+        cases = list(large_archives.refused())
+        peak, lines = self.peak(cases, 'msg="Release refused"')
+        for case in cases:
+            with self.subTest(case.name):
+                self.assertRegex(lines[case.name]["error"], case.says)
+        self.below(peak, 96)
+
+    def test_largest_windows(self):
+        """Three of them, one after another."""
+        cases = list(large_archives.stored())
+        peak, lines = self.peak(cases, "msg=Published")
+        for case in cases:
+            self.assertEqual(int(lines[case.name]["bytes"]),
+                             sum(case.files.values()))
+        self.assertGreater(peak, 128, "no window was needed")
+        self.below(peak, 176)
+
+    def test_list_of_a_zip_archive(self):
+        """It is held in memory: 256 bytes of it for each entry that may be."""
+        case = hostile_archives.Case(
+            "list", large_archives.zip_list(500000),
+            says="what describes the entries is larger")
+        peak, lines = self.peak([case], 'msg="Release refused"',
+                                "--max-entries", "1000")
+        self.assertRegex(lines["list"]["error"], case.says)
+        self.below(peak, 48)
 
 
 class Twins(Case):
