@@ -66,8 +66,7 @@ static void read_documents(const char *text, size_t size)
 static void read_proof(const char *text, size_t size)
 {
 	CLEANUP(signature_release)
-	struct signature signature = SIGNATURE_INIT,
-			 again = SIGNATURE_INIT;
+	struct signature signature = SIGNATURE_INIT, again = SIGNATURE_INIT;
 	CLEANUP(buf_release) struct buf proof = BUF_INIT(OCI_PROOF_BYTES);
 	struct err err;
 

@@ -85,7 +85,8 @@ class Objects(Case):
             "template"]["spec"]["containers"][0]
         self.assertEqual({v["name"] for v in container["env"]},
                          {"SPECMAN_CACHE_SIZE", "SPECMAN_FIPS",
-                          "SPECMAN_HOOK_TOKEN_FILE", "SPECMAN_TLS_CERT",
+                          "SPECMAN_HOOK_TOKEN_FILE",
+                          "SPECMAN_MAX_ENTRIES", "SPECMAN_TLS_CERT",
                           "SPECMAN_TLS_KEY", "SPECMAN_VERIFY_KEY"})
         self.assertEqual({m["name"] for m in container["volumeMounts"]},
                          {"data", "hook", "registry", "signers", "tls"})
@@ -403,7 +404,7 @@ class Overlays(Case):
         self.assertNotIn("subPath", mount, "a subPath is never updated")
         self.assertEqual(
             {v["name"]: v["value"] for v in container["env"]},
-            {"SPECMAN_CACHE_SIZE": "64Mi",
+            {"SPECMAN_CACHE_SIZE": "64Mi", "SPECMAN_MAX_ENTRIES": "150000",
              "SPECMAN_TLS_CERT": mount["mountPath"] + "/tls.crt",
              "SPECMAN_TLS_KEY": mount["mountPath"] + "/tls.key"})
         self.assertIn("specman-service.hubble-system.svc",

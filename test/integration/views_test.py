@@ -205,7 +205,8 @@ class Leases(ViewCase):
         daemon.stop()
 
         daemon = self.start("--plain-http", "--repository",
-                            self.fake.repository(), data=data)
+                            self.fake.repository(), "--max-releases", "1",
+                            "--prune", data=data)
         client = self.client(daemon)
         self.assertEqual(self.begin(client), new)
         self.finish(client, *new)
