@@ -272,7 +272,8 @@ class Running(RunCase):
         flags = [part for item in pod()["containers"][0]["env"] for part in
                  ("--" + item["name"].removeprefix("SPECMAN_").lower()
                   .replace("_", "-"), item["value"])]
-        self.assertEqual(flags, ["--cache-size", "64Mi"])
+        self.assertEqual(flags, ["--cache-size", "64Mi",
+                                 "--max-entries", "150000"])
         source = random.Random(4)
         files = {f"{n}.bin": source.randbytes(MIB) for n in range(80)}
         container = self.synced(*flags, files=files)
