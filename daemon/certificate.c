@@ -3,17 +3,15 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "base/clock.h"
 #include "log.h"
+#include "lookout.h"
 
 enum {
-	LOOK_SECONDS = 1,
 	DAY = 24 * 60 * 60,
 	EXPIRED = 4,
 	OVER_MS = 150 * 1000, /* bad files are told of every minute: so long without is well */
@@ -25,12 +23,8 @@ struct certificate_watch {
 	struct tls_server *server;
 	struct recurring *troubles;
 	struct status *status;
-	pthread_t thread;
-	pthread_mutex_t mutex;
-	pthread_cond_t wake;
-	bool at_once;
-	bool is_ending;
-	/* The thread's own: */
+	struct lookout *lookout;
+	/* Its thread's own: */
 	int64_t not_after;  /* of the certificate that `told` is about */
 	int told;           /* the last stage that was logged */
 	int64_t refused_ms; /* when files were bad last; 0: they are not */
@@ -88,8 +82,9 @@ static void over(struct certificate_watch *watch)
 	status_over(watch->status, subject, false);
 }
 
-static void look(struct certificate_watch *watch, bool at_once)
+static void look(void *ctx, bool at_once)
 {
+	struct certificate_watch *watch = ctx;
 	static const char msg[] = "Certificate not reloaded";
 	int64_t now = clock_now_ms();
 	struct err err;
@@ -118,51 +113,11 @@ static void look(struct certificate_watch *watch, bool at_once)
 	tell_end(watch);
 }
 
-/* Whether the next look is due; false at the end. */
-static bool wait_for_look(struct certificate_watch *watch, bool *at_once)
-{
-	struct timespec until;
-	bool goes_on;
-	int waited = 0;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += LOOK_SECONDS;
-	(void)pthread_mutex_lock(&watch->mutex);
-	while (!watch->is_ending && !watch->at_once && !waited)
-		waited = pthread_cond_timedwait(&watch->wake, &watch->mutex, &until);
-	goes_on = !watch->is_ending;
-	*at_once = watch->at_once;
-	watch->at_once = false;
-	(void)pthread_mutex_unlock(&watch->mutex);
-	return goes_on;
-}
-
-static void *work(void *ctx)
-{
-	struct certificate_watch *watch = ctx;
-	bool at_once = false;
-
-	do
-		look(watch, at_once);
-	while (wait_for_look(watch, &at_once));
-	return NULL;
-}
-
-static void watch_free(struct certificate_watch *watch)
-{
-	(void)pthread_cond_destroy(&watch->wake);
-	(void)pthread_mutex_destroy(&watch->mutex);
-	free(watch);
-}
-
 struct certificate_watch *certificate_watch_start(struct tls_server *server,
                                                   struct recurring *troubles, struct status *status,
                                                   struct err *err)
 {
 	struct certificate_watch *watch = calloc(1, sizeof(*watch));
-	pthread_condattr_t monotonic;
-	sigset_t all, before;
-	int failed;
 
 	if (!watch) {
 		(void)err_set_sys(err, ENOMEM, "watch of the certificate");
@@ -171,38 +126,23 @@ struct certificate_watch *certificate_watch_start(struct tls_server *server,
 	watch->server = server;
 	watch->troubles = troubles;
 	watch->status = status;
-	(void)pthread_mutex_init(&watch->mutex, NULL);
-	(void)pthread_condattr_init(&monotonic);
-	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&watch->wake, &monotonic);
-	(void)pthread_condattr_destroy(&monotonic);
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	failed = pthread_create(&watch->thread, NULL, work, watch);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (!failed)
-		return watch;
-	watch_free(watch);
-	(void)err_set_sys(err, failed, "start the thread that watches the certificate");
-	return NULL;
+	watch->lookout = lookout_start(look, watch, "the certificate", err);
+	if (!watch->lookout) {
+		free(watch);
+		return NULL;
+	}
+	return watch;
 }
 
 void certificate_watch_trigger(struct certificate_watch *watch)
 {
-	(void)pthread_mutex_lock(&watch->mutex);
-	watch->at_once = true;
-	(void)pthread_cond_signal(&watch->wake);
-	(void)pthread_mutex_unlock(&watch->mutex);
+	lookout_trigger(watch->lookout);
 }
 
 void certificate_watch_stop(struct certificate_watch *watch)
 {
 	if (!watch)
 		return;
-	(void)pthread_mutex_lock(&watch->mutex);
-	watch->is_ending = true;
-	(void)pthread_cond_signal(&watch->wake);
-	(void)pthread_mutex_unlock(&watch->mutex);
-	(void)pthread_join(watch->thread, NULL);
-	watch_free(watch);
+	lookout_stop(watch->lookout);
+	free(watch);
 }

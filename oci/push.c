@@ -19,6 +19,7 @@
 #include "oci/refusal.h"
 #include "oci/remote.h"
 #include "oci/retry.h"
+#include "oci/signature.h"
 #include "oci/signer.h"
 #include "oci/upload.h"
 
@@ -206,10 +207,9 @@ static int put_signature(struct pushing *p, const struct digest *of, struct err 
 	CLEANUP(buf_release)
 	struct buf payload = BUF_INIT(4096), config = BUF_INIT(4096), text = BUF_INIT(8192);
 	const struct signer_parts parts = { &payload, &config, &text };
-	char digest[DIGEST_TEXT_SIZE], tag[OCI_TAG_SIZE];
+	char tag[SIGNATURE_TAG_SIZE];
 
-	(void)snprintf(tag, sizeof(tag), "%s.sig", digest_format(of, digest));
-	*strchr(tag, ':') = '-';
+	(void)signature_tag(of, ".sig", tag);
 	if (signer_make(p->push->signer, p->name, of, &parts, err) ||
 	    put_text(p, "signature", payload.data, payload.size, err) ||
 	    put_text(p, "configuration of the signature", config.data, config.size, err))

@@ -2,6 +2,7 @@
 #include "oci/signature.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -38,6 +39,17 @@ void signature_release(struct signature *signature)
 	buf_release(&signature->payload);
 	buf_release(&signature->value);
 	signature->form = SIGNATURE_NONE;
+}
+
+const char *signature_tag(const struct digest *manifest, const char *ending,
+                          char tag[static SIGNATURE_TAG_SIZE])
+{
+	char text[DIGEST_TEXT_SIZE], *colon = strchr(digest_format(manifest, text), ':');
+
+	if (colon)
+		*colon = '-';
+	(void)snprintf(tag, SIGNATURE_TAG_SIZE, "%s%s", text, ending);
+	return tag;
 }
 
 void signature_list_release(struct signature_list *list)

@@ -39,6 +39,12 @@ struct signature {
 
 void signature_release(struct signature *signature);
 
+enum { SIGNATURE_TAG_SIZE = DIGEST_TEXT_SIZE + sizeof(".sig") };
+
+/* The tag that is about a manifest: "sha256-<hex>" and an ending, as ".sig". */
+const char *signature_tag(const struct digest *manifest, const char *ending,
+                          char tag[static SIGNATURE_TAG_SIZE]);
+
 /* A layer that may hold one. */
 struct signature_layer {
 	enum signature_form form;

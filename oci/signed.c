@@ -15,8 +15,6 @@
 #include "oci/pull.h"
 #include "oci/signature.h"
 
-enum { TAG_SIZE = sizeof("sha256-.sig") + 2 * DIGEST_MAX_BYTES };
-
 /* One source, and what it has said so far. */
 struct search {
 	struct line *line;
@@ -213,17 +211,6 @@ static void look_at_index(struct search *search, const struct buf *body)
 
 /* ---- places ---- */
 
-/* "sha256-<hex>" and an ending. */
-static const char *tag_of(const struct digest *manifest, const char *ending,
-                          char tag[static TAG_SIZE])
-{
-	char text[DIGEST_TEXT_SIZE];
-
-	(void)snprintf(tag, TAG_SIZE, "%s%s", digest_format(manifest, text), ending);
-	*strchr(tag, ':') = '-';
-	return tag;
-}
-
 /* An answer that can't be used is no reason to ask nothing else. */
 static int bear(struct search *search, const char *what, struct err *err)
 {
@@ -240,9 +227,10 @@ static int look_at_tag(struct search *search, const char *ending,
 {
 	const struct source *source = &search->line->source;
 	CLEANUP(buf_release) struct buf body = BUF_INIT(LIMIT_MANIFEST_BYTES);
-	char tag[TAG_SIZE];
+	char tag[SIGNATURE_TAG_SIZE];
 
-	if (source->ops->named(source->self, tag_of(search->manifest, ending, tag), &body, err))
+	if (source->ops->named(source->self, signature_tag(search->manifest, ending, tag), &body,
+	                       err))
 		return err->kind == ERR_NOT_FOUND ? 0 : bear(search, tag, err);
 	look(search, &body);
 	return 0;

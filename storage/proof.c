@@ -18,10 +18,11 @@ enum { NAME_SIZE = DIGEST_TEXT_SIZE + sizeof(suffix) };
 
 static const char *name_of(const struct digest *manifest, char name[static NAME_SIZE])
 {
-	char text[DIGEST_TEXT_SIZE];
+	char text[DIGEST_TEXT_SIZE], *colon = strchr(digest_format(manifest, text), ':');
 
-	(void)snprintf(name, NAME_SIZE, "%s%s", digest_format(manifest, text), suffix);
-	*strchr(name, ':') = '-';
+	if (colon)
+		*colon = '-';
+	(void)snprintf(name, NAME_SIZE, "%s%s", text, suffix);
 	return name;
 }
 

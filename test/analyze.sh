@@ -12,7 +12,7 @@ cppcheck --quiet --std=c11 --enable=warning,portability --error-exitcode=1 --inl
 for file in daemon/*.c daemon/base/*.c oci/*.c storage/*.c tls/*.c; do
 	quiet=
 	case $file in
-	daemon/htpasswd.c | daemon/registry.c | oci/nameset.c | oci/transport.c | storage/merge.c | \
+	daemon/htpasswd.c | daemon/registry.c | daemon/signers.c | oci/nameset.c | oci/transport.c | storage/merge.c | \
 		storage/pack.c | storage/release.c | storage/view.c)
 		# It loses what is put into an array at an index that it does not know, or is
 		# handed on out of a structure.
