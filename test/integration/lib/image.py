@@ -116,8 +116,13 @@ tmp_dir = "{self.short}/engine"
     def prepare(self):
         """Takes in the base, and tries both tools on it."""
         self.podman("import", "--quiet", base_archive(), BASE, seconds=120)
-        self.podman("run", "--rm", "--cap-drop=ALL", "--memory=64m",
-                    BASE, "/bin/true")
+        tried = self.podman("run", "--rm", "--detach", "--cap-drop=ALL",
+                            "--memory=64m", BASE, "/bin/sleep", "60"
+                            ).stdout.decode().strip()
+        try:  # in a chroot the new process finds another root
+            self.podman("exec", tried, "/bin/ls", "/bin/ls")
+        finally:
+            self.podman("rm", "--force", "--time=0", tried, check=False)
         name = self.run("buildah", "from", BASE).stdout.decode().strip()
         self.run("buildah", "run", "--isolation=chroot", name, "true")
         self.run("buildah", "rm", name)

@@ -35,7 +35,9 @@ class Key:
         proc.run(["openssl", "pkey", "-in", self.private, "-pubout",
                   "-out", self.public])
         with open(self.private, encoding="ascii") as file:
-            hidden.hide(*file.read().split("\n")[1:-2])
+            # The last line may have any length.
+            hidden.hide(*(line for line in file.read().split("\n")[1:-2]
+                          if len(line) > 40))
 
     def pem(self):
         with open(self.public, encoding="ascii") as file:
