@@ -376,9 +376,12 @@ static void backend_run(void *ctx)
 
 static int backend_timeout_ms(void *ctx)
 {
+	const struct instance *instance = ctx;
 	MHD_UNSIGNED_LONG_LONG ms;
 
-	if (MHD_get_timeout(((struct instance *)ctx)->daemon, &ms) != MHD_YES)
+	if (sockets_have_news(instance->sockets))
+		return 0;
+	if (MHD_get_timeout(instance->daemon, &ms) != MHD_YES)
 		return -1;
 	return ms < INT_MAX ? (int)ms : INT_MAX;
 }

@@ -134,6 +134,11 @@ void sockets_ready(struct sockets *sockets, void *name, unsigned what)
 	}
 }
 
+bool sockets_have_news(const struct sockets *sockets)
+{
+	return sockets->ready != NONE;
+}
+
 int mhd_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
 {
 	struct place *place = place_of(fd);

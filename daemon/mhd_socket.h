@@ -12,6 +12,7 @@
 #ifndef SPECMAN_MHD_SOCKET_H
 #define SPECMAN_MHD_SOCKET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -34,6 +35,12 @@ int sockets_add(struct sockets *sockets, struct tls_stream *stream);
 /* The name of a descriptor's stream for tls, and what tls says of it. */
 void *sockets_name(int fd);
 void sockets_ready(struct sockets *sockets, void *name, unsigned what);
+
+/*
+ * Whether libmicrohttpd is to run for events that it was not told yet. What it asks to
+ * watch may have some at once, which tls has no reason to tell of again.
+ */
+bool sockets_have_news(const struct sockets *sockets);
 
 /* What libmicrohttpd calls instead of the functions of these names. */
 ssize_t mhd_recv(int fd, void *bytes, size_t size, int flags);

@@ -70,6 +70,25 @@ static void expect(int fd, uint32_t events)
 	}
 }
 
+/* As of a connection that was suspended: its bytes came before it is watched again. */
+static void what_came_unwatched_is_news_once_it_is_watched(void **state)
+{
+	int fd = add();
+
+	(void)state;
+	assert_false(sockets_have_news(sockets));
+	sockets_ready(sockets, sockets_name(fd), TLS_READABLE);
+	assert_false(sockets_have_news(sockets));
+	watch(fd, EPOLLIN | EPOLLET);
+	assert_true(sockets_have_news(sockets));
+	expect(fd, EPOLLIN);
+	assert_false(sockets_have_news(sockets));
+	sockets_ready(sockets, sockets_name(fd), TLS_READABLE);
+	assert_true(sockets_have_news(sockets));
+	expect(fd, EPOLLIN);
+	assert_false(sockets_have_news(sockets));
+}
+
 static void events_are_told_once(void **state)
 {
 	int fd = add();
@@ -169,6 +188,8 @@ static void the_kernels_stay_its_own(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(what_came_unwatched_is_news_once_it_is_watched,
+		                                setup, teardown),
 		cmocka_unit_test_setup_teardown(events_are_told_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(who_is_gone_is_told_and_forgotten, setup, teardown),
 		cmocka_unit_test_setup_teardown(each_stream_has_its_own, setup, teardown),
