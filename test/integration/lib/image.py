@@ -119,7 +119,7 @@ tmp_dir = "{self.short}/engine"
         tried = self.podman("run", "--rm", "--detach", "--cap-drop=ALL",
                             "--memory=64m", BASE, "/bin/sleep", "60"
                             ).stdout.decode().strip()
-        try:  # in a chroot the new process finds another root
+        try:  # which wants more than to run
             self.podman("exec", tried, "/bin/ls", "/bin/ls")
         finally:
             self.podman("rm", "--force", "--time=0", tried, check=False)
