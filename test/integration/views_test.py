@@ -428,7 +428,7 @@ class Contract(ViewCase):
             self.assertEqual((old["digest"], old["current"]),
                              (self.old, False))
             # Both may have been replaced in the same millisecond.
-        self.assertLessEqual(old["until"], both["until"])
+            self.assertLessEqual(old["until"], both["until"])
             self.assertEqual((new["digest"], new["current"], new["until"]),
                              (self.new, True, None))
             stamp = "%Y-%m-%dT%H:%M:%S.%fZ"
