@@ -9,18 +9,7 @@
 
 #include "base/err.h"
 #include "storage/layout.h"
-
-/* The harness's entry, as libFuzzer calls it. */
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
-
-/* Not assert: what must hold is checked in every build. */
-#define MUST(condition)                                                                            \
-	do {                                                                                       \
-		if (!(condition)) {                                                                \
-			(void)fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);      \
-			abort();                                                                   \
-		}                                                                                  \
-	} while (0)
+#include "must.h"
 
 static struct layout fuzz_layout;
 static char fuzz_folder[256];

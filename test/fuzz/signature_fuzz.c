@@ -11,16 +11,7 @@
 #include "base/cleanup.h"
 #include "oci/base64.h"
 #include "oci/signature.h"
-
-#define MUST(condition)                                                                            \
-	do {                                                                                       \
-		if (!(condition)) {                                                                \
-			(void)fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);      \
-			abort();                                                                   \
-		}                                                                                  \
-	} while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+#include "must.h"
 
 /* Of a key that was thrown away. */
 static const char pem[] = "-----BEGIN PUBLIC KEY-----\n"
