@@ -62,7 +62,7 @@ class Registries(HookCase):
         self.wait_body(client, "/a.yaml", b"one\n", daemon)
         newer = artifact.tgz({"a.yaml": b"two\n"})
         registry.push("other", newer, path="team/elsewhere")
-        proc.run(["skopeo", "copy", "--insecure-policy",
+        proc.run(["skopeo", "copy", "--retry-times=3", "--insecure-policy",
                   "--src-tls-verify=false", "--dest-tls-verify=false",
                   f"docker://{registry.host}/team/elsewhere:other",
                   f"docker://{registry.repository()}:2.0.0"])

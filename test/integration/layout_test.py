@@ -22,7 +22,7 @@ class Layout(Case):
         self.dir = os.path.join(self.folder(), "scar")
 
     def copy(self, tag, folder=None, name=None):
-        proc.run(["skopeo", "copy", "--src-tls-verify=false",
+        proc.run(["skopeo", "copy", "--retry-times=3", "--src-tls-verify=false",
                   f"docker://{self.registry.repository()}:{tag}",
                   f"oci:{folder or self.dir}" + (name or f":{tag}")])
 

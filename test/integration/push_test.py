@@ -98,7 +98,8 @@ class RealRegistry(PushCase):
         certs = self.folder()
         shutil.copy(self.authority.ca, os.path.join(certs, "ca.crt"))
         folder = os.path.join(self.folder(), "copy")
-        proc.run(["skopeo", "copy", "--src-cert-dir", certs, "--src-creds",
+        proc.run(["skopeo", "copy", "--retry-times=3",
+                  "--src-cert-dir", certs, "--src-creds",
                   f"{USER}:{PASSWORD}",
                   "docker://" + self.reference(tag, path), "dir:" + folder])
         with open(os.path.join(folder, "manifest.json"), "rb") as file:

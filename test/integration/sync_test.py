@@ -439,7 +439,7 @@ class Rounds(RegistryCase):
         self.registry.push("4.5.13", artifact.tgz(tree.release("4.5.13")),
                            "copied/" + self.path)
         login = f"{USER}:{PASSWORD}"
-        proc.run(["skopeo", "copy", "--insecure-policy",
+        proc.run(["skopeo", "copy", "--retry-times=3", "--insecure-policy",
                   "--src-cert-dir", certs, "--dest-cert-dir", certs,
                   "--src-creds", login, "--dest-creds", login,
                   source + ":4.5.13",
