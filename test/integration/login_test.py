@@ -145,7 +145,7 @@ class Login(Case):
         self.assertEqual(self.ask(client, basic("eve", GOOD)).status, 401)
 
     def test_failures_are_slowed_down(self):
-        daemon = self.serve(line("bob", GOOD, cost=10))
+        daemon = self.serve(line("bob", GOOD))
         client = self.client(daemon)
         self.assertEqual(self.ask(client, basic("bob", GOOD)).status, 200)
         statuses = []
@@ -170,7 +170,7 @@ class Login(Case):
 
     def test_hashing_keeps_nobody_waiting(self):
         """While a worker's clients wait for bcrypt, others are answered."""
-        daemon = self.serve(line("bob", GOOD, cost=12),
+        daemon = self.serve(line("bob", GOOD, cost=13),
                             flags=("--workers", "1"))
         client = self.client(daemon)
         self.assertEqual(self.ask(client, basic("bob", GOOD)).status, 200)

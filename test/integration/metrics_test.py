@@ -14,7 +14,7 @@ from lib.case import Case, FakeCase
 from lib.client import Client, plain
 from lib.front import free_port
 from lib.prometheus import Figures, figures, scrape
-from lib.wait import until
+from lib.wait import patience, until
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
@@ -372,7 +372,7 @@ class Counts(FakeCase):
         for name in ("last_success", "last_done", "last_round"):
             self.assertAlmostEqual(
                 found.sum(f"specman_sync_{name}_timestamp_seconds"), now,
-                delta=60)
+                delta=patience(60))
         self.assertAlmostEqual(found.sum("specman_sync_next_timestamp_seconds"),
                                now + 3600, delta=600)
         self.assertAlmostEqual(
@@ -432,14 +432,14 @@ class Counts(FakeCase):
         found = figures(daemon)
         self.assertAlmostEqual(
             found.sum("specman_scrub_last_pass_timestamp_seconds"),
-            time.time(), delta=60)
+            time.time(), delta=patience(60))
 
     def test_process(self):
         daemon = self.serve()
-        found = figures(daemon)
         pid = daemon.process.pid
-        self.assertEqual(found.sum("process_threads"),
-                         len(os.listdir(f"/proc/{pid}/task")))
+        until(lambda: figures(daemon).sum("process_threads") ==
+              len(os.listdir(f"/proc/{pid}/task")), "its threads")
+        found = figures(daemon)
         # That of the scrape itself is in the figure, and may be gone.
         self.assertAlmostEqual(found.sum("process_open_fds"),
                                len(os.listdir(f"/proc/{pid}/fd")), delta=3)
@@ -447,7 +447,7 @@ class Counts(FakeCase):
         self.assertEqual(found.sum("process_max_fds"), int(re.search(
             r"Max open files\s+(\d+)", limits).group(1)))
         self.assertAlmostEqual(found.sum("process_start_time_seconds"),
-                               time.time(), delta=60)
+                               time.time(), delta=patience(60))
         status = read(f"/proc/{pid}/status")
         size = int(re.search(r"VmSize:\s+(\d+)", status).group(1)) * 1024
         self.assertAlmostEqual(found.sum("process_virtual_memory_bytes"), size,
@@ -719,7 +719,8 @@ class RealPrometheus(FakeCase):
                 ('specman_store_damaged_objects{instance="refused"}', 1),
                 ('specman_view_releases{instance="waiting"}', 0),
                 ('specman_troubles{instance="kept-out"}', 1)):
-            self.assertEqual(self.server.value(expression), value, expression)
+            until(lambda: self.server.value(expression) == value,
+                  f"{expression} to be {value}")
 
     def check_families(self):
         """Each family of README came through the scrape, with its type."""
@@ -728,7 +729,7 @@ class RealPrometheus(FakeCase):
             base = re.sub("_(total|info)$", "", name)
             self.assertEqual(told.get(base), kind, name)
             series = name + ("_count" if kind == "histogram" else "")
-            self.assertTrue(self.server.query(series), series)
+            until(lambda: self.server.query(series), series)
 
     def check_dashboard(self):
         """Each query can be read, names what is there, and has data."""
@@ -742,7 +743,11 @@ class RealPrometheus(FakeCase):
                 expression = expression.replace("$__rate_interval", "15s")
                 expression = expression.replace("$instance", ".*")
                 self.assertNotIn("$", expression)
-                self.assertTrue(self.server.query(expression))
+
+                def has_data():
+                    self.make_traffic()
+                    return self.server.query(expression)
+                until(has_data, "data")
 
 
 if __name__ == "__main__":

@@ -547,7 +547,7 @@ class ThirdAnswer(FakeSigned):
         self.fake.on("GET", signing.tag(self.digest),
                      lambda request: request.wait_closed())
         daemon = self.run_daemon("--registry-retries", "0",
-                                 "--registry-idle-timeout", "1s")
+                                 "--registry-idle-timeout", "5s")
         self.assertEqual(daemon.wait_log(UNASKED)["cause"],
                          "connection-stalled")
         daemon.stop()

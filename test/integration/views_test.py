@@ -15,7 +15,7 @@ from lib.client import Client, read_response
 from lib.daemon import Specman
 from lib.faulty import FakeRegistry
 from lib.registry import Registry
-from lib.wait import scale, until
+from lib.wait import patience, scale, until
 
 LIST = "roar/nickfury/versions.yaml"
 ROUNDS, WALKERS = 20, 4
@@ -84,7 +84,7 @@ class Walks(ViewCase):
         errors, walks, over = [], [0] * WALKERS, threading.Event()
 
         def walk(number):
-            own = Client(daemon.address(), ca, timeout=60 * scale())
+            own = Client(daemon.address(), ca)
             try:
                 while not over.is_set():
                     self.finish(own, *self.begin(own))
@@ -106,7 +106,7 @@ class Walks(ViewCase):
         finally:
             over.set()
             for thread in threads:
-                thread.join(120 * scale())
+                thread.join(patience(120))
         self.assertEqual(errors, [])
         self.assertGreater(min(walks), 0)
         # Those that began before everything else come to their end as well.
