@@ -498,7 +498,10 @@ class Secrecy(Case):
                  lambda request: blob(request, self.layer))
         self.redirect(store.url + "/presigned")
         daemon = self.run_daemon()
-        daemon.wait_log(r"level=error .*\b1\.0\.0\b", seconds=90)
+        failed = daemon.wait_log(r"level=error .*\b1\.0\.0\b", seconds=90)
+        self.assertIn("redirect from https to http at localhost is refused",
+                      failed["error"])
+        self.assertEqual(failed["cause"], "redirect-refused")
         self.assertEqual(store.requests, [])
 
     def test_redirect_in_a_circle(self):

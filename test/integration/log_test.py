@@ -275,8 +275,9 @@ class Thinning(Case):
         self.poll(daemon, 0)
         self.assertEqual(self.told(daemon),
                          ["Sync failed", "The registry answers again"])
+        mark = daemon.mark()
         fake.on("GET", "/tags/list", lambda request: request.reply(500))
-        daemon.wait_log('msg="Sync failed".* 500 ', daemon.mark())
+        daemon.wait_log('msg="Sync failed".* 500 ', mark)
         self.poll(daemon, 1)
         self.assertEqual(self.told(daemon), [
             "Sync failed", "The registry answers again", "Sync failed"])

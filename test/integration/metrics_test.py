@@ -12,8 +12,8 @@ import unittest
 from lib import artifact, kube, proc, prometheus, secret, tree
 from lib.case import Case, FakeCase
 from lib.client import Client, plain
-from lib.front import free_port
 from lib.prometheus import Figures, figures, scrape
+from lib.stage import closed_port
 from lib.wait import patience, until
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
@@ -624,7 +624,7 @@ class RealPrometheus(FakeCase):
         """No registry, a certificate that ends tomorrow, one connection, and a
         reserve that no disk has."""
         cert, key = self.authority.issue("tomorrow", days=(0, 1))
-        return self.start("--repository", f"127.0.0.1:{free_port()}/x",
+        return self.start("--repository", f"127.0.0.1:{closed_port()}/x",
                           "--plain-http", "--poll-interval", "1s",
                           "--registry-retries", "0", "--disk-reserve", "100Ti",
                           "--tls-cert", cert, "--tls-key", key,
@@ -663,7 +663,7 @@ class RealPrometheus(FakeCase):
                           self.daemons["waiting"].ca())
         self.addCleanup(self.bad.close)
         self.server = prometheus.Prometheus(
-            self.folder(), targets + [("down", free_port())], hasty(rules()))
+            self.folder(), targets + [("down", closed_port())], hasty(rules()))
         self.addCleanup(self.server.stop)
         self.check_alerts()
         self.check_values()
