@@ -319,6 +319,37 @@ class RealName(NamedCase):
         self.wait_served(self.launch_here(AWS_SHARED_CREDENTIALS_FILE=path,
                                           AWS_PROFILE="profile-2"))
 
+    def test_redirects_are_not_followed(self):
+        """What AWS is shown, keys and tokens, is for AWS alone."""
+        other = FakeRegistry()
+        self.addCleanup(other.stop)
+
+        def move(request):
+            request.rfile.read(int(request.headers.get("Content-Length") or 0))
+            return request.reply(307, b"", {"Location": other.url
+                                            + request.path})
+        self.aws.hooks.append(move)
+        token = self.file("pod-token-1")
+        for keys, variables in (
+                (self.given(self.aws.make_keys()), {}),
+                (self.given(self.aws.make_keys(), credentialType="sts",
+                            arn=ROLE), {}),
+                (self.keys("pod-identity"), {
+                    "AWS_CONTAINER_CREDENTIALS_FULL_URI":
+                    self.aws.url + "/v1/credentials",
+                    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": token}),
+                (self.keys(credentialType=None, region=None), {
+                    "AWS_EC2_METADATA_DISABLED": "false",
+                    "AWS_EC2_METADATA_SERVICE_ENDPOINT": self.aws.url})):
+            with self.subTest(keys=keys["credentialType"], **variables):
+                self.aws.requests.clear()
+                daemon = self.launch(keys, "--registry-retries", "0",
+                                     HTTPS_PROXY=self.tunnel.url, **variables)
+                self.wait_failed(daemon, "307|credentials")
+                self.assertTrue(self.aws.requests)
+                self.assertEqual(other.requests, [])
+                daemon.stop()
+
     def test_metadata_of_an_instance(self):
         self.aws.metadata = True
         daemon = self.launch_here(
