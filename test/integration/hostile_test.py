@@ -452,6 +452,22 @@ class Secrecy(Case):
                     self.assertNotIn("Cookie", headers)
                 daemon.stop()
 
+    def test_redirect_there_and_back(self):
+        """What another host asks of the registry is not asked in our name."""
+        back = []
+
+        def look(request):
+            back.append(request.headers.get("Authorization"))
+            return blob(request, self.layer)
+        store = self.registry(host="localhost")
+        store.on("GET", "/presigned", lambda r: r.reply(
+            307, b"", {"Location": self.fake.url + "/elsewhere"}))
+        self.redirect(store.url + "/presigned")
+        self.fake.on("GET", "^/elsewhere$", look)
+        daemon = self.run_daemon()
+        daemon.wait_log(r"msg=Published\b.* releases=1\b")
+        self.assertEqual(back, [None])
+
     def test_challenge_of_a_storage(self):
         """Who a redirect leads to has no say in where credentials go."""
         thief = self.registry()
