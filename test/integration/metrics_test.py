@@ -378,13 +378,15 @@ class Counts(FakeCase):
         self.assertAlmostEqual(
             found.sum("specman_certificate_expiry_timestamp_seconds"),
             now + 397 * 86400, delta=2 * 86400)
-        self.check_log_lines(daemon, found)
+        self.check_log_lines(daemon)
 
-    def check_log_lines(self, daemon, found):
-        lines = daemon.records()
-        for level in ("debug", "info", "warning", "error"):
-            self.assertEqual(found.sum("specman_log_lines_total", level=level),
-                             sum(line["level"] == level for line in lines))
+    def check_log_lines(self, daemon):
+        def counted():
+            found, lines = figures(daemon), daemon.records()
+            return all(found.sum("specman_log_lines_total", level=level)
+                       == sum(line["level"] == level for line in lines)
+                       for level in ("debug", "info", "warning", "error"))
+        until(counted, "each line to be counted", 30, daemon.tail)
 
     def test_cache(self):
         daemon = self.serve("--scrub-interval", "off")
@@ -408,12 +410,11 @@ class Counts(FakeCase):
         with open(path, "r+b") as file:
             file.write(b"other")
         self.assertEqual(client.get("/folder/b.bin").status, 503)
+        self.wait(daemon, 1, "specman_http_requests_total", code="503")
         found = figures(daemon)
         for figure in ("damaged_objects", "quarantined_objects",
                        "damages_total"):
             self.assertEqual(found.sum("specman_store_" + figure), 1, figure)
-        self.assertEqual(found.sum("specman_http_requests_total",
-                                   code="503"), 1)
         self.fake.hooks.clear()
         daemon.poll_now()
         self.wait(daemon, 1, "specman_store_heals_total")
