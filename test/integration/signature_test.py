@@ -650,6 +650,18 @@ class Hostile(FakeSigned):
         self.sync_refused("signature-malformed")
         self.assertLess(sent[0], 16 << 20)
 
+    def test_payloads_without_end(self):
+        """Each layer is over bytes of its own: 64 things are fetched at most."""
+        bodies = [signing.payload(self.digest) + b" " * number
+                  for number in range(100)]
+        value = self.other.sign(bodies[0])
+        self.put([signing.layer(body, value) for body in bodies], *bodies)
+        self.sync_refused("signed-by-another-key")
+        asked = [self.fake.seen("GET", artifact.digest(body) + "$")
+                 for body in bodies]
+        self.assertEqual([len(of_one) for of_one in asked],
+                         [1] * 64 + [0] * 36)
+
     def test_good_one_among_bad_ones(self):
         body, bad = signing.payload(self.digest), b"not JSON"
         self.put([signing.layer(bad, self.key.sign(bad)),
