@@ -16,13 +16,13 @@ from lib.mishaps import (CAUSES, TOLD_BY_FIPS, TOLD_BY_ROUNDS,
 from lib.registry import PATH
 from lib.stage import (PASSWORD, USER, Run, Stage, closed_port,
                        in_mounts)
-from lib.wait import scale, until
+from lib.wait import patience, until
 
 
 def check(run, seconds=90):
     """The check's exit code and what it printed."""
     done = proc.run([*run.wrapper, program(), "check", *run.flags],
-                    seconds * scale(), check=False, env=environment(run.env))
+                    seconds, check=False, env=environment(run.env))
     stdout, stderr = done.stdout.decode(), done.stderr.decode()
     if REPORT.search(stderr):
         raise AssertionError("sanitizer report:\n" + stderr)
@@ -234,9 +234,9 @@ class Check(Case):
             process = proc.spawn(command, stdout=out, stderr=out,
                                  env=environment())
             self.addCleanup(proc.end, process)
-            self.assertTrue(asked.wait(30 * scale()), shlex.join(command))
+            self.assertTrue(asked.wait(patience(30)), shlex.join(command))
             process.send_signal(signal.SIGINT)
-            self.assertEqual(process.wait(30 * scale()), 1)
+            self.assertEqual(process.wait(patience(30)), 1)
             out.seek(0)
             self.assertRegex(out.read().decode(),
                              "(?m)^skip tags: interrupted")

@@ -7,7 +7,7 @@ from lib import artifact, tree
 from lib.case import Case
 from lib.client import Client
 from lib.registry import Registry
-from lib.wait import scale
+from lib.wait import patience
 
 CONNECTIONS, RELEASES = 50, 20
 PATHS = [f"roar/nickfury/file-{number}.yaml" for number in range(8)]
@@ -42,7 +42,7 @@ class Publishing(Case):
         errors = []
 
         def requests(number):
-            client = Client(address, ca, timeout=60 * scale())
+            client = Client(address, ca)
             try:
                 client.get("/")
                 connection = client._connection.sock
@@ -73,7 +73,7 @@ class Publishing(Case):
             for event in begin:
                 event.set()
             for thread in threads:
-                thread.join(120 * scale())
+                thread.join(patience(120))
         self.assertEqual(errors, [])
         self.judge([a for row in answers for a in row], releases)
         self.check_tree(self.client(daemon), releases[f"1.0.{RELEASES - 1}"])

@@ -11,7 +11,7 @@ import tempfile
 from lib import artifact, proc, secret, tree
 from lib.certs import Authority
 from lib.registry import Registry
-from lib.wait import until
+from lib.wait import patience, until
 
 USER, PASSWORD = "robot$spectro", "a-password-of-the-demo"
 VERSIONS = "roar/nickfury/versions.yaml"
@@ -65,7 +65,7 @@ class Demo:
             ["curl", "-sS", "--cacert", self.ca, "--connect-to",
              f"localhost:{port}:{host}:{port}", *options,
              f"https://localhost:{port}/{path}"],
-            capture_output=True, check=False, timeout=60)
+            capture_output=True, check=False, timeout=patience(60))
 
     def show_curl(self, path):
         host, port = self.address
@@ -88,7 +88,7 @@ class Demo:
         done = subprocess.run(
             ["curl", "-sS", "--fail", "--cacert", self.ca, "--connect-to",
              f"localhost:{port}:{host}:{port}", "--config", config],
-            capture_output=True, check=False, timeout=120)
+            capture_output=True, check=False, timeout=patience(120))
         good = done.returncode == 0
         for number, data in enumerate(files.values()):
             name = os.path.join(out, str(number))

@@ -620,15 +620,28 @@ class Logins(FakeCase):
         self.assertEqual(daemon.log().count("level=error"), 0)
 
     def test_token_goes_on_while_its_server_is_out_of_reach(self):
-        """From nine tenths of its life to its end."""
-        self.answer = {"expires_in": 10}
+        """From nine tenths of its life to its end, which may be over before a
+        busy machine has asked."""
+        give = self.fake.hooks[0]
+        self.assertTrue(any(self.goes_on(give, 10) for _ in range(5)))
+
+    def goes_on(self, give, seconds):
+        self.answer = {"expires_in": seconds}
+        self.given.clear()
+        self.valid.clear()
+        self.fake.hooks[:] = [give]
+        self.fake.requests.clear()
         self.protect(['Bearer realm="{realm}",service="s"'])
+        begun = time.monotonic()
         daemon = self.run_daemon()
         daemon.wait_log('msg="Sync done"')
-        failed = []
+        failed, asked = [], []
 
         def fail(request):
-            if request.path.startswith("/token") and not failed:
+            if failed:
+                asked.append(time.monotonic())
+                return False
+            if request.path.startswith("/token"):
                 failed.append(len(self.fake.requests))
                 return request.reply(503)
             return False
@@ -636,13 +649,17 @@ class Logins(FakeCase):
         until(lambda: failed or time.sleep(0.05) or daemon.poll_now(),
               "a renewal", 30, daemon.tail)
         daemon.poll_now()
-        until(lambda: self.fake.requests[failed[0]:], "another question", 30)
+        until(lambda: asked, "another question", 30, daemon.tail)
         _, path, headers = self.fake.requests[failed[0]]
+        if path.startswith("/token") and asked[0] - begun > seconds:
+            daemon.stop()
+            return False
         self.assertTrue(path.startswith("/v2/"), path)
         self.assertEqual(headers["Authorization"], "Bearer token-0")
         until(lambda: len(self.given) == 2 or time.sleep(0.05)
               or daemon.poll_now(), "the next token", 30, daemon.tail)
         self.assertNotRegex(daemon.log(), "level=(warning|error)")
+        return True
 
     def test_powerless_token(self):
         """Harbor gives a token to whoever asks; it opens nothing."""

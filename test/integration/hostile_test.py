@@ -452,6 +452,46 @@ class Secrecy(Case):
                     self.assertNotIn("Cookie", headers)
                 daemon.stop()
 
+    def test_redirect_there_and_back(self):
+        """What another host asks of the registry is not asked in our name."""
+        back = []
+
+        def look(request):
+            back.append(request.headers.get("Authorization"))
+            return blob(request, self.layer)
+        store = self.registry(host="localhost")
+        store.on("GET", "/presigned", lambda r: r.reply(
+            307, b"", {"Location": self.fake.url + "/elsewhere"}))
+        self.redirect(store.url + "/presigned")
+        self.fake.on("GET", "^/elsewhere$", look)
+        daemon = self.run_daemon()
+        daemon.wait_log(r"msg=Published\b.* releases=1\b")
+        self.assertEqual(back, [None])
+
+    def test_challenge_of_a_storage(self):
+        """Who a redirect leads to has no say in where credentials go."""
+        thief = self.registry()
+        thief.on("GET", "", lambda r: r.reply(200, {"token": "stolen"}))
+        store = self.registry(host="localhost")
+        for challenge in (f'Bearer realm="{thief.url}/token",service="s"',
+                          'Basic realm="store"'):
+            with self.subTest(challenge=challenge):
+                store.hooks.clear()
+                store.requests.clear()
+                store.on("GET", "/presigned", lambda r: r.reply(
+                    401, b"", {"WWW-Authenticate": challenge}))
+                self.fake.hooks.clear()
+                self.redirect(store.url + "/presigned?X-Signature=hush-hush")
+                daemon = self.run_daemon("--registry-retries", "0")
+                failed = daemon.wait_log(r"level=error .*\b1\.0\.0\b")
+                self.assertIn(f"401 from {store.host} (redirected)",
+                              failed["error"])
+                self.assertEqual(thief.requests, [])
+                self.assertTrue(store.requests)
+                for _, _, headers in store.requests:
+                    self.assertNotIn("Authorization", headers)
+                daemon.stop()
+
     def test_client_certificate_is_for_the_registry_alone(self):
         """Storage and token server elsewhere don't get to know who asks."""
         shown = {}
@@ -498,7 +538,10 @@ class Secrecy(Case):
                  lambda request: blob(request, self.layer))
         self.redirect(store.url + "/presigned")
         daemon = self.run_daemon()
-        daemon.wait_log(r"level=error .*\b1\.0\.0\b", seconds=90)
+        failed = daemon.wait_log(r"level=error .*\b1\.0\.0\b", seconds=90)
+        self.assertIn("redirect from https to http at localhost is refused",
+                      failed["error"])
+        self.assertEqual(failed["cause"], "redirect-refused")
         self.assertEqual(store.requests, [])
 
     def test_redirect_in_a_circle(self):

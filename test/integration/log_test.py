@@ -16,7 +16,7 @@ from lib.daemon import call, program
 from lib.faulty import FakeRegistry
 from lib.registry import PATH
 from lib.stage import closed_port
-from lib.wait import scale, until
+from lib.wait import until
 from lib.wire import Wire
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -124,7 +124,7 @@ class Compared(Case):
                                   "log_driver")
 
     def lines(self, tool, records):
-        done = proc.run([tool], 120 * scale(), input="".join(records).encode())
+        done = proc.run([tool], 120, input="".join(records).encode())
         lines = done.stdout.split(b"\n")
         self.assertEqual(lines.pop(), b"")
         self.assertEqual(len(lines), len(records))
@@ -275,8 +275,9 @@ class Thinning(Case):
         self.poll(daemon, 0)
         self.assertEqual(self.told(daemon),
                          ["Sync failed", "The registry answers again"])
+        mark = daemon.mark()
         fake.on("GET", "/tags/list", lambda request: request.reply(500))
-        daemon.wait_log('msg="Sync failed".* 500 ', daemon.mark())
+        daemon.wait_log('msg="Sync failed".* 500 ', mark)
         self.poll(daemon, 1)
         self.assertEqual(self.told(daemon), [
             "Sync failed", "The registry answers again", "Sync failed"])

@@ -2,6 +2,7 @@
 import base64
 import os
 import threading
+import time
 import unittest
 
 from lib import artifact, hidden, proc
@@ -9,7 +10,7 @@ from lib.case import Case
 from lib.client import Client, plain
 from lib.faulty import FakeRegistry
 from lib.wait import until
-from lib.wire import Wire, request
+from lib.wire import Broken, Wire, request
 
 GOOD, OTHER = "corréct:horse", "battery staple"
 PATH = "/a.yaml"
@@ -145,7 +146,7 @@ class Login(Case):
         self.assertEqual(self.ask(client, basic("eve", GOOD)).status, 401)
 
     def test_failures_are_slowed_down(self):
-        daemon = self.serve(line("bob", GOOD, cost=10))
+        daemon = self.serve(line("bob", GOOD))
         client = self.client(daemon)
         self.assertEqual(self.ask(client, basic("bob", GOOD)).status, 200)
         statuses = []
@@ -156,8 +157,12 @@ class Login(Case):
             if answer.status == 429:
                 self.assertEqual(answer["Retry-After"], "1")
             return answer.status == 429
+        begun = time.monotonic()
         self.assertTrue(any(fail(number) for number in range(100)), statuses)
+        # Ten at once, and one more a second.
         self.assertGreaterEqual(statuses.count(401), 10)
+        self.assertLessEqual(statuses.count(401),
+                             10 + time.monotonic() - begun)
         # Who is known goes on; who is not has a try a second.
         self.assertEqual(self.ask(client, basic("bob", GOOD)).status, 200)
         until(lambda: self.ask(client, basic("bob", "wrong")).status == 401,
@@ -170,36 +175,38 @@ class Login(Case):
 
     def test_hashing_keeps_nobody_waiting(self):
         """While a worker's clients wait for bcrypt, others are answered."""
-        daemon = self.serve(line("bob", GOOD, cost=12),
+        self.assertTrue(any(self.overtakes() for _ in range(5)))
+
+    def overtakes(self):
+        """Whether one who is known was answered three times before the last of
+        five who are not. A busy machine may not come to ask in time."""
+        daemon = self.serve(line("bob", GOOD, cost=11),
                             flags=("--workers", "1"))
         client = self.client(daemon)
         self.assertEqual(self.ask(client, basic("bob", GOOD)).status, 200)
-        order, lock, threads = [], threading.Lock(), []
+        wires, answered, threads = [], [], []
 
-        def wait_for(wire, name):
-            answer = wire.read()
-            with lock:
-                order.append((name, answer.status))
-        wires = []
-        for number in range(5):
-            wire = Wire(Client(daemon.address(), daemon.ca()).raw())
-            self.addCleanup(wire.close)
-            wires.append(wire)
+        def wait_for(wire):
+            try:
+                answered.append(wire.read().status)
+            except Broken:
+                answered.append(None)  # its time was over before its turn
+        for _ in range(5):
+            wires.append(Wire(Client(daemon.address(), daemon.ca()).raw()))
+            self.addCleanup(wires[-1].close)
         for number, wire in enumerate(wires):
             wire.send(request(PATH, "Authorization: "
                               + basic("bob", f"wrong {number}")))
-            threads.append(threading.Thread(target=wait_for,
-                                            args=(wire, "wrong")))
+            threads.append(threading.Thread(target=wait_for, args=(wire,)))
             threads[-1].start()
         for _ in range(3):
-            answer = self.ask(client, basic("bob", GOOD))
-            with lock:
-                order.append(("right", answer.status))
+            self.assertEqual(self.ask(client, basic("bob", GOOD)).status, 200)
+        before = len(answered)
         for thread in threads:
             thread.join()
-        self.assertEqual(sorted(order), [("right", 200)] * 3
-                         + [("wrong", 401)] * 5)
-        self.assertEqual(order[-1][0], "wrong", order)
+        daemon.stop()
+        self.assertLessEqual(set(answered), {401, None})
+        return before < 5 and None not in answered
 
     def test_stop_while_hashing(self):
         daemon = self.serve(line("bob", GOOD, cost=13))

@@ -12,9 +12,9 @@ import unittest
 from lib import artifact, kube, proc, prometheus, secret, tree
 from lib.case import Case, FakeCase
 from lib.client import Client, plain
-from lib.front import free_port
 from lib.prometheus import Figures, figures, scrape
-from lib.wait import until
+from lib.stage import closed_port
+from lib.wait import patience, until
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
@@ -372,19 +372,21 @@ class Counts(FakeCase):
         for name in ("last_success", "last_done", "last_round"):
             self.assertAlmostEqual(
                 found.sum(f"specman_sync_{name}_timestamp_seconds"), now,
-                delta=60)
+                delta=patience(60))
         self.assertAlmostEqual(found.sum("specman_sync_next_timestamp_seconds"),
                                now + 3600, delta=600)
         self.assertAlmostEqual(
             found.sum("specman_certificate_expiry_timestamp_seconds"),
             now + 397 * 86400, delta=2 * 86400)
-        self.check_log_lines(daemon, found)
+        self.check_log_lines(daemon)
 
-    def check_log_lines(self, daemon, found):
-        lines = daemon.records()
-        for level in ("debug", "info", "warning", "error"):
-            self.assertEqual(found.sum("specman_log_lines_total", level=level),
-                             sum(line["level"] == level for line in lines))
+    def check_log_lines(self, daemon):
+        def counted():
+            found, lines = figures(daemon), daemon.records()
+            return all(found.sum("specman_log_lines_total", level=level)
+                       == sum(line["level"] == level for line in lines)
+                       for level in ("debug", "info", "warning", "error"))
+        until(counted, "each line to be counted", 30, daemon.tail)
 
     def test_cache(self):
         daemon = self.serve("--scrub-interval", "off")
@@ -408,12 +410,11 @@ class Counts(FakeCase):
         with open(path, "r+b") as file:
             file.write(b"other")
         self.assertEqual(client.get("/folder/b.bin").status, 503)
+        self.wait(daemon, 1, "specman_http_requests_total", code="503")
         found = figures(daemon)
         for figure in ("damaged_objects", "quarantined_objects",
                        "damages_total"):
             self.assertEqual(found.sum("specman_store_" + figure), 1, figure)
-        self.assertEqual(found.sum("specman_http_requests_total",
-                                   code="503"), 1)
         self.fake.hooks.clear()
         daemon.poll_now()
         self.wait(daemon, 1, "specman_store_heals_total")
@@ -432,14 +433,14 @@ class Counts(FakeCase):
         found = figures(daemon)
         self.assertAlmostEqual(
             found.sum("specman_scrub_last_pass_timestamp_seconds"),
-            time.time(), delta=60)
+            time.time(), delta=patience(60))
 
     def test_process(self):
         daemon = self.serve()
-        found = figures(daemon)
         pid = daemon.process.pid
-        self.assertEqual(found.sum("process_threads"),
-                         len(os.listdir(f"/proc/{pid}/task")))
+        until(lambda: figures(daemon).sum("process_threads") ==
+              len(os.listdir(f"/proc/{pid}/task")), "its threads")
+        found = figures(daemon)
         # That of the scrape itself is in the figure, and may be gone.
         self.assertAlmostEqual(found.sum("process_open_fds"),
                                len(os.listdir(f"/proc/{pid}/fd")), delta=3)
@@ -447,7 +448,7 @@ class Counts(FakeCase):
         self.assertEqual(found.sum("process_max_fds"), int(re.search(
             r"Max open files\s+(\d+)", limits).group(1)))
         self.assertAlmostEqual(found.sum("process_start_time_seconds"),
-                               time.time(), delta=60)
+                               time.time(), delta=patience(60))
         status = read(f"/proc/{pid}/status")
         size = int(re.search(r"VmSize:\s+(\d+)", status).group(1)) * 1024
         self.assertAlmostEqual(found.sum("process_virtual_memory_bytes"), size,
@@ -624,7 +625,7 @@ class RealPrometheus(FakeCase):
         """No registry, a certificate that ends tomorrow, one connection, and a
         reserve that no disk has."""
         cert, key = self.authority.issue("tomorrow", days=(0, 1))
-        return self.start("--repository", f"127.0.0.1:{free_port()}/x",
+        return self.start("--repository", f"127.0.0.1:{closed_port()}/x",
                           "--plain-http", "--poll-interval", "1s",
                           "--registry-retries", "0", "--disk-reserve", "100Ti",
                           "--tls-cert", cert, "--tls-key", key,
@@ -663,7 +664,7 @@ class RealPrometheus(FakeCase):
                           self.daemons["waiting"].ca())
         self.addCleanup(self.bad.close)
         self.server = prometheus.Prometheus(
-            self.folder(), targets + [("down", free_port())], hasty(rules()))
+            self.folder(), targets + [("down", closed_port())], hasty(rules()))
         self.addCleanup(self.server.stop)
         self.check_alerts()
         self.check_values()
@@ -719,7 +720,8 @@ class RealPrometheus(FakeCase):
                 ('specman_store_damaged_objects{instance="refused"}', 1),
                 ('specman_view_releases{instance="waiting"}', 0),
                 ('specman_troubles{instance="kept-out"}', 1)):
-            self.assertEqual(self.server.value(expression), value, expression)
+            until(lambda: self.server.value(expression) == value,
+                  f"{expression} to be {value}")
 
     def check_families(self):
         """Each family of README came through the scrape, with its type."""
@@ -728,7 +730,7 @@ class RealPrometheus(FakeCase):
             base = re.sub("_(total|info)$", "", name)
             self.assertEqual(told.get(base), kind, name)
             series = name + ("_count" if kind == "histogram" else "")
-            self.assertTrue(self.server.query(series), series)
+            until(lambda: self.server.query(series), series)
 
     def check_dashboard(self):
         """Each query can be read, names what is there, and has data."""
@@ -742,7 +744,11 @@ class RealPrometheus(FakeCase):
                 expression = expression.replace("$__rate_interval", "15s")
                 expression = expression.replace("$instance", ".*")
                 self.assertNotIn("$", expression)
-                self.assertTrue(self.server.query(expression))
+
+                def has_data():
+                    self.make_traffic()
+                    return self.server.query(expression)
+                until(has_data, "data")
 
 
 if __name__ == "__main__":

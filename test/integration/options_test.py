@@ -85,10 +85,13 @@ class Options(Case):
         client.head("/a.yaml")
         client.get("/none")
         client.get("/a.yaml", Range="bytes=0-0")
+        # A line is written behind its answer, each worker's by itself.
+        until(lambda: len(self.requests(daemon, mark)) == 4, "four lines")
         wire = Wire(client.raw())
         wire.send(b"GET /a.yaml HTTP/1.1\r\nX: \x1b\r\n\r\n")
         wire.rest()
         wire.close()
+        until(lambda: len(self.requests(daemon, mark)) == 5, "five lines")
         wire = Wire(client.raw())
         wire.send(b"GET /a.yaml HTTP/1.1\r\nno colon\r\n\r\n")
         wire.rest()

@@ -1,4 +1,5 @@
 """In which order releases lie over one another, and tags that move back."""
+import gzip
 import unittest
 
 from lib import artifact
@@ -89,6 +90,24 @@ class GoingBack(OverlayCase):
     def refused(self, records):
         return [(r["tag"], r["cause"]) for r in records
                 if r.get("msg") == "Release refused"]
+
+    def test_what_is_covered_is_kept_with_its_gzip_form(self):
+        """Nobody sees it in the view; the release by itself has it still."""
+        texts = {tag: f"{tag}: {tag}\n".encode() * 500
+                 for tag in ("4.5.13", "4.5.15")}
+        for tag, text in texts.items():
+            self.fake.push(tag, artifact.tgz({"a.yaml": text}))
+        daemon = self.run_daemon("--view-lease", "off")
+        self.push("0.0.0")
+        self.round(daemon)
+        self.check_store(daemon.data)
+        client = self.client(daemon)
+        self.assertEqual(client.get("/a.yaml").body, texts["4.5.15"])
+        for tag, text in texts.items():
+            answer = client.get(f"/.specman/releases/{tag}/a.yaml",
+                                Accept_Encoding="gzip")
+            self.assertEqual(answer["Content-Encoding"], "gzip")
+            self.assertEqual(gzip.decompress(answer.body), text)
 
     def test_tag_that_moves_backwards(self):
         self.push("4.5.13", date=self.NEW)

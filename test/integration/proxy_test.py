@@ -8,6 +8,7 @@ from lib.case import Case
 from lib.certs import Authority
 from lib.faulty import FakeRegistry
 from lib.registry import Registry, basic
+from lib.stage import closed_port
 from lib.wait import until
 
 USER, PASSWORD = "robot$spectro", "s3cret:of-the-registry"
@@ -145,7 +146,7 @@ class FrontEnd(FrontCase):
         self.check_failed(self.sync(fake.host), "does it speak plain http")
 
     def test_nobody_listens(self):
-        self.check_failed(self.sync(f"127.0.0.1:{front.free_port()}"),
+        self.check_failed(self.sync(f"127.0.0.1:{closed_port()}"),
                           "onnect")
 
 
@@ -254,7 +255,7 @@ class Proxy(FrontCase):
         self.check_failed(daemon, "407 from .*the proxy wants a login")
 
     def test_proxy_that_is_down(self):
-        host = f"127.0.0.1:{front.free_port()}"
+        host = f"127.0.0.1:{closed_port()}"
         daemon = self.sync(self.elsewhere, env={
             "HTTPS_PROXY": f"http://{PROXY_USER}:{PROXY_PASSWORD}@{host}"})
         self.check_failed(daemon, f"the proxy {host} can't be reached: "

@@ -10,7 +10,7 @@ setup_file() {
 	mkdir "$STUB"
 	STUB_PASSWORD=$PASSWORD python3 -B "$BATS_TEST_DIRNAME/lib/scar.py" "$STUB" 3>&- >"$STUB/out" 2>&1 &
 	echo $! >"$STUB/pid"
-	for _ in {1..300}; do
+	for _ in {1..1500}; do
 		[[ -e $STUB/url ]] && break
 		kill -0 "$(<"$STUB/pid")" || { cat "$STUB/out"; return 1; }
 		sleep 0.1
@@ -48,7 +48,7 @@ mode() { printf '%s\n' "$@" >"$STUB/mode"; }
 
 scar() {
 	run "$SCRIPT" "$URL" --ca "$STUB/ca/ca.pem" --endpoint-ca "$STUB/ca/ca.pem" \
-		--password-file "$BATS_TEST_TMPDIR/password" --state "$STATE" --timeout 20 "$@"
+		--password-file "$BATS_TEST_TMPDIR/password" --state "$STATE" --timeout 100 "$@"
 }
 
 setting() { jq -r ".$1" "$STUB/setting.json"; }
@@ -211,10 +211,10 @@ unchanged() { cmp "$STUB/setting.first" "$STUB/setting.json"; }
 
 @test "no answer in time" {
 	mode "GET /v1/system/config/scar=hang"
-	scar --timeout 1 show
-	expect 5 "no answer within 1 seconds"
+	scar --timeout 5 show
+	expect 5 "no answer within 5 seconds"
 	mode "GET /=200" "PUT /v1/system/config/scar=hang once"
-	scar --timeout 1 set "$URL"
+	scar --timeout 5 set "$URL"
 	expect 5 "the former endpoint is set again"
 	unchanged_content
 }
@@ -237,7 +237,7 @@ unchanged() { cmp "$STUB/setting.first" "$STUB/setting.json"; }
 
 @test "a validation without an answer counts as failed" {
 	mode "GET /=200" "GET /v1/system/config/scar/validate=hang"
-	scar --timeout 1 set "$URL"
+	scar --timeout 5 set "$URL"
 	expect 13 "the former one is set again"
 	unchanged_content
 }

@@ -547,7 +547,7 @@ class ThirdAnswer(FakeSigned):
         self.fake.on("GET", signing.tag(self.digest),
                      lambda request: request.wait_closed())
         daemon = self.run_daemon("--registry-retries", "0",
-                                 "--registry-idle-timeout", "1s")
+                                 "--registry-idle-timeout", "5s")
         self.assertEqual(daemon.wait_log(UNASKED)["cause"],
                          "connection-stalled")
         daemon.stop()
@@ -649,6 +649,18 @@ class Hostile(FakeSigned):
                      lambda request: request.endless(sent))
         self.sync_refused("signature-malformed")
         self.assertLess(sent[0], 16 << 20)
+
+    def test_payloads_without_end(self):
+        """Each layer is over bytes of its own: 64 things are fetched at most."""
+        bodies = [signing.payload(self.digest) + b" " * number
+                  for number in range(100)]
+        value = self.other.sign(bodies[0])
+        self.put([signing.layer(body, value) for body in bodies], *bodies)
+        self.sync_refused("signed-by-another-key")
+        asked = [self.fake.seen("GET", artifact.digest(body) + "$")
+                 for body in bodies]
+        self.assertEqual([len(of_one) for of_one in asked],
+                         [1] * 64 + [0] * 36)
 
     def test_good_one_among_bad_ones(self):
         body, bad = signing.payload(self.digest), b"not JSON"

@@ -20,7 +20,7 @@ from lib.daemon import program
 from lib.faulty import FakeRegistry
 from lib.registry import PATH, Registry, basic
 from lib.secret import Secret
-from lib.wait import until
+from lib.wait import patience, until
 
 MIB = 1 << 20
 WIDTHS = {"desktop": 1280, "phone": 390, "small": 320}
@@ -510,7 +510,7 @@ class Answers(StatusCase):
             return request.wait_closed()
         self.fake.on("GET", "/blobs/sha256:", stall)
         daemon = self.launch(self.fake.repository())
-        self.assertTrue(begun.wait(30))
+        self.assertTrue(begun.wait(patience(30)))
         found = status(daemon)
         self.assertEqual((found["state"], found["sync"]["running"]),
                          ("starting", True))
@@ -521,7 +521,7 @@ class Answers(StatusCase):
 
         def turned():
             ago = status(daemon)["sync"]["thread_turned_seconds_ago"]
-            self.assertLess(ago, 10)
+            self.assertLess(ago, patience(10))
             seen.add(ago)
             return min(seen) < ago < max(seen)
         until(turned, "another turn")
@@ -578,12 +578,13 @@ class Answers(StatusCase):
                                artifact.tgz(tree.release(str(number))))
                 daemon.poll_now()
                 daemon.wait_log(f"msg=Published .*tag=2.0.{number}")
+                enough = count[0] + 2 * len(threads)
+                until(lambda: failures or count[0] > enough, "answers")
         finally:
             stop.set()
             for thread in threads:
                 thread.join()
         self.assertEqual(failures, [])
-        self.assertGreater(count[0], 50)
 
     def test_a_tag_that_vanished_is_no_trouble(self):
         pipe = artifact.member("pipe", tarfile.FIFOTYPE)

@@ -11,7 +11,7 @@ from lib.case import Case
 from lib.daemon import call, environment, parse, program
 from lib.faulty import FakeRegistry
 from lib.registry import Registry
-from lib.wait import scale, until
+from lib.wait import patience, until
 
 DONE, FAILED, NOTHING = 0, 1, 3
 
@@ -53,7 +53,7 @@ class CommandCase(Case):
         return process
 
     def ended(self, process, code):
-        self.assertEqual(process.wait(30 * scale()), code)
+        self.assertEqual(process.wait(patience(30)), code)
         with open(process.log_path, encoding="utf-8") as file:
             return file.read()
 
@@ -69,7 +69,7 @@ class CommandCase(Case):
 
         def wait(request):
             held.set()
-            free.wait(60)
+            free.wait(patience(60))
             return False
         self.fake.on(method, pattern, wait)
         return free, held
@@ -165,7 +165,7 @@ class BesideADaemon(CommandCase):
     def ask(self, line, path=None):
         """What the daemon answers to these bytes."""
         with socket.socket(socket.AF_UNIX) as sock:
-            sock.settimeout(60)
+            sock.settimeout(patience(60))
             sock.connect(path or self.socket_path())
             try:
                 sock.sendall(line)
@@ -258,9 +258,18 @@ class BesideADaemon(CommandCase):
         self.fake.push("4.5.13", artifact.tgz({"big": os.urandom(32 << 20)}))
         daemon = self.started()
         client = self.client(daemon)
+        over = threading.Event()
+        self.addCleanup(over.set)
         with client.raw(receive_buffer=4096) as sock:
             sock.sendall(b"GET /big HTTP/1.1\r\nHost: localhost\r\n\r\n")
             self.assertTrue(sock.recv(1))
+
+            def read_on():
+                """Slowly: who takes nothing at all is not waited for."""
+                while not over.wait(0.1) and sock.recv(4096):
+                    pass
+            reader = threading.Thread(target=read_on, daemon=True)
+            reader.start()
             daemon.process.terminate()
             daemon.wait_log("msg=Stopping")
             until(lambda: self.ask(b"sync\n")
@@ -268,6 +277,8 @@ class BesideADaemon(CommandCase):
                   "the daemon to say that it is stopping")
             records = self.sync(FAILED)
             self.assertEqual(records[0]["error"], "the daemon is stopping")
+            over.set()
+            reader.join()
 
     def test_daemon_that_is_killed(self):
         self.push("4.5.13")

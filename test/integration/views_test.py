@@ -1,6 +1,7 @@
 """Views by their names: who begins with one ends with it, whatever is published,
 pruned or swept meanwhile."""
 import email.utils
+import gzip
 import hashlib
 import json
 import os
@@ -15,7 +16,7 @@ from lib.client import Client, read_response
 from lib.daemon import Specman
 from lib.faulty import FakeRegistry
 from lib.registry import Registry
-from lib.wait import scale, until
+from lib.wait import patience, scale, until
 
 LIST = "roar/nickfury/versions.yaml"
 ROUNDS, WALKERS = 20, 4
@@ -84,7 +85,7 @@ class Walks(ViewCase):
         errors, walks, over = [], [0] * WALKERS, threading.Event()
 
         def walk(number):
-            own = Client(daemon.address(), ca, timeout=60 * scale())
+            own = Client(daemon.address(), ca)
             try:
                 while not over.is_set():
                     self.finish(own, *self.begin(own))
@@ -106,7 +107,7 @@ class Walks(ViewCase):
         finally:
             over.set()
             for thread in threads:
-                thread.join(120 * scale())
+                thread.join(patience(120))
         self.assertEqual(errors, [])
         self.assertGreater(min(walks), 0)
         # Those that began before everything else come to their end as well.
@@ -214,6 +215,20 @@ class Leases(ViewCase):
         self.assertEqual((answer.status, answer.body),
                          (404, b"no such view\n"))
         self.assertIsNone(answer["Specman-View"])
+
+    def test_gzip_forms_are_kept_as_well(self):
+        old, new = (f"{name}: {name}\n".encode() * 500
+                    for name in ("old", "new"))
+        self.fake.push("1.0.0", artifact.tgz({"a.yaml": old}))
+        daemon = self.launch(self.fake)
+        client = self.client(daemon)
+        view = client.get("/a.yaml")["Specman-View"]
+        self.publish(daemon, self.fake, "1.0.0", {"a.yaml": new})
+        for path, text in (("/a.yaml", new),
+                           (f"/.specman/views/{view}/a.yaml", old)):
+            answer = client.get(path, Accept_Encoding="gzip")
+            self.assertEqual(answer["Content-Encoding"], "gzip", path)
+            self.assertEqual(gzip.decompress(answer.body), text)
 
     def test_a_restart_ends_leases(self):
         data = os.path.join(self.folder(), "data")

@@ -56,6 +56,8 @@ class Aws(FakeRegistry):
         self.region = REGION
         self.token_seconds = 12 * 3600
         self.keys_seconds = 3600
+        self.late_s = 0          # how long both are good after the end it tells
+        self.given = []          # (when, the end it tells) of ECR's tokens
         self.skew_s = 0
         self.identity = None     # the web identity's token
         self.agent_token = None  # for the Pod Identity agent
@@ -84,7 +86,13 @@ class Aws(FakeRegistry):
     def accepts(self, authorization):
         """Whether a registry's Authorization is a token that still lives."""
         scheme, _, token = (authorization or "").partition(" ")
-        return scheme == "Basic" and self.tokens.get(token, 0) > time.time()
+        return scheme == "Basic" and \
+            self.tokens.get(token, 0) + self.late_s > time.time()
+
+    def renewed_in_time(self):
+        """Whether a token was asked for before the end of the one before."""
+        return any(after[0] < before[1] for before, after in
+                   zip(self.given, self.given[1:]))
 
     def count(self, service):
         return len([c for c in self.calls if c[0] == service])
@@ -153,7 +161,7 @@ class Aws(FakeRegistry):
             return None, ("InvalidSignature", "Signature expired: "
                           f"{request.headers['X-Amz-Date']} is now earlier "
                           "than 20240101T000000Z (20240101T000500Z - 5 min.)")
-        if keys.end and keys.end < time.time():
+        if keys.end and keys.end + self.late_s < time.time():
             return None, ("ExpiredToken", "The security token included in "
                           "the request is expired")
         if right not in keys.rights:
@@ -182,6 +190,7 @@ class Aws(FakeRegistry):
         token = base64.b64encode(f"AWS:{password}".encode()).decode()
         end = time.time() + self.token_seconds
         self.tokens[token] = end
+        self.given.append((time.time(), end))
         self.secrets.update((password, token))
         data = {"authorizationToken": token, "expiresAt": end + self.skew_s,
                 "proxyEndpoint": "https://123456789012.dkr.ecr."

@@ -9,7 +9,7 @@ import tempfile
 import time
 
 from . import proc
-from .wait import scale
+from .wait import patience
 
 _FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic",
           "--no-first-run", "--disable-background-networking",
@@ -74,7 +74,7 @@ class Browser:
             os.write(self._out, json.dumps(message).encode() + b"\0")
         except BrokenPipeError:
             raise AssertionError("Chromium is gone: " + self._said()) from None
-        deadline = time.monotonic() + seconds * scale()
+        deadline = time.monotonic() + patience(seconds)
         while True:
             answer = self._receive(deadline)
             if answer.get("id") == self._number:
@@ -84,7 +84,7 @@ class Browser:
             self.events.append(answer)
 
     def wait_event(self, method, session, seconds=60):
-        deadline = time.monotonic() + seconds * scale()
+        deadline = time.monotonic() + patience(seconds)
         while True:
             for event in self.events:
                 if event.get("method") == method and \

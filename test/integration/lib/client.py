@@ -4,6 +4,7 @@ import socket
 import ssl
 
 from . import hidden
+from .wait import patience
 
 
 class Response:
@@ -35,8 +36,8 @@ class _Connection(http.client.HTTPSConnection):
 class Client:
     """One keep-alive connection; opened again when the server closed it."""
 
-    def __init__(self, address, ca, name="localhost", timeout=60):
-        self.address, self.name, self.timeout = address, name, timeout
+    def __init__(self, address, ca, name="localhost"):
+        self.address, self.name, self.timeout = address, name, patience(60)
         self.context = ssl.create_default_context(cafile=ca)
         self._connection = None
 
@@ -89,7 +90,7 @@ def _names(headers):
 
 def plain(address, path, method="GET", headers=None, body=None):
     """One request over plain HTTP: the admin port's."""
-    connection = http.client.HTTPConnection(*address, timeout=60)
+    connection = http.client.HTTPConnection(*address, timeout=patience(60))
     try:
         connection.request(method, path, body, headers or {})
         answer = connection.getresponse()

@@ -6,7 +6,7 @@ import signal
 import time
 
 from . import hidden, proc, told
-from .wait import scale, until
+from .wait import patience, until
 
 REPORT = re.compile(r"ERROR: (Address|Leak|Memory)Sanitizer"
                     r"|WARNING: ThreadSanitizer|runtime error:"
@@ -31,7 +31,7 @@ def environment(extra=None):
 
 def call(*arguments, env=None, check=True, seconds=30):
     """Runs a command of specman that ends by itself."""
-    done = proc.run([program(), *arguments], seconds * scale(), check,
+    done = proc.run([program(), *arguments], seconds, check,
                     env=environment(env))
     stderr = done.stderr.decode(errors="replace")
     if REPORT.search(stderr):
@@ -141,7 +141,7 @@ class Specman:
         self.process.wait()
 
     def wait(self, seconds=30):
-        return self.process.wait(seconds * scale())
+        return self.process.wait(patience(seconds))
 
     def stop(self, seconds=20):
         """SIGTERM; returns how long it took. Anything but exit code 0 is a
@@ -150,7 +150,7 @@ class Specman:
         if self.process.poll() is None:
             self.process.terminate()
         try:
-            code = self.process.wait(seconds * scale())
+            code = self.process.wait(patience(seconds))
         except Exception:
             self.kill()
             raise AssertionError("specman did not end after SIGTERM:\n"

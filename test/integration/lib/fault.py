@@ -10,7 +10,6 @@ import tempfile
 
 from . import artifact, proc, signing
 from .daemon import REPORT, environment, program
-from .wait import scale
 
 SECONDS = 60
 Call = collections.namedtuple(
@@ -55,7 +54,7 @@ def preload(data, at=0, how="", lasting=False, only=None, switch=None,
 
 def call(command, env=None):
     """Runs a program to its end, from whatever thread."""
-    done = proc.run(command, SECONDS * scale(), False, env=environment(env))
+    done = proc.run(command, SECONDS, False, env=environment(env))
     done.stdout, done.stderr = (text.decode(errors="replace")
                                 for text in (done.stdout, done.stderr))
     if REPORT.search(done.stderr):

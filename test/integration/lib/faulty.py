@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from . import artifact
 from .registry import PATH, basic
+from .wait import patience
 
 
 class Repository:
@@ -27,11 +28,11 @@ class Repository:
 class Request(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # an answer goes out in two parts
-    timeout = 120
+    timeout = patience(120)
 
     def setup(self):
         if isinstance(self.request, ssl.SSLSocket):
-            self.request.settimeout(30)
+            self.request.settimeout(patience(30))
             try:
                 self.request.do_handshake()
             except ssl.SSLError:

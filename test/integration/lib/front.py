@@ -13,7 +13,7 @@ import ssl
 import threading
 
 from . import hidden, proc
-from .wait import until
+from .wait import patience, until
 
 ELSEWHERE = "0.0.0.0"
 SANS = f"DNS:registry.example.test,IP:{ELSEWHERE},IP:127.0.0.1"
@@ -26,7 +26,7 @@ def free_port():
 
 def _listens(port):
     try:
-        socket.create_connection(("127.0.0.1", port), 5).close()
+        socket.create_connection(("127.0.0.1", port), 60).close()
         return True
     except OSError:
         return False
@@ -239,7 +239,7 @@ class _InProcess:
                              daemon=True).start()
 
     def _guarded(self, client):
-        client.settimeout(60)
+        client.settimeout(patience(60))
         try:
             with client:
                 self.serve(client)
@@ -250,7 +250,8 @@ class _InProcess:
         """A connection to a name, or None."""
         self.targets.append(name)
         port = self.hosts.get(name)
-        return port and socket.create_connection(("127.0.0.1", port), 60)
+        return port and socket.create_connection(("127.0.0.1", port),
+                                                 patience(60))
 
 
 class Interceptor(_InProcess):
@@ -344,7 +345,8 @@ def _relay(one, other):
     ways = {one: other, other: one}
     while True:
         ready = [s for s in ways if isinstance(s, ssl.SSLSocket)
-                 and s.pending()] or select.select(list(ways), [], [], 60)[0]
+                 and s.pending()] or select.select(list(ways), [], [],
+                                                patience(60))[0]
         if not ready:
             return
         for source in ready:

@@ -72,7 +72,7 @@ def connection_that_ends_in_the_middle(stage):
 @cause("connection-stalled")
 def silence_after_the_connection(stage):
     return stage.hooked("GET", "/tags/list", lambda r: r.wait_closed(),
-                        "--registry-idle-timeout", "1s")
+                        "--registry-idle-timeout", "3s")
 
 
 @cause("proxy-unreachable")

@@ -10,6 +10,7 @@ import signal
 import subprocess
 
 from . import hidden
+from .wait import patience
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -76,8 +77,8 @@ def run(command, seconds=60, check=True, **options):
         else None
     if _is_specman(command):
         hidden.given(command, options.get("env"))
-    done = subprocess.run(command, capture_output=True, timeout=seconds,
-                          **options)
+    done = subprocess.run(command, capture_output=True,
+                          timeout=patience(seconds), **options)
     if _is_specman(command):
         hidden.keep(done.stdout)
         hidden.keep(done.stderr)

@@ -7,7 +7,7 @@ import urllib.request
 
 from . import client, hidden
 from .front import _Program
-from .wait import until
+from .wait import patience, until
 
 _SAMPLE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -67,7 +67,7 @@ class Prometheus(_Program):
     def _is_ready(self):
         try:
             with urllib.request.urlopen(
-                    f"http://127.0.0.1:{self.port}/-/ready", timeout=60):
+                    f"http://127.0.0.1:{self.port}/-/ready", timeout=patience(60)):
                 return True
         except OSError:  # it listens before it can answer
             return False
@@ -96,7 +96,7 @@ class Prometheus(_Program):
     def _get(self, path, **query):
         url = (f"http://127.0.0.1:{self.port}/api/v1/{path}?"
                + urllib.parse.urlencode(query))
-        with urllib.request.urlopen(url, timeout=60) as answer:
+        with urllib.request.urlopen(url, timeout=patience(60)) as answer:
             return json.load(answer)["data"]
 
     def query(self, expression):

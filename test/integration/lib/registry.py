@@ -13,7 +13,7 @@ import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from . import artifact, hidden, proc
-from .wait import until
+from .wait import patience, until
 
 PATH = "spectro-packs/spectro-manifests/manifest"
 
@@ -206,12 +206,12 @@ class Registry:
     def _connect(self):
         if not self.authority:
             return http.client.HTTPConnection("127.0.0.1", self.port,
-                                              timeout=60)
+                                              timeout=patience(60))
         context = ssl.create_default_context(cafile=self.authority.ca)
         if self.client_ca:
             context.load_cert_chain(*self.client_ca.issue("pusher"))
-        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=60,
-                                           context=context)
+        return http.client.HTTPSConnection(
+            "127.0.0.1", self.port, timeout=patience(60), context=context)
 
     @staticmethod
     def _expect(status, connection, method, target, body, headers):

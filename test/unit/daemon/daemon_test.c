@@ -145,9 +145,14 @@ static void troubles_are_thinned(void **state)
 	(void)state;
 	assert_non_null(troubles);
 	assert_false(recurring_over(troubles, "sync"));
+	assert_false(recurring_over(troubles, ""));
 	for (int64_t second = 0; second < 3600; second++)
 		told += recurring_happened(troubles, "sync", "no route", second * 1000);
 	assert_int_equal(told, 6); /* 0, 1, 3, 7, 15, 31 minutes */
+	told = 0;
+	for (int64_t second = 0; second < 24 * 3600; second++)
+		told += recurring_happened(troubles, "disk", "full", second * 1000);
+	assert_int_equal(told, 6 + 22); /* and each 64 minutes from then on */
 	assert_true(recurring_happened(troubles, "sync", "another reason", 3600 * 1000));
 	assert_true(recurring_over(troubles, "sync"));
 	assert_false(recurring_over(troubles, "sync"));

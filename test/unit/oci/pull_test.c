@@ -123,6 +123,22 @@ static void judges_and_begins_anew(void **state)
 	pull_release(&f.pull);
 }
 
+/* The right bytes for the digest are not what was described, when the size is another. */
+static void a_descriptor_that_is_too_large(void **state)
+{
+	struct fixture f;
+	struct err err;
+
+	(void)state;
+	prepare(&f);
+	f.blob.size++;
+	assert_int_equal(pull_init(&f.pull, &f.blob, &f.sink, &err), 0);
+	assert_int_equal(pull_write(&f.pull, text, strlen(text), &err), 0);
+	assert_int_equal(pull_end(&f.pull, &err), -1);
+	assert_int_equal(err.kind, ERR_DIGEST);
+	pull_release(&f.pull);
+}
+
 static void takes_no_byte_too_many(void **state)
 {
 	struct fixture f;
@@ -202,6 +218,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hashes_parts_as_one),
 		cmocka_unit_test(judges_and_begins_anew),
+		cmocka_unit_test(a_descriptor_that_is_too_large),
 		cmocka_unit_test(takes_no_byte_too_many),
 		cmocka_unit_test(goes_on_with_what_is_held),
 		cmocka_unit_test(tells_the_sinks_failure_from_the_sources),

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "harness.h"
+#include "storage/store.h"
 
 /* Publish an archive, or republish one of a layer that is there, with this manifest and date. */
 static int move(struct fixture *f, const char *tag, unsigned char manifest, unsigned char layer,
@@ -225,6 +226,12 @@ static void when_a_tag_was_first_seen(void **state)
 	assert_int_equal(move(f, "1.0.0", 1, 1, "", &err), 0);
 	assert_true(seen(f, "1.0.0") > second);
 	assert_string_equal(history(f).text, "1.0.0 -1>1\n2.0.0 -1>2\n1.0.0 -1>3\n1.0.0 3>1\n");
+	/* The one before was seen an hour from now, before the clock was set back. */
+	second = seen(f, "1.0.0") + 3600 * 1000;
+	for (size_t i = 0; i < f->store->known_count; i++)
+		f->store->known[i].info.seen_ms = second;
+	assert_int_equal(move(f, "3.0.0", 4, 2, "", &err), 0);
+	assert_true(seen(f, "3.0.0") > second);
 }
 
 static void the_history_is_bounded(void **state)

@@ -386,6 +386,59 @@ static void limits_count_over_both_levels(void **state)
 	assert_int_equal(count_in(f, "tmp"), 0);
 }
 
+/* What is just within a limit, and one more. */
+static void limits_are_met_to_the_unit(void **state)
+{
+	static const char bytes[1001];
+	static const struct {
+		struct member members[4];
+		const char *says; /* NULL: it is fine */
+	} cases[] = {
+		{ { { "a", bytes, 1 }, { "b", bytes, 1 }, { "c", bytes, 1 } }, NULL },
+		{ { { "a", bytes, 1 }, { "b", bytes, 1 }, { "c", bytes, 1 }, { "d", bytes, 1 } },
+		  "the archive has over 3 entries" },
+		{ { { "a", bytes, 1000 } }, NULL },
+		{ { { "a", bytes, 1001 } }, "\"a\" is over 1000 bytes" },
+		{ { { "a", bytes, 1000 }, { "b", bytes, 500 } }, NULL },
+		{ { { "a", bytes, 1000 }, { "b", bytes, 501 } }, "unpacks to over 1500 bytes" },
+		{ { { "a/b/c", bytes, 1 } }, NULL },
+		{ { { "a/b/c/d", bytes, 1 } }, "over 3 folders deep" },
+		{ { { "aaaaa/bbbbbb", bytes, 1 } }, NULL },
+		{ { { "aaaaaa/bbbbbb", bytes, 1 } }, "a path over 12 bytes" },
+	};
+	struct fixture *f = *state;
+	struct store_settings settings = { .dir = f->dir,
+		                           .limits = store_default_limits,
+		                           .observer = count_event,
+		                           .observer_ctx = f };
+	struct err err;
+
+	store_close(f->store);
+	settings.limits.entries = 3;
+	settings.limits.file_bytes = 1000;
+	settings.limits.total_bytes = 1500;
+	settings.limits.depth = 3;
+	settings.limits.path_bytes = 12;
+	f->store = store_open(&settings, &err);
+	assert_non_null(f->store);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		CLEANUP(buf_release) struct buf archive = BUF_INIT(BYTES_MAX);
+		size_t count = 0;
+		int failed;
+
+		while (count < 4 && cases[i].members[count].path)
+			count++;
+		pack(f, cases[i].members, count, true, &archive);
+		failed = publish_bytes(f, "1.0.0", archive.data, archive.size, &err);
+		if (!failed != !cases[i].says)
+			fail_msg("case %zu: %s", i, failed ? err.msg : "it is taken");
+		if (!failed)
+			continue;
+		assert_int_equal(err.kind, ERR_LIMIT);
+		assert_non_null(strstr(err.msg, cases[i].says));
+	}
+}
+
 static void ends_of_gzip_data(void **state)
 {
 	struct fixture *f = *state;
@@ -572,6 +625,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(releases_without_twins_load, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_archive_in_an_archive, setup, teardown),
 		cmocka_unit_test_setup_teardown(limits_count_over_both_levels, setup, teardown),
+		cmocka_unit_test_setup_teardown(limits_are_met_to_the_unit, setup, teardown),
 		cmocka_unit_test_setup_teardown(ends_of_gzip_data, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_follows_the_end_counts, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_hidden_twin_is_kept, setup, teardown),

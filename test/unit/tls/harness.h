@@ -32,7 +32,7 @@
 #include "base/clock.h"
 #include "tls/tls.h"
 
-enum { DEADLINE_MS = 30000, MIB = 1024 * 1024, ENDS = 256 };
+enum { DEADLINE_MS = 120000, MIB = 1024 * 1024, ENDS = 256 };
 
 /* ---- backend ---- */
 
