@@ -52,6 +52,7 @@ struct oci_client *oci_client_new(const struct oci_settings *sources, size_t cou
 	client->cancel = cancel;
 	client->counters = count ? sources[0].counters : NULL;
 	client->retries = LIMIT_RETRIES;
+	client->search_ms = LIMIT_SEARCH_MS;
 	if (observer)
 		client->observer = *observer;
 	for (; client->count < count; client->count++)
@@ -133,7 +134,8 @@ static void add_failure(const struct oci_client *client, struct err *all, const 
 	memcpy(msg, all->msg, sizeof(msg));
 	(void)snprintf(all->msg, sizeof(all->msg), "%.*s; %.*s", (int)sizeof(msg) / 2 - 2, msg,
 	               (int)sizeof(msg) / 2 - 2, one->msg);
-	if (retry_may_help(one)) {
+	/* Who could not be asked for a signature may have one. */
+	if (retry_may_help(one) || (all->kind == ERR_UNSIGNED && one->kind != ERR_UNSIGNED)) {
 		all->kind = one->kind;
 		all->cause = one->cause;
 	}
@@ -315,6 +317,9 @@ static void resolve_at(const struct oci_client *client, struct line *line, struc
 		}
 		if (answer->err.kind == ERR_NETWORK)
 			network = &answer->err;
+		/* Only who has listed the tag can tell that it is gone. */
+		if (answer->err.kind == ERR_NOT_FOUND && line != &client->lines[client->lister])
+			answer->err.kind = ERR_LOST;
 		add_failure(client, &result->err, line, &answer->err);
 		if (!is_open(&answer->err))
 			result->err.kind = answer->err.kind;
@@ -383,6 +388,8 @@ static void compare_mirrors(struct oci_client *client, const char *tag, const st
 		if (i == client->lister || line->down_until_ms > clock_now_ms())
 			continue;
 		line->source.ops->resolve(line->source.self, names, 1, &answer);
+		/* One that is down is not waited for with each tag. */
+		mark(line, answer.failed ? &answer.err : NULL);
 		if (!answer.failed && !digest_equal(&answer.digest, digest))
 			tell(client, OCI_NOTICE_MIRROR_DIFFERS, line, tag,
 			     digest_format(&answer.digest, text), 0);
@@ -542,7 +549,7 @@ int oci_blob(struct oci_client *client, const struct oci_descriptor *blob,
 
 	(void)snprintf(question.subject, sizeof(question.subject), "blob %s",
 	               digest_format(&blob->digest, text));
-	failed = pull_init(&wanted.pull, blob, sink, err) ||
+	failed = pull_init(&wanted.pull, blob, sink, client->cancel, err) ||
 	         client_ask(client, &question, &line, err);
 	pull_release(&wanted.pull);
 	return failed ? client_context(client, question.subject, err) : 0;

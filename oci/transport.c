@@ -192,7 +192,7 @@ static int on_seek(void *ctx, curl_off_t offset, int origin)
 /* curl_easy_setopt that remembers whether any of a series failed. */
 #define SET(option, value) (failed |= curl_easy_setopt(slot->easy, option, value) != CURLE_OK)
 
-static int set_bounds(struct slot *slot)
+static int set_bounds(struct slot *slot, const struct place *place)
 {
 	const struct exchange *exchange = slot->exchange;
 	bool plain = slot->transport->plain_http || exchange->may_be_plain;
@@ -201,17 +201,18 @@ static int set_bounds(struct slot *slot)
 	SET(CURLOPT_PROTOCOLS_STR, plain ? "http,https" : "https");
 	SET(CURLOPT_CONNECTTIMEOUT_MS,
 	    exchange->connect_ms ? exchange->connect_ms : (long)LIMIT_CONNECT_MS);
-	SET(CURLOPT_LOW_SPEED_LIMIT, 1L);
+	SET(CURLOPT_LOW_SPEED_LIMIT, (long)LIMIT_LEAST_RATE);
 	SET(CURLOPT_LOW_SPEED_TIME, exchange->idle_s ? exchange->idle_s : slot->transport->idle_s);
 	if (exchange->upload)
 		SET(CURLOPT_UPLOAD_BUFFERSIZE, 128L << 10);
-	else if (exchange->size < 0)
+	else if (exchange->size <= LIMIT_SIGNATURE_BYTES)
 		SET(CURLOPT_TIMEOUT_MS,
 		    exchange->answer_ms ? exchange->answer_ms : (long)LIMIT_ANSWER_MS);
 	else
 		SET(CURLOPT_BUFFERSIZE, 128L << 10);
 	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-	SET(CURLOPT_PIPEWAIT, 1L);
+	/* Without TLS there is only HTTP/1.1: a silent first request would hold up all others. */
+	SET(CURLOPT_PIPEWAIT, place->secure ? 1L : 0L);
 	SET(CURLOPT_NOSIGNAL, 1L);
 	/* Else a name under resolution holds up a stop. */
 	SET(CURLOPT_QUICK_EXIT, 1L);
@@ -336,7 +337,7 @@ static int slot_start(struct slot *slot, const struct place *place)
 	(void)place_format(place, exchange->host);
 	curl_easy_reset(slot->easy);
 	slot->error[0] = '\0';
-	if (set_bounds(slot) ||
+	if (set_bounds(slot, place) ||
 	    connector_set(transport->connector, slot->easy, place, exchange->direct,
 	                  &slot->connection) ||
 	    set_headers(slot) || set_signature(slot) || set_question(slot) ||
