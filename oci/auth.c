@@ -204,6 +204,31 @@ static int read_token(struct auth *auth, const struct exchange *exchange, const 
 	return 0;
 }
 
+/*
+ * Of tags and repositories a token server knows nothing: its 404 must not stand for
+ * theirs. Where it leads to is not followed.
+ */
+static int refuse_token(struct auth *auth, const struct exchange *exchange, const char *who,
+                        struct err *err)
+{
+	bool leads_away = exchange->status >= 300 && exchange->status < 400;
+
+	(void)answer_refuse(exchange, who, auth_hint(auth), err);
+	if (exchange->status == 404 || leads_away) {
+		(void)err_set(err, ERR_FORMAT, "%ld from %s: %s", exchange->status, who,
+		              leads_away ? "it leads elsewhere, and no credentials go there"
+		                         : "there is no token server at this address (realm)");
+		return err_cause(err, OCI_CAUSE_NO_TOKEN_SERVER);
+	}
+	/* RFC 6749, section 5.2: a refresh token that is refused is a 400. */
+	if (exchange->status == 400) {
+		err->kind = ERR_AUTH;
+		if (!err->cause)
+			return err_cause(err, OCI_CAUSE_LOGIN_REFUSED);
+	}
+	return -1;
+}
+
 static int ask_token(struct auth *auth, struct exchange *exchange, struct err *err)
 {
 	char who[sizeof("token server ") + URL_PLACE_SIZE];
@@ -215,13 +240,7 @@ static int ask_token(struct auth *auth, struct exchange *exchange, struct err *e
 		*err = exchange->err;
 		failed = err_context(err, "token server");
 	} else if (exchange->status != 200) {
-		failed = answer_refuse(exchange, who, auth_hint(auth), err);
-		/* RFC 6749, section 5.2: a refresh token that is refused is a 400. */
-		if (exchange->status == 400) {
-			err->kind = ERR_AUTH;
-			if (!err->cause)
-				failed = err_cause(err, OCI_CAUSE_LOGIN_REFUSED);
-		}
+		failed = refuse_token(auth, exchange, who, err);
 	} else {
 		failed = read_token(auth, exchange, exchange->host, err);
 	}
@@ -277,6 +296,7 @@ static int login_with_token(struct auth *auth, struct err *err)
 		exchange.method = EXCHANGE_POST;
 		exchange.url = auth->challenge.realm;
 		exchange.form = form;
+		exchange.secret = credentials->identity_token;
 		return ask_token(auth, &exchange, err);
 	}
 	url = token_url(&auth->challenge, err);

@@ -534,6 +534,16 @@ class ThirdAnswer(FakeSigned):
                 self.served(daemon)
                 daemon.stop()
 
+    def test_token_server_that_is_gone_is_no_answer(self):
+        """Its 404 is not that of the signature."""
+        self.fake.on("GET", "^/token", lambda request: request.reply(404))
+        self.fake.on("GET", signing.tag(self.digest), lambda request:
+                     request.reply(401, b"", {
+                         "WWW-Authenticate":
+                         f'Bearer realm="{self.fake.url}/token"'}))
+        line = self.run_daemon().wait_log(UNASKED)
+        self.assertEqual(line["cause"], "no-token-server")
+
     def test_unsigned_and_referrers_that_fail(self):
         self.fake.on("GET", "/referrers/", lambda request: request.reply(503))
         daemon = self.run_daemon("--registry-retries", "0")
