@@ -139,12 +139,13 @@ static int put_blob(struct pushing *p, const char *what, const struct oci_descri
 	               digest_format(&descriptor->digest, digest));
 	upload_init(&blob.upload, p->remote, descriptor, fd);
 	if (descriptor == &p->push->layer) {
+		blob.upload.may_mount = true;
 		blob.upload.progress = p->observer->progress;
 		blob.upload.ctx = p->observer->ctx;
 	}
 	failed = keep_trying(p, try_blob, &blob, subject, err);
 	upload_release(&blob.upload);
-	*out_was_there = blob.was_there;
+	*out_was_there = blob.was_there || blob.upload.is_mounted;
 	return failed;
 }
 
