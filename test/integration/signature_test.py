@@ -88,6 +88,22 @@ class Signatures(SignedCase):
         self.assertNotIn("level=error", daemon.log())
         daemon.wait_log("Only signed releases are served")
 
+    def test_history_says_whose_key(self):
+        """Of several that are trusted, and for each change."""
+        self.trust(self.other, self.key)
+        first = self.push("1.0.0", "one")
+        self.sign(first)
+        daemon = self.run_daemon()
+        self.client_of(daemon, "one")
+        second = self.push("1.0.0", "two")
+        self.sign(second, self.other)
+        daemon.poll_now()
+        self.client_of(daemon, "two")
+        out = call("history", "--data-dir", daemon.data).stdout.decode()
+        self.assertEqual([line.split()[1:] for line in out.splitlines()], [
+            ["1.0.0", "-", first, self.key.fingerprint()],
+            ["1.0.0", first, second, self.other.fingerprint()]])
+
     def test_each_kind_of_key(self):
         folder = self.folder()
         for number, (kind, digest) in enumerate((
