@@ -14,18 +14,25 @@
 #include "oci/peer.h"
 
 /* GeneralNames (RFC 5280, section 4.2.1.6) with addresses of 0, 3, 4, 5, 16 and 17 bytes. */
-static const unsigned char names[] = {
-	0x30, 0x49,                            /* SEQUENCE */
-	0x87, 0,                               /* an address of nothing */
-	0x87, 3,    10,   0,    0,             /* of too little */
-	0x87, 4,    10,   0,    0,    1,       /* 10.0.0.1 */
-	0x87, 5,    10,   0,    0,    2,    0, /* of too much */
-	0x87, 16,   0x20, 0x01, 0x0d, 0xb8, 0,    0,   0,   0, 0, 0, 0, 0, 0, 0, 0, 1, /* 2001:db8::1
-	                                                                                */
-	0x87, 17,   0x20, 0x01, 0x0d, 0xb8, 0,    0,   0,   0, 0, 0, 0, 0, 0, 0, 0, 2, 0,
-	0x82, 5,    'a',  '.',  'b',  'c',  '\n',           /* more than one line */
-	0x82, 7,    'a',  '.',  'b',  '.',  't',  'e', 'x', /* a.b.tex */
-};
+static const unsigned char
+	names
+		[] = {
+			0x30, 0x49,                            /* SEQUENCE */
+			0x87, 0,                               /* an address of nothing */
+			0x87, 3,    10,   0,    0,             /* of too little */
+			0x87, 4,    10,   0,    0,    1,       /* 10.0.0.1 */
+			0x87, 5,    10,   0,    0,    2,    0, /* of too much */
+			0x87, 16,   0x20, 0x01, 0x0d, 0xb8, 0,   0,   0,   0,   0,   0,    0, 0,
+			0,    0,    0,    1, /* 2001:db8::1
+	                                      */
+			0x87, 17,   0x20, 0x01, 0x0d, 0xb8, 0,   0,   0,   0,   0,   0,    0, 0,
+			0,    0,    0,    2,    0,    0x82, 5,   'a', '.', 'b', 'c', '\n', /* more
+	                                                                                      than
+	                                                                                      one
+	                                                                                      line
+	                                                                                    */
+			0x82, 7,    'a',  '.',  'b',  '.',  't', 'e', 'x', /* a.b.tex */
+		};
 
 static X509 *certificate_of(EVP_PKEY *key)
 {
