@@ -13,26 +13,20 @@
 
 #include "oci/peer.h"
 
+#define ZEROS "\0\0\0\0\0\0\0\0\0\0\0"
+
 /* GeneralNames (RFC 5280, section 4.2.1.6) with addresses of 0, 3, 4, 5, 16 and 17 bytes. */
-static const unsigned char
-	names
-		[] = {
-			0x30, 0x49,                            /* SEQUENCE */
-			0x87, 0,                               /* an address of nothing */
-			0x87, 3,    10,   0,    0,             /* of too little */
-			0x87, 4,    10,   0,    0,    1,       /* 10.0.0.1 */
-			0x87, 5,    10,   0,    0,    2,    0, /* of too much */
-			0x87, 16,   0x20, 0x01, 0x0d, 0xb8, 0,   0,   0,   0,   0,   0,    0, 0,
-			0,    0,    0,    1, /* 2001:db8::1
-	                                      */
-			0x87, 17,   0x20, 0x01, 0x0d, 0xb8, 0,   0,   0,   0,   0,   0,    0, 0,
-			0,    0,    0,    2,    0,    0x82, 5,   'a', '.', 'b', 'c', '\n', /* more
-	                                                                                      than
-	                                                                                      one
-	                                                                                      line
-	                                                                                    */
-			0x82, 7,    'a',  '.',  'b',  '.',  't', 'e', 'x', /* a.b.tex */
-		};
+static const char names[] = "\x30\x49"                                /* a sequence of: */
+			    "\x87\x00"                                /* an address of nothing, */
+			    "\x87\x03\x0a\0\0"                        /* of too little, */
+			    "\x87\x04\x0a\0\0\x01"                    /* 10.0.0.1, */
+			    "\x87\x05\x0a\0\0\x02\0"                  /* of too much, */
+			    "\x87\x10\x20\x01\x0d\xb8" ZEROS "\x01"   /* 2001:db8::1, */
+			    "\x87\x11\x20\x01\x0d\xb8" ZEROS "\x02\0" /* of too much, */
+			    "\x82\x05"
+			    "a.bc\n" /* a name of two lines, */
+			    "\x82\x07"
+			    "a.b.tex"; /* a name */
 
 static X509 *certificate_of(EVP_PKEY *key)
 {
@@ -41,8 +35,8 @@ static X509 *certificate_of(EVP_PKEY *key)
 	ASN1_OCTET_STRING *value = ASN1_OCTET_STRING_new();
 	X509_EXTENSION *extension;
 
-	assert_int_equal(names[1], sizeof(names) - 2);
-	assert_true(ASN1_OCTET_STRING_set(value, names, sizeof(names)));
+	assert_int_equal(names[1], sizeof(names) - 1 - 2);
+	assert_true(ASN1_OCTET_STRING_set(value, (const unsigned char *)names, sizeof(names) - 1));
 	extension = X509_EXTENSION_create_by_NID(NULL, NID_subject_alt_name, 0, value);
 	assert_non_null(extension);
 	assert_true(X509_set_version(certificate, X509_VERSION_3));
