@@ -276,12 +276,19 @@ static int batch_init(struct batch *batch, size_t room, struct err *err)
 	return 0;
 }
 
-/* Gather what still has no answer, or one that `wanted` takes for none. */
-static void batch_fill(struct batch *batch, char *const *tags, size_t count,
-                       const struct oci_resolved *results, bool (*wanted)(const struct err *err))
+/*
+ * Gather what still has no answer, or one that `wanted` takes for none. A source that asks for a
+ * pause is asked for no more tags: from the other end the next time, so that one tag that it
+ * always says so for does not stand before all others.
+ */
+static void batch_fill(const struct oci_client *client, struct batch *batch, char *const *tags,
+                       size_t count, const struct oci_resolved *results,
+                       bool (*wanted)(const struct err *err))
 {
 	batch->count = 0;
-	for (size_t i = 0; i < count; i++) {
+	for (size_t n = 0; n < count; n++) {
+		size_t i = client->is_backwards ? count - 1 - n : n;
+
 		if (!results[i].failed || !wanted(&results[i].err))
 			continue;
 		batch->tags[batch->count] = tags[i];
@@ -334,7 +341,7 @@ static void resolve_once(struct oci_client *client, char *const *tags, size_t co
 	const struct line *before = NULL;
 	struct line *line;
 
-	batch_fill(batch, tags, count, results, is_unasked);
+	batch_fill(client, batch, tags, count, results, is_unasked);
 	for (size_t i = 0; i < batch->count; i++)
 		results[batch->places[i]].err = (struct err){ .kind = ERR_NONE };
 	while (batch->count && (line = walk_next(client, &walk))) {
@@ -342,7 +349,7 @@ static void resolve_once(struct oci_client *client, char *const *tags, size_t co
 			tell(client, OCI_NOTICE_FAILED_OVER, before, batch->tags[0],
 			     results[batch->places[0]].err.msg, 0);
 		resolve_at(client, line, batch, results);
-		batch_fill(batch, tags, count, results, is_open);
+		batch_fill(client, batch, tags, count, results, is_open);
 		before = line;
 	}
 }
@@ -359,9 +366,10 @@ void oci_resolve(struct oci_client *client, char *const *tags, size_t count,
 		out_resolved[i] = (struct oci_resolved){ .failed = -1, .err = err };
 	while (!failed) {
 		resolve_once(client, tags, count, &batch, out_resolved);
-		batch_fill(&batch, tags, count, out_resolved, retry_may_help);
+		batch_fill(client, &batch, tags, count, out_resolved, retry_may_help);
 		if (!batch.count)
 			break;
+		client->is_backwards = !client->is_backwards;
 		err = out_resolved[batch.places[0]].err;
 		failed = pause_before_retry(client, "digests of tags", &err);
 	}

@@ -32,6 +32,7 @@ struct oci_client {
 	size_t lister;     /* the line that gave the last list of tags */
 	unsigned pauses;   /* in this round */
 	unsigned retries;  /* as many there may be */
+	bool is_backwards; /* the last tags are asked for first */
 	int64_t search_ms; /* LIMIT_SEARCH_MS */
 };
 

@@ -28,6 +28,7 @@ struct fake {
 	const char *referrers;  /* each page of them */
 	unsigned pages;         /* so many; 0: without end */
 	bool is_one_page;
+	const char *stops_at; /* for this tag and what follows it wants a pause */
 	unsigned resolved, named, asked_pages;
 	struct cancel *raises; /* when a tag is asked for */
 };
@@ -40,10 +41,15 @@ static int fail_as(const struct fake *fake, struct err *err)
 static void fake_resolve(void *self, char *const *tags, size_t count, struct oci_resolved *out)
 {
 	struct fake *fake = self;
+	bool is_stopped = false;
 
-	(void)tags;
 	fake->resolved++;
 	for (size_t i = 0; i < count; i++) {
+		is_stopped = is_stopped || (fake->stops_at && !strcmp(tags[i], fake->stops_at));
+		if (is_stopped) {
+			out[i].failed = err_set(&out[i].err, ERR_NETWORK, "asks for a pause");
+			continue;
+		}
 		out[i] = (struct oci_resolved){ .failed = fake->has_tag ? 0 : -1,
 			                        .digest = fake->digest };
 		if (!fake->has_tag)
@@ -203,6 +209,31 @@ static void a_mirror_that_is_down_is_not_compared_with_each_time(void **state)
 	end(&f);
 }
 
+/* Within a round after the pause, and in the next where the pause was too long. */
+static void a_tag_that_stops_the_questions_does_not_hide_the_others(void **state)
+{
+	char a[] = "1.0.0", b[] = "2.0.0", c[] = "3.0.0";
+	char *tags[] = { a, b, c };
+	struct oci_resolved resolved[3];
+
+	(void)state;
+	for (unsigned retries = 0; retries < 2; retries++) {
+		bool answered[3] = { false };
+		struct fixture f;
+
+		begin(&f, &(struct fake){ .has_tag = true, .stops_at = "2.0.0" }, NULL);
+		f.client.retries = retries;
+		for (unsigned round = retries; round < 2; round++) {
+			f.client.pauses = 0;
+			oci_resolve(&f.client, tags, 3, resolved);
+			for (size_t i = 0; i < 3; i++)
+				answered[i] = answered[i] || !resolved[i].failed;
+		}
+		assert_true(answered[0] && !answered[1] && answered[2]);
+		end(&f);
+	}
+}
+
 /* ---- signatures ---- */
 
 #define HEX "0000000000000000000000000000000000000000000000000000000000000000"
@@ -344,6 +375,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_has_listed_a_tag_can_tell_that_it_is_gone),
 		cmocka_unit_test(a_mirror_that_is_down_is_not_compared_with_each_time),
+		cmocka_unit_test(a_tag_that_stops_the_questions_does_not_hide_the_others),
 		cmocka_unit_test(not_signed_is_what_all_have_said),
 		cmocka_unit_test(too_much_time_is_no_answer),
 		cmocka_unit_test(a_stop_ends_the_search),
