@@ -215,9 +215,11 @@ static int refuse_token(struct auth *auth, const struct exchange *exchange, cons
 
 	(void)answer_refuse(exchange, who, auth_hint(auth), err);
 	if (exchange->status == 404 || leads_away) {
-		(void)err_set(err, ERR_FORMAT, "%ld from %s: %s", exchange->status, who,
+		(void)err_set(err, ERR_FORMAT, "%ld from %s: %s%s", exchange->status, who,
 		              leads_away ? "it leads elsewhere, and no credentials go there"
-		                         : "there is no token server at this address (realm)");
+		                         : "there is no token server at this address (realm)",
+		              exchange->form && !leads_away ? ", or it takes no identity token"
+		                                            : "");
 		return err_cause(err, OCI_CAUSE_NO_TOKEN_SERVER);
 	}
 	/* RFC 6749, section 5.2: a refresh token that is refused is a 400. */

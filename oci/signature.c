@@ -29,6 +29,8 @@
 
 #define PROOF_TYPE "specman-proof 1"
 
+enum { REFERRERS_DIGITS = 64 };
+
 static const char *const form_names[] = {
 	[SIGNATURE_SIMPLE] = "simple",
 	[SIGNATURE_BUNDLE] = "bundle",
@@ -48,6 +50,8 @@ const char *signature_tag(const struct digest *manifest, const char *ending,
 
 	if (colon)
 		*colon = '-';
+	if (colon && !*ending && strlen(colon + 1) > REFERRERS_DIGITS)
+		colon[1 + REFERRERS_DIGITS] = '\0';
 	(void)snprintf(tag, SIGNATURE_TAG_SIZE, "%s%s", text, ending);
 	return tag;
 }

@@ -247,8 +247,10 @@ static int look_at_tag(struct search *search, const char *ending,
 	CLEANUP(buf_release) struct buf body = BUF_INIT(LIMIT_MANIFEST_BYTES);
 	char tag[SIGNATURE_TAG_SIZE];
 
-	if (source->ops->named(source->self, signature_tag(search->manifest, ending, tag), &body,
-	                       err))
+	/* None that is too long to be one can be there. */
+	if (!oci_tag_is_valid(signature_tag(search->manifest, ending, tag)))
+		return 0;
+	if (source->ops->named(source->self, tag, &body, err))
 		return err->kind == ERR_NOT_FOUND ? 0 : bear(search, tag, err);
 	look(search, &body);
 	return 0;

@@ -307,7 +307,7 @@ class RealRegistry(PushCase):
                 ("example.com/A:1", "is no repository name"),
                 ("user:geheim@example.com/a:1", "has an @"),
                 ("http://example.com/a:1", "--plain-http"),
-                ("oci-layout:/x:1", "is a registry's"),
+                ("oci-layout:/x:1", "to a registry alone"),
                 ("example.com:port/a:1", "no valid port")):
             with self.subTest(reference):
                 out = self.push(reference, self.home, code=2)

@@ -30,7 +30,9 @@ struct fake {
 	bool is_one_page;
 	const char *stops_at; /* for this tag and what follows it wants a pause */
 	unsigned resolved, named, asked_pages;
-	struct cancel *raises; /* when a tag is asked for */
+	bool names_no_tag;
+	char last[OCI_TAG_SIZE]; /* that was asked for by name */
+	struct cancel *raises;   /* when a tag is asked for */
 };
 
 static int fail_as(const struct fake *fake, struct err *err)
@@ -77,6 +79,8 @@ static int fake_named(void *self, const char *tag, struct buf *body, struct err 
 	struct fake *fake = self;
 
 	fake->named++;
+	fake->names_no_tag = fake->names_no_tag || !oci_tag_is_valid(tag);
+	(void)snprintf(fake->last, sizeof(fake->last), "%s", tag);
 	if (fake->raises)
 		cancel_raise(fake->raises);
 	return give(fake, strstr(tag, ".sig") ? fake->signatures : NULL, body, err);
@@ -370,6 +374,29 @@ static void a_page_that_is_lost_is_no_answer(void **state)
 	end(&f);
 }
 
+/* Cosign's tag would be too long; that of the referrers is cut. */
+static void a_manifest_of_sha512_has_referrers_alone(void **state)
+{
+	const struct digest manifest = { .algorithm = DIGEST_SHA512 };
+	CLEANUP(buf_release) struct buf proof = BUF_INIT(OCI_PROOF_BYTES);
+	struct oci_keys *keys;
+	struct fixture f;
+	struct err err;
+	size_t key;
+
+	(void)state;
+	begin(&f, &(struct fake){ .kind = ERR_NOT_FOUND }, NULL);
+	keys = oci_keys_new(&err);
+	assert_non_null(keys);
+	assert_int_equal(oci_signature(&f.client, &manifest, keys, &proof, &key, &err), -1);
+	assert_int_equal(err.kind, ERR_UNSIGNED);
+	assert_int_equal(f.first.named, 1);
+	assert_false(f.first.names_no_tag);
+	assert_string_equal(f.first.last, "sha512-" HEX);
+	oci_keys_free(keys);
+	end(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -381,6 +408,7 @@ int main(void)
 		cmocka_unit_test(a_stop_ends_the_search),
 		cmocka_unit_test(what_is_not_looked_at_is_said),
 		cmocka_unit_test(a_page_that_is_lost_is_no_answer),
+		cmocka_unit_test(a_manifest_of_sha512_has_referrers_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
