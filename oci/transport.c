@@ -38,6 +38,8 @@ struct transport {
 	long idle_s;
 	bool plain_http;
 	struct oci_counters *counters; /* or NULL */
+	/* The place that has asked for a client certificate and was content with what it got. */
+	char content[URL_PLACE_SIZE];
 	size_t active;
 	struct slot slots[LIMIT_PARALLEL];
 };
@@ -425,6 +427,7 @@ static void slot_fail(struct slot *slot, CURLcode code)
 	(void)snprintf(who, sizeof(who), "%s%s", exchange->foreign ? "redirected to " : "",
 	               exchange->host);
 	failure_read(slot->easy, code, slot->error, &slot->connection, &failure);
+	failure.answered = failure.answered || !strcmp(slot->transport->content, exchange->host);
 	(void)failure_set(&failure, who, &err);
 	if ((status == 200 || status == 206) && exchange->size >= 0)
 		(void)err_context(&err, "broken off after %" PRId64 " of %" PRId64 " bytes",
@@ -458,6 +461,8 @@ static bool slot_end(struct slot *slot, CURLcode code)
 		return true;
 	}
 	counters_answer(slot->transport->counters, exchange->method, status);
+	if (slot->connection.peer.asked && status < 400)
+		memcpy(slot->transport->content, exchange->host, sizeof(exchange->host));
 	location = exchange_header(exchange, "Location", 0);
 	if (exchange->follow && is_redirect(status) && location) {
 		exchange->enough = false;
