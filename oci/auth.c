@@ -2,7 +2,7 @@
 #include "oci/auth.h"
 
 #include <errno.h>
-#include <stdint.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +15,7 @@
 #include "oci/aws_error.h"
 #include "oci/ecr.h"
 #include "oci/limits.h"
+#include "oci/retry.h"
 #include "oci/token.h"
 #include "oci/url.h"
 #include "oci/wipe.h"
@@ -30,6 +31,7 @@ struct auth {
 	bool powerless;             /* the last token was refused at once */
 	int64_t renew_ms;           /* of a token: when to get another */
 	int64_t end_ms;             /* of a token: when it is worth nothing any more */
+	int64_t not_before_ms;      /* a token server's Retry-After */
 	struct challenge challenge; /* that the token answers */
 };
 
@@ -212,7 +214,11 @@ static int refuse_token(struct auth *auth, const struct exchange *exchange, cons
                         struct err *err)
 {
 	bool leads_away = exchange->status >= 300 && exchange->status < 400;
+	const char *later = exchange_header(exchange, "Retry-After", 0);
 
+	if (later && answer_may_pass(exchange->status))
+		auth->not_before_ms = clock_now_ms() +
+		                      retry_after_ms(later, exchange_header(exchange, "Date", 0));
 	(void)answer_refuse(exchange, who, auth_hint(auth), err);
 	if (exchange->status == 404 || leads_away) {
 		(void)err_set(err, ERR_FORMAT, "%ld from %s: %s%s", exchange->status, who,
@@ -274,6 +280,26 @@ static int token_server_basic(struct auth *auth, char **out, struct err *err)
 	return 0;
 }
 
+int64_t auth_not_before_ms(const struct auth *auth)
+{
+	bool has_token = auth->header && (!auth->is_token || clock_now_ms() < auth->renew_ms);
+
+	return has_token ? 0 : auth->not_before_ms;
+}
+
+static int may_ask(const struct auth *auth, struct err *err)
+{
+	int64_t left = auth->not_before_ms - clock_now_ms();
+
+	if (left <= 0)
+		return 0;
+	(void)err_set(err, ERR_NETWORK,
+	              "the token server wants no question for %" PRId64
+	              " seconds more (Retry-After)",
+	              (left + 999) / 1000);
+	return err_cause(err, OCI_CAUSE_RATE_LIMITED);
+}
+
 /* Get a token for auth->challenge: with a refresh token by POST, else by GET, if need be as nobody.
  */
 static int login_with_token(struct auth *auth, struct err *err)
@@ -289,7 +315,7 @@ static int login_with_token(struct auth *auth, struct err *err)
 	CLEANUP(wipe_text) char *form = NULL;
 	CLEANUP(wipe_text) char *authorization = NULL;
 
-	if (token_check_realm(auth->challenge.realm, &auth->registry, err))
+	if (may_ask(auth, err) || token_check_realm(auth->challenge.realm, &auth->registry, err))
 		return -1;
 	if (credentials->identity_token) {
 		form = token_form(&auth->challenge, credentials->identity_token, err);

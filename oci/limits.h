@@ -52,7 +52,7 @@ enum {
 
 	/* Times. A large download as a whole has none; what may be held in memory has. */
 	LIMIT_CONNECT_MS = 10 * 1000,
-	LIMIT_IDLE_S = 60,      /* without a byte, unless the settings say otherwise */
+	LIMIT_IDLE_S = 60,      /* of silence, unless the settings say otherwise */
 	LIMIT_LEAST_RATE = 256, /* bytes a second; what is slower counts as silent: a handshake of
 	                           TLS takes more to be over within LIMIT_CONNECT_MS */
 	LIMIT_ANSWER_MS = 5 * 60 * 1000,

@@ -40,7 +40,7 @@ struct pushing {
 static int pause_for(struct pushing *p, const char *subject, struct err *failure)
 {
 	const struct oci_observer *observer = &p->observer->observer;
-	int64_t least_ms = p->remote->not_before_ms - clock_now_ms();
+	int64_t least_ms = remote_not_before_ms(p->remote) - clock_now_ms();
 	int64_t pause_ms;
 
 	if (!retry_may_help(failure) || p->pauses >= p->retries || least_ms > LIMIT_RETRY_WAIT_MS)

@@ -26,11 +26,12 @@ static void remote_free(void *self)
 
 DEFINE_CLEANUP(cleanup_remote, struct remote, remote_free);
 
-static int64_t remote_not_before_ms(const void *self)
+int64_t remote_not_before_ms(const void *self)
 {
 	const struct remote *remote = self;
+	int64_t of_token = auth_not_before_ms(remote->auth);
 
-	return remote->not_before_ms;
+	return of_token > remote->not_before_ms ? of_token : remote->not_before_ms;
 }
 
 int remote_refuse(const struct remote *remote, const struct exchange *exchange, struct err *err)

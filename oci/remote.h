@@ -31,6 +31,10 @@ struct remote {
 	int64_t list_ms;       /* LIMIT_LIST_MS */
 };
 
+/* Until when it, or the token server that it has sent us to, wants no question; self is a remote.
+ */
+int64_t remote_not_before_ms(const void *self);
+
 /* ERR_NETWORK while the registry wants no question (RFC 9110, section 10.2.3). */
 MUST_CHECK int remote_may_ask(const struct remote *remote, struct err *err);
 
