@@ -109,18 +109,19 @@ $(O)/test/golden/log_driver: $(O)/test/golden/log_driver.o $(call objects,$(addp
 # the tests replay what is in the corpus; that of requests has a unit test of its own.
 FUZZ         := $(patsubst test/fuzz/%_fuzz.c,%,$(wildcard test/fuzz/*_fuzz.c))
 FUZZED       := $(patsubst %,daemon/%.c,accept conditional escape head listing multipart range target unicode)
-FUZZED_OCI   := $(patsubst %,oci/%.c,base64 descriptor json keys signature)
+FUZZED_OCI   := $(patsubst %,oci/%.c,aws_error aws_xml base64 challenge descriptor docker_config error_body \
+	exchange form json keys link manifest nameset reference signature tags token url)
 FUZZ_SECONDS ?= 60
 FUZZ_FLAGS   := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -O1 -g
 REPLAY       := $(patsubst %,$(O)/test/unit/fuzz/%_replay,$(filter-out request,$(FUZZ)))
 
 $(O)/test/unit/fuzz/%_replay: test/fuzz/replay.c $(O)/test/fuzz/%_fuzz.o $(call objects,$(STORAGE) $(FUZZED_OCI) $(BASE))
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -DCORPUS='"$(CURDIR)/test/fuzz/corpus/$*"' $(ALL_LDFLAGS) -o $@ $^ $(LIBS_storage) -ljansson
+	$(CC) $(ALL_CFLAGS) -DCORPUS='"$(CURDIR)/test/fuzz/corpus/$*"' $(ALL_LDFLAGS) -o $@ $^ $(LIBS_storage) -ljansson -lcurl
 
 build-fuzz/%_fuzz: test/fuzz/%_fuzz.c $(wildcard test/fuzz/*.h) $(FUZZED) $(FUZZED_OCI) $(STORAGE) $(BASE)
 	@mkdir -p $(@D)
-	clang -std=c17 -D_GNU_SOURCE -I. -Idaemon $(FUZZ_FLAGS) -pthread -o $@ $(filter %.c,$^) $(LIBS_storage) -ljansson
+	clang -std=c17 -D_GNU_SOURCE -I. -Idaemon $(FUZZ_FLAGS) -pthread -o $@ $(filter %.c,$^) $(LIBS_storage) -ljansson -lcurl
 
 .SECONDARY:
 -include $(patsubst %.o,%.d,$(call objects,$(MODULES) daemon/main.c test/fault/served.c test/golden/log_driver.c test/bench/store_driver.c $(UNIT) $(wildcard test/fuzz/*.c)))

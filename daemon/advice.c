@@ -113,6 +113,12 @@ static const struct advice advices[ADVICE_CAUSE_COUNT] = {
 	                              "password. Correct the registry's external URL (Harbor: "
 	                              "external_url; distribution: auth.token.realm) to a public "
 	                              "https address." },
+	[OCI_CAUSE_NO_TOKEN_SERVER] = { "no-token-server",
+	                                "The registry sends its users for a token to an address "
+	                                "that gives none. Correct its external URL (Harbor: "
+	                                "external_url; distribution: auth.token.realm), and look "
+	                                "whether what stands in front of it lets that path "
+	                                "through: curl -i on the realm of its WWW-Authenticate." },
 	[OCI_CAUSE_REDIRECT_REFUSED] = { "redirect-refused",
 	                                 "Correct the registry's external URL and its proxy's "
 	                                 "X-Forwarded-Proto: it leads in circles, or from https to "

@@ -60,7 +60,7 @@ static enum step step_of(int cause)
 		return TLS;
 	if ((cause >= OCI_CAUSE_LOGIN_MISSING && cause <= OCI_CAUSE_TOKEN_POWERLESS) ||
 	    (cause >= OCI_CAUSE_AWS_NO_CREDENTIALS && cause <= OCI_CAUSE_AWS_REGION) ||
-	    cause == OCI_CAUSE_REALM_REFUSED)
+	    cause == OCI_CAUSE_REALM_REFUSED || cause == OCI_CAUSE_NO_TOKEN_SERVER)
 		return LOGIN;
 	return TAGS;
 }

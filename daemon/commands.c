@@ -115,7 +115,8 @@ static const struct command commands[] = {
 	  "not 0, it is not whole. Each file is verified before it is written.\n",
 	  export_command },
 	{ "history", "", 0, 0, "tell which tag was changed when",
-	  "A line is time, tag, and the digests of the manifests before and after; - for none.\n",
+	  "A line is time, tag, and the digests of the manifests before and after; - for none.\n"
+	  "With --verify-key the fingerprint of the key that signed it follows.\n",
 	  history_command },
 	{ "gc", "", 0, 0, "sweep objects that no release names",
 	  "By the running daemon, if there is one. It does so after each change anyway.\n",

@@ -52,7 +52,7 @@ static const struct flag flags[] = {
 	  "don't check the registry's certificate" },
 	{ "plain-http", SWITCH, AT(plain_http), "", "false", "talk to the registry without TLS" },
 	{ "registry-idle-timeout", DURATION, AT(registry_idle_ms), "TIME", "60s",
-	  "give a request up after so long without a byte; whole seconds" },
+	  "give a request up after so long with hardly a byte; whole seconds" },
 	{ "registry-retries", COUNT, AT(registry_retries), "N", "5",
 	  "how often in a round what failed is asked again" },
 	{ "poll-interval", DURATION, AT(poll_interval_ms), "TIME", "60s", "how often to poll" },

@@ -1,4 +1,4 @@
-/* specman history: which tag was changed when, from what to what. */
+/* specman history: which tag was changed when, from what to what, and signed by whose key. */
 #include <errno.h>
 #include <stdio.h>
 
@@ -10,14 +10,17 @@
 static int print_change(void *ctx, const struct store_change *change, struct err *err)
 {
 	char when[TIMESTAMP_SIZE], from[DIGEST_TEXT_SIZE] = "-", to[DIGEST_TEXT_SIZE] = "-";
+	char key[DIGEST_TEXT_SIZE] = "";
 
 	(void)ctx;
 	if (change->had_release)
 		(void)digest_format(&change->from, from);
 	if (change->has_release)
 		(void)digest_format(&change->to, to);
-	return printf("%s %s %s %s\n", timestamp_format(change->when_ms, when), change->tag, from,
-	              to) < 0
+	if (change->is_signed)
+		(void)digest_format(&change->signer, key);
+	return printf("%s %s %s %s%s%s\n", timestamp_format(change->when_ms, when), change->tag,
+	              from, to, *key ? " " : "", key) < 0
 	               ? err_set_sys(err, errno, "standard output")
 	               : 0;
 }

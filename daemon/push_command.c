@@ -224,7 +224,9 @@ static int split(const char *text, char **out_repository, const char **out_tag, 
 		               "REF has an @: it is HOST[:PORT]/NAME:TAG, without digest, user and "
 		               "password");
 	if (config_layout(text))
-		return err_set(err, ERR_CONFIG, "REF is a registry's: HOST[:PORT]/NAME:TAG");
+		return err_set(err, ERR_CONFIG,
+		               "specman pushes to a registry alone (HOST[:PORT]/NAME:TAG); skopeo "
+		               "copies from there to an oci-layout");
 	if (!colon)
 		return err_set(err, ERR_CONFIG, "\"%.200s\" has no tag: HOST[:PORT]/NAME:TAG",
 		               text);

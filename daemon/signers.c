@@ -29,6 +29,7 @@ struct proof {
 	struct digest manifest;
 	char *text;
 	size_t size;
+	struct digest signer;
 };
 
 /* One that was found to be unsigned. */
@@ -49,8 +50,9 @@ struct signers {
 	struct proof *proofs;
 	size_t proof_count;
 	size_t proof_bytes;
-	struct store *store; /* of the rounds; what it keeps need not be asked for */
-	struct buf proof;    /* the last that was asked for */
+	struct store *store;  /* of the rounds; what it keeps need not be asked for */
+	struct buf proof;     /* the last that was asked for */
+	struct digest signer; /* the key of that */
 	struct doubt *doubts;
 	size_t doubt_count;
 	uint64_t round;
@@ -296,6 +298,16 @@ static const struct proof *find_proof(const struct signers *signers, const struc
 	return NULL;
 }
 
+/* By the fingerprint, which outlasts the order of the keys. */
+static void note_signer(struct signers *signers, size_t key)
+{
+	struct oci_key_info info;
+	struct err unneeded;
+
+	oci_keys_describe(signers->keys, key, &info);
+	(void)!digest_parse(info.fingerprint, &signers->signer, &unneeded);
+}
+
 /* Without memory, or room, it is asked for once more. */
 static void keep_proof(struct signers *signers, const struct digest *manifest)
 {
@@ -309,7 +321,8 @@ static void keep_proof(struct signers *signers, const struct digest *manifest)
 		return;
 	signers->proofs = more;
 	more += signers->proof_count;
-	*more = (struct proof){ *manifest, strdup(buf_text(&signers->proof)), size };
+	*more = (struct proof){ *manifest, strdup(buf_text(&signers->proof)), size,
+		                signers->signer };
 	if (!more->text)
 		return;
 	signers->proof_count++;
@@ -374,9 +387,12 @@ static bool is_kept(struct signers *signers, const struct digest *manifest)
 	size_t key;
 
 	buf_clear(&signers->proof);
-	return !store_proof(signers->store, manifest, &signers->proof, &err) &&
-	       !oci_proof_check(buf_text(&signers->proof), signers->proof.size, manifest,
-	                        signers->keys, &key, &err);
+	if (store_proof(signers->store, manifest, &signers->proof, &err) ||
+	    oci_proof_check(buf_text(&signers->proof), signers->proof.size, manifest, signers->keys,
+	                    &key, &err))
+		return false;
+	note_signer(signers, key);
+	return true;
 }
 
 static int ask(struct signers *signers, struct oci_client *client, const struct digest *manifest,
@@ -392,6 +408,7 @@ static int ask(struct signers *signers, struct oci_client *client, const struct 
 			(void)err_cause(err, OCI_CAUSE_SIGNATURE_NOT_ASKED);
 		return -1;
 	}
+	note_signer(signers, key);
 	number = find_doubt(signers, manifest);
 	if (number < signers->doubt_count)
 		forget_doubt(signers, number);
@@ -417,12 +434,14 @@ int signers_proof(struct signers *signers, struct oci_client *client, struct sto
 	if (proof) {
 		source->proof = proof->text;
 		source->proof_size = proof->size;
+		source->signer = &proof->signer;
 		return 0;
 	}
 	if (!is_kept(signers, source->manifest) && ask(signers, client, source->manifest, err))
 		return -1;
 	source->proof = buf_text(&signers->proof);
 	source->proof_size = signers->proof.size;
+	source->signer = &signers->signer;
 	return 0;
 }
 

@@ -55,8 +55,8 @@ MUST_CHECK int signers_prove(struct signers *signers, struct oci_client *client,
                              const struct digest *manifest, struct err *err);
 
 /*
- * Set source->proof for source->manifest, from signers_prove of this round, or by asking
- * again. It stays until the next call. Errors as signers_prove.
+ * Set source->proof and ->signer for source->manifest, from signers_prove of this round, or by
+ * asking again. It stays until the next call. Errors as signers_prove.
  */
 MUST_CHECK int signers_proof(struct signers *signers, struct oci_client *client,
                              struct store_source *source, struct err *err);

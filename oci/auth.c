@@ -2,7 +2,7 @@
 #include "oci/auth.h"
 
 #include <errno.h>
-#include <stdint.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +15,7 @@
 #include "oci/aws_error.h"
 #include "oci/ecr.h"
 #include "oci/limits.h"
+#include "oci/retry.h"
 #include "oci/token.h"
 #include "oci/url.h"
 #include "oci/wipe.h"
@@ -30,6 +31,7 @@ struct auth {
 	bool powerless;             /* the last token was refused at once */
 	int64_t renew_ms;           /* of a token: when to get another */
 	int64_t end_ms;             /* of a token: when it is worth nothing any more */
+	int64_t not_before_ms;      /* a token server's Retry-After */
 	struct challenge challenge; /* that the token answers */
 };
 
@@ -204,6 +206,37 @@ static int read_token(struct auth *auth, const struct exchange *exchange, const 
 	return 0;
 }
 
+/*
+ * Of tags and repositories a token server knows nothing: its 404 must not stand for
+ * theirs. Where it leads to is not followed.
+ */
+static int refuse_token(struct auth *auth, const struct exchange *exchange, const char *who,
+                        struct err *err)
+{
+	bool leads_away = exchange->status >= 300 && exchange->status < 400;
+	const char *later = exchange_header(exchange, "Retry-After", 0);
+
+	if (later && answer_may_pass(exchange->status))
+		auth->not_before_ms = clock_now_ms() +
+		                      retry_after_ms(later, exchange_header(exchange, "Date", 0));
+	(void)answer_refuse(exchange, who, auth_hint(auth), err);
+	if (exchange->status == 404 || leads_away) {
+		(void)err_set(err, ERR_FORMAT, "%ld from %s: %s%s", exchange->status, who,
+		              leads_away ? "it leads elsewhere, and no credentials go there"
+		                         : "there is no token server at this address (realm)",
+		              exchange->form && !leads_away ? ", or it takes no identity token"
+		                                            : "");
+		return err_cause(err, OCI_CAUSE_NO_TOKEN_SERVER);
+	}
+	/* RFC 6749, section 5.2: a refresh token that is refused is a 400. */
+	if (exchange->status == 400) {
+		err->kind = ERR_AUTH;
+		if (!err->cause)
+			return err_cause(err, OCI_CAUSE_LOGIN_REFUSED);
+	}
+	return -1;
+}
+
 static int ask_token(struct auth *auth, struct exchange *exchange, struct err *err)
 {
 	char who[sizeof("token server ") + URL_PLACE_SIZE];
@@ -215,13 +248,7 @@ static int ask_token(struct auth *auth, struct exchange *exchange, struct err *e
 		*err = exchange->err;
 		failed = err_context(err, "token server");
 	} else if (exchange->status != 200) {
-		failed = answer_refuse(exchange, who, auth_hint(auth), err);
-		/* RFC 6749, section 5.2: a refresh token that is refused is a 400. */
-		if (exchange->status == 400) {
-			err->kind = ERR_AUTH;
-			if (!err->cause)
-				failed = err_cause(err, OCI_CAUSE_LOGIN_REFUSED);
-		}
+		failed = refuse_token(auth, exchange, who, err);
 	} else {
 		failed = read_token(auth, exchange, exchange->host, err);
 	}
@@ -253,6 +280,26 @@ static int token_server_basic(struct auth *auth, char **out, struct err *err)
 	return 0;
 }
 
+int64_t auth_not_before_ms(const struct auth *auth)
+{
+	bool has_token = auth->header && (!auth->is_token || clock_now_ms() < auth->renew_ms);
+
+	return has_token ? 0 : auth->not_before_ms;
+}
+
+static int may_ask(const struct auth *auth, struct err *err)
+{
+	int64_t left = auth->not_before_ms - clock_now_ms();
+
+	if (left <= 0)
+		return 0;
+	(void)err_set(err, ERR_NETWORK,
+	              "the token server wants no question for %" PRId64
+	              " seconds more (Retry-After)",
+	              (left + 999) / 1000);
+	return err_cause(err, OCI_CAUSE_RATE_LIMITED);
+}
+
 /* Get a token for auth->challenge: with a refresh token by POST, else by GET, if need be as nobody.
  */
 static int login_with_token(struct auth *auth, struct err *err)
@@ -268,7 +315,7 @@ static int login_with_token(struct auth *auth, struct err *err)
 	CLEANUP(wipe_text) char *form = NULL;
 	CLEANUP(wipe_text) char *authorization = NULL;
 
-	if (token_check_realm(auth->challenge.realm, &auth->registry, err))
+	if (may_ask(auth, err) || token_check_realm(auth->challenge.realm, &auth->registry, err))
 		return -1;
 	if (credentials->identity_token) {
 		form = token_form(&auth->challenge, credentials->identity_token, err);
@@ -277,6 +324,7 @@ static int login_with_token(struct auth *auth, struct err *err)
 		exchange.method = EXCHANGE_POST;
 		exchange.url = auth->challenge.realm;
 		exchange.form = form;
+		exchange.secret = credentials->identity_token;
 		return ask_token(auth, &exchange, err);
 	}
 	url = token_url(&auth->challenge, err);

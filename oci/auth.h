@@ -20,6 +20,7 @@
 #define SPECMAN_OCI_AUTH_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "oci/answer.h"
@@ -71,6 +72,12 @@ enum auth_verdict {
  */
 enum auth_verdict auth_react(struct auth *auth, struct auth_round *round,
                              const struct auth_rejection *rejection, struct err *err);
+
+/*
+ * Until when (clock_now_ms()) a token server that is to be asked next wants no question
+ * (RFC 9110, section 10.2.3), or 0.
+ */
+int64_t auth_not_before_ms(const struct auth *auth);
 
 /* What an operator should look at after a 401: "check username and password". */
 struct answer_hint auth_hint(const struct auth *auth);

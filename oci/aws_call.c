@@ -83,6 +83,7 @@ static void ask(struct transport *transport, const struct aws_call *call, struct
 		.method = EXCHANGE_POST,
 		.url = call->url,
 		.form = call->body,
+		.secret = call->secret,
 		.content_type = call->content_type,
 		.lines = lines,
 		.size = EXCHANGE_ANY_SIZE,
@@ -96,12 +97,15 @@ static void ask(struct transport *transport, const struct aws_call *call, struct
 		signature = (struct exchange_signature){ scope, call->keys->access_key,
 			                                 call->keys->secret_key };
 		exchange->signature = &signature;
+		/* The other two are never sent. */
+		exchange->secret = call->keys->session_token;
 		add_line(exchange, lines, "X-Amz-Security-Token", call->keys->session_token);
 	}
 	transport_ask(transport, exchange);
 	exchange->lines = NULL;
 	exchange->line_count = 0;
 	exchange->signature = NULL;
+	exchange->secret = NULL;
 }
 
 int aws_call(struct transport *transport, const struct aws_call *call, struct exchange *exchange,

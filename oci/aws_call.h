@@ -22,6 +22,7 @@ struct aws_call {
 	const char *target;           /* X-Amz-Target, or NULL */
 	const char *content_type;
 	const char *body;
+	const char *secret; /* in body, or NULL */
 };
 
 /*

@@ -63,10 +63,10 @@ static int start_form(struct buf *form, const struct aws *aws, const char *actio
 	               : 0;
 }
 
-/* Ask the STS of the region: unsigned without keys. */
+/* Ask the STS of the region: unsigned without keys. The secret is one in the form, or NULL. */
 static int ask(const struct aws *aws, const char *action, const char *role,
-               const struct aws_keys *keys, const struct buf *form, const char *source,
-               struct aws_keys *out_keys, struct err *err)
+               const struct aws_keys *keys, const struct buf *form, const char *secret,
+               const char *source, struct aws_keys *out_keys, struct err *err)
 {
 	CLEANUP(aws_exchange_release) struct exchange exchange = { .size = EXCHANGE_ANY_SIZE };
 	CLEANUP(cleanup_free) char *url = NULL;
@@ -79,6 +79,7 @@ static int ask(const struct aws *aws, const char *action, const char *role,
 		.keys = keys,
 		.content_type = form_type,
 		.body = buf_text(form),
+		.secret = secret,
 	};
 
 	(void)snprintf(host, sizeof(host), "sts.%s.%s", aws->sts_region,
@@ -98,7 +99,8 @@ int aws_sts_assume(const struct aws *aws, const struct aws_keys *keys, struct aw
 	if (start_form(&form, aws, "AssumeRole", role, err) ||
 	    (aws->given.external_id && form_add(&form, "ExternalId", aws->given.external_id, err)))
 		return err_context(err, "sts:AssumeRole");
-	return ask(aws, "sts:AssumeRole", role, keys, &form, "the assumed role", out_keys, err);
+	return ask(aws, "sts:AssumeRole", role, keys, &form, NULL, "the assumed role", out_keys,
+	           err);
 }
 
 enum aws_found aws_web_identity_find(const struct aws *aws, struct aws_keys *out_keys,
@@ -120,8 +122,8 @@ enum aws_found aws_web_identity_find(const struct aws *aws, struct aws_keys *out
 	if (aws_variable_file(aws, file, &token, err) ||
 	    start_form(&form, aws, "AssumeRoleWithWebIdentity", role, err) ||
 	    form_add(&form, "WebIdentityToken", buf_text(&token), err) ||
-	    ask(aws, "sts:AssumeRoleWithWebIdentity", role, NULL, &form, "the web identity",
-	        out_keys, err))
+	    ask(aws, "sts:AssumeRoleWithWebIdentity", role, NULL, &form, buf_text(&token),
+	        "the web identity", out_keys, err))
 		return AWS_FAILED;
 	return AWS_FOUND;
 }

@@ -52,6 +52,7 @@ struct oci_client *oci_client_new(const struct oci_settings *sources, size_t cou
 	client->cancel = cancel;
 	client->counters = count ? sources[0].counters : NULL;
 	client->retries = LIMIT_RETRIES;
+	client->search_ms = LIMIT_SEARCH_MS;
 	if (observer)
 		client->observer = *observer;
 	for (; client->count < count; client->count++)
@@ -133,7 +134,8 @@ static void add_failure(const struct oci_client *client, struct err *all, const 
 	memcpy(msg, all->msg, sizeof(msg));
 	(void)snprintf(all->msg, sizeof(all->msg), "%.*s; %.*s", (int)sizeof(msg) / 2 - 2, msg,
 	               (int)sizeof(msg) / 2 - 2, one->msg);
-	if (retry_may_help(one)) {
+	/* Who could not be asked for a signature may have one. */
+	if (retry_may_help(one) || (all->kind == ERR_UNSIGNED && one->kind != ERR_UNSIGNED)) {
 		all->kind = one->kind;
 		all->cause = one->cause;
 	}
@@ -274,12 +276,19 @@ static int batch_init(struct batch *batch, size_t room, struct err *err)
 	return 0;
 }
 
-/* Gather what still has no answer, or one that `wanted` takes for none. */
-static void batch_fill(struct batch *batch, char *const *tags, size_t count,
-                       const struct oci_resolved *results, bool (*wanted)(const struct err *err))
+/*
+ * Gather what still has no answer, or one that `wanted` takes for none. A source that asks for a
+ * pause is asked for no more tags: from the other end the next time, so that one tag that it
+ * always says so for does not stand before all others.
+ */
+static void batch_fill(const struct oci_client *client, struct batch *batch, char *const *tags,
+                       size_t count, const struct oci_resolved *results,
+                       bool (*wanted)(const struct err *err))
 {
 	batch->count = 0;
-	for (size_t i = 0; i < count; i++) {
+	for (size_t n = 0; n < count; n++) {
+		size_t i = client->is_backwards ? count - 1 - n : n;
+
 		if (!results[i].failed || !wanted(&results[i].err))
 			continue;
 		batch->tags[batch->count] = tags[i];
@@ -315,6 +324,9 @@ static void resolve_at(const struct oci_client *client, struct line *line, struc
 		}
 		if (answer->err.kind == ERR_NETWORK)
 			network = &answer->err;
+		/* Only who has listed the tag can tell that it is gone. */
+		if (answer->err.kind == ERR_NOT_FOUND && line != &client->lines[client->lister])
+			answer->err.kind = ERR_LOST;
 		add_failure(client, &result->err, line, &answer->err);
 		if (!is_open(&answer->err))
 			result->err.kind = answer->err.kind;
@@ -329,7 +341,7 @@ static void resolve_once(struct oci_client *client, char *const *tags, size_t co
 	const struct line *before = NULL;
 	struct line *line;
 
-	batch_fill(batch, tags, count, results, is_unasked);
+	batch_fill(client, batch, tags, count, results, is_unasked);
 	for (size_t i = 0; i < batch->count; i++)
 		results[batch->places[i]].err = (struct err){ .kind = ERR_NONE };
 	while (batch->count && (line = walk_next(client, &walk))) {
@@ -337,7 +349,7 @@ static void resolve_once(struct oci_client *client, char *const *tags, size_t co
 			tell(client, OCI_NOTICE_FAILED_OVER, before, batch->tags[0],
 			     results[batch->places[0]].err.msg, 0);
 		resolve_at(client, line, batch, results);
-		batch_fill(batch, tags, count, results, is_open);
+		batch_fill(client, batch, tags, count, results, is_open);
 		before = line;
 	}
 }
@@ -354,9 +366,10 @@ void oci_resolve(struct oci_client *client, char *const *tags, size_t count,
 		out_resolved[i] = (struct oci_resolved){ .failed = -1, .err = err };
 	while (!failed) {
 		resolve_once(client, tags, count, &batch, out_resolved);
-		batch_fill(&batch, tags, count, out_resolved, retry_may_help);
+		batch_fill(client, &batch, tags, count, out_resolved, retry_may_help);
 		if (!batch.count)
 			break;
+		client->is_backwards = !client->is_backwards;
 		err = out_resolved[batch.places[0]].err;
 		failed = pause_before_retry(client, "digests of tags", &err);
 	}
@@ -383,6 +396,8 @@ static void compare_mirrors(struct oci_client *client, const char *tag, const st
 		if (i == client->lister || line->down_until_ms > clock_now_ms())
 			continue;
 		line->source.ops->resolve(line->source.self, names, 1, &answer);
+		/* One that is down is not waited for with each tag. */
+		mark(line, answer.failed ? &answer.err : NULL);
 		if (!answer.failed && !digest_equal(&answer.digest, digest))
 			tell(client, OCI_NOTICE_MIRROR_DIFFERS, line, tag,
 			     digest_format(&answer.digest, text), 0);
@@ -542,7 +557,7 @@ int oci_blob(struct oci_client *client, const struct oci_descriptor *blob,
 
 	(void)snprintf(question.subject, sizeof(question.subject), "blob %s",
 	               digest_format(&blob->digest, text));
-	failed = pull_init(&wanted.pull, blob, sink, err) ||
+	failed = pull_init(&wanted.pull, blob, sink, client->cancel, err) ||
 	         client_ask(client, &question, &line, err);
 	pull_release(&wanted.pull);
 	return failed ? client_context(client, question.subject, err) : 0;

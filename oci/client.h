@@ -29,9 +29,11 @@ struct oci_client {
 	struct oci_counters *counters; /* or NULL */
 	struct line *lines;
 	size_t count;
-	size_t lister;    /* the line that gave the last list of tags */
-	unsigned pauses;  /* in this round */
-	unsigned retries; /* as many there may be */
+	size_t lister;     /* the line that gave the last list of tags */
+	unsigned pauses;   /* in this round */
+	unsigned retries;  /* as many there may be */
+	bool is_backwards; /* the last tags are asked for first */
+	int64_t search_ms; /* LIMIT_SEARCH_MS */
 };
 
 /*

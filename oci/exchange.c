@@ -237,25 +237,43 @@ int exchange_give_body(struct exchange *exchange, void *bytes, size_t room, size
 	return 0;
 }
 
-/* How many bytes of text say the secret, or 0. JSON may have a backslash before a slash. */
+/*
+ * How many bytes of text say a character, or 0: as it is; in JSON "\/" and "\u0026", which
+ * Go's encoder makes of "&"; in a form "%2F".
+ */
+static size_t says(const char *text, size_t size, char c)
+{
+	char way[8] = "";
+
+	if (!size || *text == c)
+		return size ? 1 : 0;
+	if (size > 1 && *text == '\\' && text[1] == c)
+		return 2;
+	if (*text == '\\')
+		(void)snprintf(way, sizeof(way), "\\u%04x", (unsigned char)c);
+	else if (*text == '%')
+		(void)snprintf(way, sizeof(way), "%%%02x", (unsigned char)c);
+	return strlen(way) <= size && !strncasecmp(text, way, strlen(way)) ? strlen(way) : 0;
+}
+
+/* How many bytes of text say the secret, or 0. */
 static size_t repeats(const char *text, size_t size, const char *secret)
 {
 	size_t used = 0;
 
 	for (; *secret; secret++) {
-		if (*secret == '/' && used < size && text[used] == '\\')
-			used++;
-		if (used == size || text[used++] != *secret)
+		size_t more = says(text + used, size - used, *secret);
+
+		if (!more)
 			return 0;
+		used += more;
 	}
 	return used;
 }
 
 /* Some servers show what they were asked. That goes into a log, and who asked must not. */
-static void hide_authorization(struct exchange *exchange)
+static void hide(struct exchange *exchange, const char *secret)
 {
-	const char *space = exchange->authorization ? strchr(exchange->authorization, ' ') : NULL;
-	const char *secret = space ? space + 1 : exchange->authorization;
 	struct buf *body = &exchange->body;
 
 	if (!secret || !*secret)
@@ -268,6 +286,14 @@ static void hide_authorization(struct exchange *exchange)
 	}
 }
 
+static void hide_secrets(struct exchange *exchange)
+{
+	const char *space = exchange->authorization ? strchr(exchange->authorization, ' ') : NULL;
+
+	hide(exchange, space ? space + 1 : exchange->authorization);
+	hide(exchange, exchange->secret);
+}
+
 void exchange_end(struct exchange *exchange, long status, int64_t length)
 {
 	int64_t end = exchange->received + begin_of(exchange, status);
@@ -275,7 +301,7 @@ void exchange_end(struct exchange *exchange, long status, int64_t length)
 
 	exchange->status = status;
 	if (!is_wanted(exchange, status))
-		hide_authorization(exchange);
+		hide_secrets(exchange);
 	if (!is_wanted(exchange, status) || exchange->method == EXCHANGE_HEAD || exchange->size < 0)
 		return;
 	if (check_length(exchange, status, length) || end == exchange->size)

@@ -52,6 +52,7 @@ struct exchange {
 	const char *accept;                   /* or NULL */
 	const char *authorization;            /* or NULL; sent to the place of url alone */
 	const char *form;                     /* the body of a POST, PUT or PATCH; or NULL */
+	const char *secret;                   /* what of form or lines nobody may see; or NULL */
 	const struct exchange_upload *upload; /* the body instead of form, or NULL */
 	const char *content_type;             /* of the body; NULL: that of a form */
 	const struct exchange_line *lines;    /* sent to the place of url alone */
@@ -61,8 +62,8 @@ struct exchange {
 	bool direct;                                /* never by a proxy */
 	bool may_be_plain;    /* http is allowed here, whatever holds for the registry */
 	long connect_ms;      /* or 0: LIMIT_CONNECT_MS */
-	long answer_ms;       /* or 0: LIMIT_ANSWER_MS; with an upload there is no such limit */
-	long idle_s;          /* without a byte either way; or 0: that of the transport */
+	long answer_ms;       /* or 0: LIMIT_ANSWER_MS; not for uploads and large sizes */
+	long idle_s;          /* with hardly a byte either way; or 0: that of the transport */
 	int64_t size;         /* that the body of a 200 must have, or EXCHANGE_ANY_SIZE */
 	int64_t offset;       /* with a size: bytes of it that the sink has already */
 	size_t max_bytes;     /* that the body of a 200 may have when size is any */
@@ -119,7 +120,8 @@ MUST_CHECK int exchange_take_body(struct exchange *exchange, long status, int64_
 
 /*
  * All bytes are there: check that they are as many as announced. Failures go to
- * exchange. In the body of an error, what Authorization said becomes asterisks.
+ * exchange. In the body of an error, what Authorization said and the secret become
+ * asterisks, also as JSON or a form has them.
  */
 void exchange_end(struct exchange *exchange, long status, int64_t length);
 

@@ -16,13 +16,13 @@
 /* What is known. Everything is borrowed. */
 struct failure {
 	CURLcode code;
-	const char *text;                    /* libcurl's, in more words than the code's; or "" */
-	CURLproxycode proxy_code;            /* of CURLE_PROXY: what a SOCKS proxy says */
-	long os_errno;                       /* of connect(2), or 0 */
-	long connect_status;                 /* of the answer to CONNECT, or 0 */
-	bool looked_up;                      /* the name has an address */
-	bool connected;                      /* a connection stood, be it to the proxy alone */
-	bool answered;                       /* there was the beginning of an answer */
+	const char *text;         /* libcurl's, in more words than the code's; or "" */
+	CURLproxycode proxy_code; /* of CURLE_PROXY: what a SOCKS proxy says */
+	long os_errno;            /* of connect(2), or 0 */
+	long connect_status;      /* of the answer to CONNECT, or 0 */
+	bool looked_up;           /* the name has an address */
+	bool connected;           /* a connection stood, be it to the proxy alone */
+	bool answered; /* there was the beginning of an answer, or one before to who asks so */
 	const struct connection *connection; /* its peer is whom the latest handshake was with */
 };
 

@@ -14,7 +14,7 @@
 #include "base/cleanup.h"
 #include "base/digest.h"
 
-enum { RSA_BITS_MIN = 2048, RSA_BITS_MAX = 8192 };
+enum { RSA_BITS_MIN = 2048, RSA_BITS_MAX = 8192, ED25519_BYTES = 64 };
 
 /* How keys of a kind sign: the hashes are tried in order. */
 struct scheme {
@@ -257,4 +257,12 @@ bool keys_verify(const struct oci_keys *keys, const void *message, size_t size,
 	}
 	ERR_clear_error();
 	return verified;
+}
+
+bool keys_might_prehash(const struct oci_keys *keys, size_t signature_size)
+{
+	for (size_t i = 0; i < keys->count; i++)
+		if (keys->at[i].scheme->type == EVP_PKEY_ED25519)
+			return signature_size == ED25519_BYTES;
+	return false;
 }

@@ -17,4 +17,10 @@
 bool keys_verify(const struct oci_keys *keys, const void *message, size_t size,
                  const void *signature, size_t signature_size, size_t *out_key);
 
+/*
+ * Whether a signature of so many bytes may be one of Ed25519ph (RFC 8032, section 5.1), which
+ * some signers use with an Ed25519 key, and which libcrypto has from 3.2 on alone.
+ */
+bool keys_might_prehash(const struct oci_keys *keys, size_t signature_size);
+
 #endif

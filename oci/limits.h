@@ -33,10 +33,10 @@ enum {
 
 	/* Signatures: one is some hundred bytes, a bundle with a transparency log's entry 10 KiB.
 	 */
-	LIMIT_SIGNATURE_BYTES = 256 << 10,
-	LIMIT_SIGNATURES = 100,       /* layers of one manifest that are looked at */
-	LIMIT_REFERRERS = 32,         /* manifests that are looked at */
-	LIMIT_REFERRER_PAGES = 8,     /* of their index */
+	LIMIT_SIGNATURE_BYTES = 256 << 10, /* blobs of this size and less have LIMIT_ANSWER_MS */
+	LIMIT_SIGNATURES = 100,            /* layers of one manifest that are looked at */
+	LIMIT_REFERRERS = 32,              /* manifests that are looked at */
+	LIMIT_REFERRER_PAGES = 8,          /* of their index */
 	LIMIT_SIGNATURE_FETCHES = 64, /* manifests and layers that are fetched for one answer */
 
 	/* Lists. */
@@ -50,11 +50,15 @@ enum {
 	LIMIT_PARALLEL = 16, /* requests side by side */
 	LIMIT_REDIRECTS = 5,
 
-	/* Times. A large download as a whole has none; what is held in memory has. */
+	/* Times. A large download as a whole has none; what may be held in memory has. */
 	LIMIT_CONNECT_MS = 10 * 1000,
-	LIMIT_IDLE_S = 60, /* without a byte, unless the settings say otherwise */
+	LIMIT_IDLE_S = 60,      /* of silence, unless the settings say otherwise */
+	LIMIT_LEAST_RATE = 256, /* bytes a second; what is slower counts as silent: a handshake of
+	                           TLS takes more to be over within LIMIT_CONNECT_MS */
 	LIMIT_ANSWER_MS = 5 * 60 * 1000,
-	LIMIT_POLL_MS = 1000, /* the longest sleep: a stop wakes it at once */
+	LIMIT_LIST_MS = 15 * 60 * 1000,   /* for all pages of tags together */
+	LIMIT_SEARCH_MS = 15 * 60 * 1000, /* for what is asked of a source about one signature */
+	LIMIT_POLL_MS = 1000,             /* the longest sleep: a stop wakes it at once */
 	LIMIT_AWS_ANSWER_MS = 30 * 1000,
 	LIMIT_AGENT_ANSWER_MS = 10 * 1000, /* on the same node, but it asks AWS itself */
 	/* Where there is no metadata service, packets to it may vanish; then nothing is to hang. */

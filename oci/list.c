@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "oci/limits.h"
 #include "oci/link.h"
 #include "oci/nameset.h"
@@ -87,7 +88,15 @@ static enum page read_page(struct remote *remote, struct nameset *tags, char **u
 	return next ? PAGE_MORE : PAGE_LAST;
 }
 
-static enum page read_list(struct remote *remote, struct nameset *tags, struct err *err)
+static int time_is_over(size_t pages, struct err *err)
+{
+	(void)err_set(err, ERR_NETWORK, "after %zu pages there are more, and too much time is over",
+	              pages);
+	return err_cause(err, OCI_CAUSE_STALLED);
+}
+
+static enum page read_list(struct remote *remote, struct nameset *tags, int64_t until_ms,
+                           struct err *err)
 {
 	CLEANUP(nameset_release) struct nameset seen = NAMESET_INIT;
 	CLEANUP(cleanup_free) char *url = first_page(remote, err);
@@ -101,6 +110,8 @@ static enum page read_list(struct remote *remote, struct nameset *tags, struct e
 			return page_failed(err_set(err, ERR_LIMIT, "its pages form a loop"));
 		if (nameset_add(&seen, url, LIMIT_TAG_PAGES, err))
 			return PAGE_FAILED;
+		if (page && clock_now_ms() >= until_ms)
+			return page_failed(time_is_over(page, err));
 		result = read_page(remote, tags, &url, page, err);
 		if (result != PAGE_MORE)
 			return result;
@@ -111,12 +122,13 @@ static enum page read_list(struct remote *remote, struct nameset *tags, struct e
 int remote_tags(void *self, struct oci_tags *out_tags, struct err *err)
 {
 	struct remote *remote = self;
+	const int64_t until_ms = clock_now_ms() + remote->list_ms;
 	enum page result = PAGE_RESTART;
 
 	for (int start = 0; result == PAGE_RESTART && start < LIMIT_LIST_STARTS; start++) {
 		CLEANUP(nameset_release) struct nameset tags = NAMESET_INIT;
 
-		result = read_list(remote, &tags, err);
+		result = read_list(remote, &tags, until_ms, err);
 		if (result == PAGE_LAST)
 			out_tags->names = nameset_steal(&tags, &out_tags->count);
 	}

@@ -77,6 +77,7 @@ enum oci_cause {
 	OCI_CAUSE_NO_RIGHT,         /* 403 */
 	OCI_CAUSE_POLICY,           /* 412: Harbor's rules on scans and signatures */
 	OCI_CAUSE_REALM_REFUSED,    /* a token server that is not to be trusted */
+	OCI_CAUSE_NO_TOKEN_SERVER,  /* something else answers at its address, or sends away */
 	OCI_CAUSE_REDIRECT_REFUSED, /* too many, or away from TLS */
 	OCI_CAUSE_REPOSITORY_UNKNOWN,
 	OCI_CAUSE_NOT_A_REGISTRY, /* an answer, but none of the distribution API */
@@ -205,7 +206,7 @@ struct oci_settings {
 	struct oci_credentials credentials; /* all NULL: anonymous */
 	struct oci_aws aws;
 	char *(*environment)(const char *name); /* as getenv(3), for proxies and AWS; or NULL */
-	int idle_s; /* seconds without a byte that end a request; 0: 60 */
+	int idle_s; /* seconds with hardly a byte that end a request; 0: 60 */
 	const char *user_agent;
 	struct oci_counters *counters; /* must outlive the client; or NULL */
 };
@@ -414,7 +415,7 @@ struct oci_push_observer {
 /* What has become of it. */
 struct oci_pushed {
 	struct digest manifest;
-	bool layer_was_there; /* and was not sent */
+	bool layer_was_there; /* or in another repository of the registry, and was not sent */
 	bool is_read_back;    /* the layer was fetched again; a large one is only looked for */
 };
 

@@ -39,8 +39,11 @@ static void add_name(char out[static PEER_TEXT_SIZE], const GENERAL_NAME *name)
 		size = ASN1_STRING_length(value);
 	} else if (name->type == GEN_IPADD) {
 		value = name->d.iPAddress;
-		if (!inet_ntop(ASN1_STRING_length(value) == 4 ? AF_INET : AF_INET6,
-		               ASN1_STRING_get0_data(value), text, sizeof(text)))
+		/* RFC 5280, section 4.2.1.6; the server may have written any other length. */
+		size = ASN1_STRING_length(value);
+		if ((size != 4 && size != 16) ||
+		    !inet_ntop(size == 4 ? AF_INET : AF_INET6, ASN1_STRING_get0_data(value), text,
+		               sizeof(text)))
 			return;
 		size = (int)strlen(text);
 	} else {

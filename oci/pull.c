@@ -44,7 +44,7 @@ int pull_restart(struct pull *pull, struct err *err)
 }
 
 /* Hash what the sink holds from an earlier transfer. */
-static int take_held(struct pull *pull, struct err *err)
+static int take_held(struct pull *pull, const struct cancel *cancel, struct err *err)
 {
 	const uint64_t held = pull->sink->held;
 	char block[16384];
@@ -56,6 +56,8 @@ static int take_held(struct pull *pull, struct err *err)
 	while (at < held) {
 		size_t part = held - at < sizeof(block) ? (size_t)(held - at) : sizeof(block);
 
+		if (cancel && cancel_check(cancel, err))
+			return -1;
 		if (pull->sink->read(pull->sink->ctx, block, part, at, err))
 			return pull_restart(pull, err);
 		if (hasher_add(pull->hasher, block, part, err))
@@ -66,11 +68,11 @@ static int take_held(struct pull *pull, struct err *err)
 }
 
 int pull_init(struct pull *pull, const struct oci_descriptor *blob, const struct oci_sink *sink,
-              struct err *err)
+              const struct cancel *cancel, struct err *err)
 {
 	*pull = (struct pull){ .blob = blob, .sink = sink };
 	pull->hasher = hasher_new(blob->digest.algorithm, err);
-	return pull->hasher ? take_held(pull, err) : -1;
+	return pull->hasher ? take_held(pull, cancel, err) : -1;
 }
 
 int pull_end(struct pull *pull, struct err *err)

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/cancel.h"
 #include "base/digest.h"
 #include "base/err.h"
 #include "oci/oci.h"
@@ -25,10 +26,10 @@ struct pull {
 /*
  * Both are borrowed until pull_release, also after an error. What the sink holds
  * from an earlier transfer is hashed and counts; what can't be read of it, or is
- * too long, is taken back.
+ * too long, is taken back. ERR_CANCELLED leaves it as it is; cancel may be NULL.
  */
 MUST_CHECK int pull_init(struct pull *pull, const struct oci_descriptor *blob,
-                         const struct oci_sink *sink, struct err *err);
+                         const struct oci_sink *sink, const struct cancel *cancel, struct err *err);
 void pull_release(struct pull *pull);
 
 /* Whether all bytes are there, so that no source need be asked; an empty blob is asked for. */

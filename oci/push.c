@@ -40,7 +40,7 @@ struct pushing {
 static int pause_for(struct pushing *p, const char *subject, struct err *failure)
 {
 	const struct oci_observer *observer = &p->observer->observer;
-	int64_t least_ms = p->remote->not_before_ms - clock_now_ms();
+	int64_t least_ms = remote_not_before_ms(p->remote) - clock_now_ms();
 	int64_t pause_ms;
 
 	if (!retry_may_help(failure) || p->pauses >= p->retries || least_ms > LIMIT_RETRY_WAIT_MS)
@@ -139,12 +139,13 @@ static int put_blob(struct pushing *p, const char *what, const struct oci_descri
 	               digest_format(&descriptor->digest, digest));
 	upload_init(&blob.upload, p->remote, descriptor, fd);
 	if (descriptor == &p->push->layer) {
+		blob.upload.may_mount = true;
 		blob.upload.progress = p->observer->progress;
 		blob.upload.ctx = p->observer->ctx;
 	}
 	failed = keep_trying(p, try_blob, &blob, subject, err);
 	upload_release(&blob.upload);
-	*out_was_there = blob.was_there;
+	*out_was_there = blob.was_there || blob.upload.is_mounted;
 	return failed;
 }
 

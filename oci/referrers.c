@@ -5,35 +5,16 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
-#include "oci/limits.h"
 #include "oci/manifest.h"
 #include "oci/remote.h"
-
-static int fetch(struct remote *remote, struct exchange *exchange, struct buf *body,
-                 struct err *err)
-{
-	if (remote_ask(remote, exchange, err))
-		return -1;
-	if (exchange->status != 200)
-		return remote_refuse(remote, exchange, err);
-	return buf_add(body, buf_text(&exchange->body), exchange->body.size, err);
-}
 
 int remote_named(void *self, const char *tag, struct buf *body, struct err *err)
 {
 	struct remote *remote = self;
 	CLEANUP(cleanup_free) char *url = remote_url(remote, "manifests", tag, err);
-	CLEANUP(exchange_release)
-	struct exchange exchange = {
-		.method = EXCHANGE_GET,
-		.url = url,
-		.accept = MANIFEST_ACCEPT,
-		.follow = true,
-		.size = EXCHANGE_ANY_SIZE,
-		.max_bytes = LIMIT_MANIFEST_BYTES,
-	};
+	CLEANUP(exchange_release) struct exchange exchange = { .url = NULL };
 
-	return url ? fetch(remote, &exchange, body, err) : -1;
+	return url ? remote_get(remote, url, MANIFEST_ACCEPT, &exchange, body, err) : -1;
 }
 
 /* "404 Not Found" is what the specification has for it; older registries have more answers. */
@@ -45,26 +26,19 @@ static bool is_unknown(long status)
 int remote_referrers(void *self, const struct digest *manifest, char **inout_next, struct buf *body,
                      struct err *err)
 {
+	static const char accept[] = "application/vnd.oci.image.index.v1+json";
 	struct remote *remote = self;
 	char text[DIGEST_TEXT_SIZE];
 	CLEANUP(cleanup_free)
 	char *url = *inout_next
 	                    ? STEAL(*inout_next)
 	                    : remote_url(remote, "referrers", digest_format(manifest, text), err);
-	CLEANUP(exchange_release)
-	struct exchange exchange = {
-		.method = EXCHANGE_GET,
-		.url = url,
-		.accept = "application/vnd.oci.image.index.v1+json",
-		.follow = true,
-		.size = EXCHANGE_ANY_SIZE,
-		.max_bytes = LIMIT_MANIFEST_BYTES,
-	};
+	CLEANUP(exchange_release) struct exchange exchange = { .url = NULL };
 	bool failed = false;
 
 	if (!url)
 		return -1;
-	if (fetch(remote, &exchange, body, err)) {
+	if (remote_get(remote, url, accept, &exchange, body, err)) {
 		if (!exchange.failed && !exchange.foreign && is_unknown(exchange.status))
 			err->kind = ERR_NOT_FOUND;
 		return -1;

@@ -26,11 +26,12 @@ static void remote_free(void *self)
 
 DEFINE_CLEANUP(cleanup_remote, struct remote, remote_free);
 
-static int64_t remote_not_before_ms(const void *self)
+int64_t remote_not_before_ms(const void *self)
 {
 	const struct remote *remote = self;
+	int64_t of_token = auth_not_before_ms(remote->auth);
 
-	return remote->not_before_ms;
+	return of_token > remote->not_before_ms ? of_token : remote->not_before_ms;
 }
 
 int remote_refuse(const struct remote *remote, const struct exchange *exchange, struct err *err)
@@ -90,7 +91,25 @@ int remote_ask(struct remote *remote, struct exchange *exchange, struct err *err
 		exchange->authorization = NULL;
 	} while (verdict == AUTH_AGAIN);
 	(void)remote_heed(remote, exchange);
-	return verdict == AUTH_FAILED ? -1 : 0;
+	return verdict == AUTH_FAILED ? exchange_fail(exchange, err) : 0;
+}
+
+int remote_get(struct remote *remote, const char *url, const char *accept,
+               struct exchange *out_exchange, struct buf *body, struct err *err)
+{
+	*out_exchange = (struct exchange){
+		.method = EXCHANGE_GET,
+		.url = url,
+		.accept = accept,
+		.follow = true,
+		.size = EXCHANGE_ANY_SIZE,
+		.max_bytes = LIMIT_MANIFEST_BYTES,
+	};
+	if (remote_ask(remote, out_exchange, err))
+		return -1;
+	if (out_exchange->status != 200)
+		return remote_refuse(remote, out_exchange, err);
+	return buf_add(body, buf_text(&out_exchange->body), out_exchange->body.size, err);
 }
 
 char *remote_url(const struct remote *remote, const char *kind, const char *name, struct err *err)
@@ -124,23 +143,11 @@ static int remote_manifest(void *self, const struct digest *digest, struct buf *
 	char text[DIGEST_TEXT_SIZE];
 	CLEANUP(cleanup_free)
 	char *url = remote_url(remote, "manifests", digest_format(digest, text), err);
-	CLEANUP(exchange_release)
-	struct exchange exchange = {
-		.method = EXCHANGE_GET,
-		.url = url,
-		.accept = MANIFEST_ACCEPT,
-		.follow = true,
-		.size = EXCHANGE_ANY_SIZE,
-		.max_bytes = LIMIT_MANIFEST_BYTES,
-	};
+	CLEANUP(exchange_release) struct exchange exchange = { .url = NULL };
 	const char *type;
 
-	if (!url || remote_ask(remote, &exchange, err))
-		return -1;
-	if (exchange.status != 200)
-		return remote_refuse(remote, &exchange, err);
-	if (remote_check_digest_header(&exchange, digest, err) ||
-	    buf_add(body, buf_text(&exchange.body), exchange.body.size, err))
+	if (!url || remote_get(remote, url, MANIFEST_ACCEPT, &exchange, body, err) ||
+	    remote_check_digest_header(&exchange, digest, err))
 		return -1;
 	type = exchange_header(&exchange, "Content-Type", 0);
 	*out_type = type ? strdup(type) : NULL;
@@ -207,6 +214,7 @@ int remote_open(const struct oci_settings *settings, const struct cancel *cancel
 	if (!remote)
 		return err_set_sys(err, ENOMEM, "registry client");
 	remote->reference = settings->reference;
+	remote->list_ms = LIMIT_LIST_MS;
 	(void)snprintf(url, sizeof(url), "http%s://%s", settings->plain_http ? "" : "s",
 	               settings->reference.host);
 	remote->transport = transport_new(&transport, cancel, err);

@@ -28,7 +28,12 @@ struct remote {
 	char *base;            /* "https://host/v2/name" */
 	bool refuses_n;        /* a list is asked for without saying how many tags */
 	int64_t not_before_ms; /* of clock_now_ms(): a Retry-After; no question goes out earlier */
+	int64_t list_ms;       /* LIMIT_LIST_MS */
 };
+
+/* Until when it, or the token server that it has sent us to, wants no question; self is a remote.
+ */
+int64_t remote_not_before_ms(const void *self);
 
 /* ERR_NETWORK while the registry wants no question (RFC 9110, section 10.2.3). */
 MUST_CHECK int remote_may_ask(const struct remote *remote, struct err *err);
@@ -41,6 +46,13 @@ bool remote_heed(struct remote *remote, const struct exchange *exchange);
 
 /* Ask, and authenticate when that is asked for. 0: there is an answer, of whatever status. */
 MUST_CHECK int remote_ask(struct remote *remote, struct exchange *exchange, struct err *err);
+
+/*
+ * Get a document that is held in memory, at most LIMIT_MANIFEST_BYTES: append its bytes to body.
+ * *out_exchange, the caller's to release, is the answer, also when it is another than 200.
+ */
+MUST_CHECK int remote_get(struct remote *remote, const char *url, const char *accept,
+                          struct exchange *out_exchange, struct buf *body, struct err *err);
 
 /* Fill err from an answer that isn't the one asked for. Always -1. */
 int remote_refuse(const struct remote *remote, const struct exchange *exchange, struct err *err);

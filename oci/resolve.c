@@ -39,7 +39,7 @@ struct resolution {
 	bool rejected;
 	bool stopped;      /* there is no use in more questions now: */
 	struct err reason; /* what goes for the tags that are open */
-	unsigned in_vain;  /* requests in a row that did not get through to the registry */
+	unsigned in_vain;  /* requests in a row that brought no word of the registry */
 	struct auth_rejection rejection;
 	struct probe probes[LIMIT_PARALLEL];
 };
@@ -168,7 +168,7 @@ static void ask_by_get(struct resolution *r, size_t tag)
 		r->cursor = tag;
 }
 
-/* Whether the registry was not even reached: that is no matter of one tag. */
+/* Whether the registry was not even reached, or is silent: that is no matter of one tag. */
 static bool is_no_way(const struct err *err)
 {
 	switch (err->cause) {
@@ -176,6 +176,7 @@ static bool is_no_way(const struct err *err)
 	case OCI_CAUSE_REFUSED:
 	case OCI_CAUSE_UNREACHABLE:
 	case OCI_CAUSE_CONNECT_TIMEOUT:
+	case OCI_CAUSE_STALLED:
 	case OCI_CAUSE_PROXY_UNREACHABLE:
 		return true;
 	default:

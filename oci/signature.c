@@ -29,6 +29,8 @@
 
 #define PROOF_TYPE "specman-proof 1"
 
+enum { REFERRERS_DIGITS = 64 };
+
 static const char *const form_names[] = {
 	[SIGNATURE_SIMPLE] = "simple",
 	[SIGNATURE_BUNDLE] = "bundle",
@@ -48,6 +50,8 @@ const char *signature_tag(const struct digest *manifest, const char *ending,
 
 	if (colon)
 		*colon = '-';
+	if (colon && !*ending && strlen(colon + 1) > REFERRERS_DIGITS)
+		colon[1 + REFERRERS_DIGITS] = '\0';
 	(void)snprintf(tag, SIGNATURE_TAG_SIZE, "%s%s", text, ending);
 	return tag;
 }
@@ -222,7 +226,12 @@ int signature_of_bundle(const char *body, size_t size, struct signature *out_sig
 		return -1;
 	if (!begins(json_text_at(root, "mediaType"), BUNDLE_TYPE))
 		return err_set(err, ERR_FORMAT, "it is no bundle of a known version");
-	if (!json_is_object(envelope) || json_object_get(root, "messageSignature"))
+	if (json_object_get(root, "messageSignature"))
+		return err_set(
+			err, ERR_FORMAT,
+			"it is a bundle with a messageSignature, as cosign sign-blob makes it: "
+			"only those of cosign sign, with a dsseEnvelope, are understood");
+	if (!json_is_object(envelope))
 		return err_set(err, ERR_FORMAT, "it is a bundle without a dsseEnvelope");
 	return read_envelope(envelope, out_signature, err);
 }
@@ -319,7 +328,10 @@ int signature_check(const struct signature *signature, const struct digest *mani
 	if (keys_verify(keys, buf_text(&message), message.size, buf_text(&signature->value),
 	                signature->value.size, out_key))
 		return 0;
-	(void)err_set(err, ERR_UNSIGNED, "no key of --verify-key has made it");
+	(void)err_set(err, ERR_UNSIGNED, "no key of --verify-key has made it%s",
+	              keys_might_prehash(keys, signature->value.size)
+	                      ? " (or it is one of Ed25519ph, which is not understood)"
+	                      : "");
 	return err_cause(err, OCI_CAUSE_SIGNED_BY_OTHER);
 }
 

@@ -41,7 +41,11 @@ void signature_release(struct signature *signature);
 
 enum { SIGNATURE_TAG_SIZE = DIGEST_TEXT_SIZE + sizeof(".sig") };
 
-/* The tag that is about a manifest: "sha256-<hex>" and an ending, as ".sig". */
+/*
+ * The tag that is about a manifest: "sha256-<hex>" and an ending, as ".sig"; without one, that
+ * of its referrers, with 64 digits at the most (distribution-spec 1.1, "Referrers Tag Schema").
+ * Of sha512, cosign's would be longer than a tag can be (oci_tag_is_valid).
+ */
 const char *signature_tag(const struct digest *manifest, const char *ending,
                           char tag[static SIGNATURE_TAG_SIZE]);
 

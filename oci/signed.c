@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "oci/client.h"
 #include "oci/limits.h"
 #include "oci/pull.h"
@@ -20,11 +21,14 @@ struct search {
 	struct line *line;
 	const struct digest *manifest;
 	const struct oci_keys *keys;
+	const struct cancel *cancel;
+	int64_t until_ms;           /* then no more is asked */
 	struct signature signature; /* the one that is looked at */
 	struct digest payload;      /* its layer, for the next that is over the same */
 	unsigned fetches;
 	size_t key; /* that has made the last */
 	bool is_proven;
+	bool has_more;   /* than is looked at */
 	struct err open; /* a question without an answer, or ERR_NONE */
 	struct err why;  /* what is wrong with the best that was found, or ERR_NONE */
 };
@@ -56,11 +60,28 @@ static void note_failure(struct search *search, const struct err *err)
 		search->open = *err;
 }
 
-/* Another request for this answer, unless there were too many. */
+/* Whether to look at what comes next. */
+static bool goes_on(const struct search *search)
+{
+	return !search->is_proven && !cancel_is_raised(search->cancel);
+}
+
+static int check_time(const struct search *search, struct err *err)
+{
+	if (clock_now_ms() < search->until_ms)
+		return 0;
+	(void)err_set(err, ERR_NETWORK, "not asked: too much time is over");
+	return err_cause(err, OCI_CAUSE_STALLED);
+}
+
+/* Another request for this answer, unless there were too many or they took too long. */
 static int count_fetch(struct search *search, struct err *err)
 {
+	if (check_time(search, err))
+		return -1;
 	if (search->fetches++ < LIMIT_SIGNATURE_FETCHES)
 		return 0;
+	search->has_more = true;
 	return err_set(err, ERR_LIMIT, "there is more than the %d things that are looked at",
 	               LIMIT_SIGNATURE_FETCHES);
 }
@@ -89,7 +110,7 @@ static int fetch_blob(struct line *line, const struct oci_descriptor *blob, stru
 	if (blob->size > LIMIT_SIGNATURE_BYTES)
 		return err_set(err, ERR_LIMIT, "it has %" PRId64 " bytes, at most %d are possible",
 		               blob->size, LIMIT_SIGNATURE_BYTES);
-	if (pull_init(&pull, blob, &sink, err) ||
+	if (pull_init(&pull, blob, &sink, NULL, err) ||
 	    line->source.ops->blob(line->source.self, &pull, err))
 		return -1;
 	return pull_end(&pull, err);
@@ -157,13 +178,9 @@ static void look_at_manifest(struct search *search, const struct buf *body, cons
 		put_aside(search, &err);
 		return;
 	}
-	for (size_t i = 0; i < list.count && !search->is_proven; i++)
+	for (size_t i = 0; i < list.count && goes_on(search); i++)
 		look_at_layer(search, &list.at[i]);
-	if (list.left_out && !search->is_proven) {
-		(void)err_set(&err, ERR_LIMIT, "%s has %zu signatures, at most %d are looked at",
-		              name, list.count + list.left_out, LIMIT_SIGNATURES);
-		put_aside(search, &err);
-	}
+	search->has_more = search->has_more || list.left_out;
 }
 
 static void look_at_referrer(struct search *search, const struct oci_descriptor *descriptor)
@@ -205,8 +222,9 @@ static void look_at_index(struct search *search, const struct buf *body)
 		put_aside(search, &err);
 		return;
 	}
-	for (size_t i = 0; i < referrers->count && !search->is_proven; i++)
+	for (size_t i = 0; i < referrers->count && goes_on(search); i++)
 		look_at_referrer(search, &referrers->at[i]);
+	search->has_more = search->has_more || referrers->left_out;
 }
 
 /* ---- places ---- */
@@ -229,8 +247,10 @@ static int look_at_tag(struct search *search, const char *ending,
 	CLEANUP(buf_release) struct buf body = BUF_INIT(LIMIT_MANIFEST_BYTES);
 	char tag[SIGNATURE_TAG_SIZE];
 
-	if (source->ops->named(source->self, signature_tag(search->manifest, ending, tag), &body,
-	                       err))
+	/* None that is too long to be one can be there. */
+	if (!oci_tag_is_valid(signature_tag(search->manifest, ending, tag)))
+		return 0;
+	if (source->ops->named(source->self, tag, &body, err))
 		return err->kind == ERR_NOT_FOUND ? 0 : bear(search, tag, err);
 	look(search, &body);
 	return 0;
@@ -241,7 +261,10 @@ static void look_at_signatures(struct search *search, const struct buf *body)
 	look_at_manifest(search, body, "its signatures");
 }
 
-/* All pages, or those that are looked at. ERR_NOT_FOUND: there is no such question here. */
+/*
+ * All pages, or those that are looked at. ERR_NOT_FOUND: there is no such question here.
+ * Once there was a page, the next is there by the registry's own word.
+ */
 static int look_at_pages(struct search *search, struct err *err)
 {
 	const struct source *source = &search->line->source;
@@ -251,10 +274,17 @@ static int look_at_pages(struct search *search, struct err *err)
 	do {
 		CLEANUP(buf_release) struct buf body = BUF_INIT(LIMIT_MANIFEST_BYTES);
 
-		if (source->ops->referrers(source->self, search->manifest, &next, &body, err))
-			return err->kind == ERR_NOT_FOUND ? -1 : bear(search, "referrers", err);
+		if (check_time(search, err))
+			return -1;
+		if (source->ops->referrers(source->self, search->manifest, &next, &body, err)) {
+			if (err->kind != ERR_NOT_FOUND)
+				return bear(search, "referrers", err);
+			err->kind = pages ? ERR_LOST : ERR_NOT_FOUND;
+			return pages ? err_context(err, "referrers, page %u", pages + 1) : -1;
+		}
 		look_at_index(search, &body);
-	} while (next && !search->is_proven && ++pages < LIMIT_REFERRER_PAGES);
+	} while (next && goes_on(search) && ++pages < LIMIT_REFERRER_PAGES);
+	search->has_more = search->has_more || next;
 	return 0;
 }
 
@@ -272,7 +302,7 @@ static int look_at_referrers(struct search *search, struct err *err)
 static int look_everywhere(struct search *search, struct err *err)
 {
 	return look_at_tag(search, ".sig", look_at_signatures, err) ||
-	                       (!search->is_proven && look_at_referrers(search, err))
+	                       (goes_on(search) && look_at_referrers(search, err))
 	               ? -1
 	               : 0;
 }
@@ -282,22 +312,31 @@ static int look_everywhere(struct search *search, struct err *err)
 struct signature_question {
 	const struct digest *manifest;
 	const struct oci_keys *keys;
+	const struct oci_client *client;
 	struct buf *out_proof;
 	size_t key;
 };
 
 static int conclude(const struct search *search, struct err *err)
 {
+	struct err why = search->why;
+
+	if (cancel_check(search->cancel, err))
+		return -1;
 	if (search->open.kind != ERR_NONE) {
 		*err = search->open;
 		return -1;
 	}
-	if (search->why.kind != ERR_NONE) {
-		*err = search->why;
-		return -1;
+	if (why.kind == ERR_NONE && search->has_more) {
+		(void)err_set(&why, ERR_UNSIGNED, "nothing that was looked at signs it");
+		(void)err_cause(&why, OCI_CAUSE_SIGNATURE_MALFORMED);
+	} else if (why.kind == ERR_NONE) {
+		(void)err_set(&why, ERR_UNSIGNED, "it is not signed");
+		(void)err_cause(&why, OCI_CAUSE_NOT_SIGNED);
 	}
-	(void)err_set(err, ERR_UNSIGNED, "it is not signed");
-	return err_cause(err, OCI_CAUSE_NOT_SIGNED);
+	(void)err_set(err, ERR_UNSIGNED, "%.400s%s", why.msg,
+	              search->has_more ? "; there is more than is looked at" : "");
+	return err_cause(err, why.cause);
 }
 
 static int ask_signature(struct line *line, void *ctx, struct err *err)
@@ -306,6 +345,8 @@ static int ask_signature(struct line *line, void *ctx, struct err *err)
 	struct search search = { .line = line,
 		                 .manifest = question->manifest,
 		                 .keys = question->keys,
+		                 .cancel = question->client->cancel,
+		                 .until_ms = clock_now_ms() + question->client->search_ms,
 		                 .signature = SIGNATURE_INIT };
 	int failed = look_everywhere(&search, err);
 
@@ -323,7 +364,7 @@ int oci_signature(struct oci_client *client, const struct digest *manifest,
                   const struct oci_keys *keys, struct buf *out_proof, size_t *out_key,
                   struct err *err)
 {
-	struct signature_question wanted = { manifest, keys, out_proof, 0 };
+	struct signature_question wanted = { manifest, keys, client, out_proof, 0 };
 	struct question question = { ask_signature, &wanted, "", client->lister };
 	char text[DIGEST_TEXT_SIZE];
 	struct line *line;

@@ -10,13 +10,14 @@
 
 bool tag_is_attachment(const char *tag)
 {
-	static const char prefix[] = "sha256-";
+	static const char prefix[] = "sha256-", longer[] = "sha512-";
 	static const char *const endings[] = { "", ".sig", ".att", ".sbom" };
 	const size_t start = sizeof(prefix) - 1;
 	struct digest digest;
 	struct err unused;
 
-	if (strncmp(tag, prefix, start) || strlen(tag) < start + 64 ||
+	if (strlen(tag) < start + 64 ||
+	    (strncmp(tag, prefix, start) != 0 && strncmp(tag, longer, start) != 0) ||
 	    digest_parse_hex(tag + start, 64, &digest, &unused))
 		return false;
 	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {

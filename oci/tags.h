@@ -10,8 +10,8 @@
 
 /*
  * Whether a tag carries a signature or another attachment of a manifest:
- * "sha256-<64 hex>", alone (referrers' tag schema) or with .sig, .att, .sbom
- * (cosign). Such a tag is no release.
+ * "sha256-<64 hex>", alone (referrers' tag schema, which cuts those of sha512) or with .sig,
+ * .att, .sbom (cosign). Such a tag is no release.
  */
 bool tag_is_attachment(const char *tag);
 

@@ -38,6 +38,8 @@ struct transport {
 	long idle_s;
 	bool plain_http;
 	struct oci_counters *counters; /* or NULL */
+	/* The place that has asked for a client certificate and was content with what it got. */
+	char content[URL_PLACE_SIZE];
 	size_t active;
 	struct slot slots[LIMIT_PARALLEL];
 };
@@ -192,7 +194,7 @@ static int on_seek(void *ctx, curl_off_t offset, int origin)
 /* curl_easy_setopt that remembers whether any of a series failed. */
 #define SET(option, value) (failed |= curl_easy_setopt(slot->easy, option, value) != CURLE_OK)
 
-static int set_bounds(struct slot *slot)
+static int set_bounds(struct slot *slot, const struct place *place)
 {
 	const struct exchange *exchange = slot->exchange;
 	bool plain = slot->transport->plain_http || exchange->may_be_plain;
@@ -201,17 +203,18 @@ static int set_bounds(struct slot *slot)
 	SET(CURLOPT_PROTOCOLS_STR, plain ? "http,https" : "https");
 	SET(CURLOPT_CONNECTTIMEOUT_MS,
 	    exchange->connect_ms ? exchange->connect_ms : (long)LIMIT_CONNECT_MS);
-	SET(CURLOPT_LOW_SPEED_LIMIT, 1L);
+	SET(CURLOPT_LOW_SPEED_LIMIT, (long)LIMIT_LEAST_RATE);
 	SET(CURLOPT_LOW_SPEED_TIME, exchange->idle_s ? exchange->idle_s : slot->transport->idle_s);
 	if (exchange->upload)
 		SET(CURLOPT_UPLOAD_BUFFERSIZE, 128L << 10);
-	else if (exchange->size < 0)
+	else if (exchange->size <= LIMIT_SIGNATURE_BYTES)
 		SET(CURLOPT_TIMEOUT_MS,
 		    exchange->answer_ms ? exchange->answer_ms : (long)LIMIT_ANSWER_MS);
 	else
 		SET(CURLOPT_BUFFERSIZE, 128L << 10);
 	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-	SET(CURLOPT_PIPEWAIT, 1L);
+	/* Without TLS there is only HTTP/1.1: a silent first request would hold up all others. */
+	SET(CURLOPT_PIPEWAIT, place->secure ? 1L : 0L);
 	SET(CURLOPT_NOSIGNAL, 1L);
 	/* Else a name under resolution holds up a stop. */
 	SET(CURLOPT_QUICK_EXIT, 1L);
@@ -336,7 +339,7 @@ static int slot_start(struct slot *slot, const struct place *place)
 	(void)place_format(place, exchange->host);
 	curl_easy_reset(slot->easy);
 	slot->error[0] = '\0';
-	if (set_bounds(slot) ||
+	if (set_bounds(slot, place) ||
 	    connector_set(transport->connector, slot->easy, place, exchange->direct,
 	                  &slot->connection) ||
 	    set_headers(slot) || set_signature(slot) || set_question(slot) ||
@@ -424,6 +427,7 @@ static void slot_fail(struct slot *slot, CURLcode code)
 	(void)snprintf(who, sizeof(who), "%s%s", exchange->foreign ? "redirected to " : "",
 	               exchange->host);
 	failure_read(slot->easy, code, slot->error, &slot->connection, &failure);
+	failure.answered = failure.answered || !strcmp(slot->transport->content, exchange->host);
 	(void)failure_set(&failure, who, &err);
 	if ((status == 200 || status == 206) && exchange->size >= 0)
 		(void)err_context(&err, "broken off after %" PRId64 " of %" PRId64 " bytes",
@@ -457,6 +461,8 @@ static bool slot_end(struct slot *slot, CURLcode code)
 		return true;
 	}
 	counters_answer(slot->transport->counters, exchange->method, status);
+	if (slot->connection.peer.asked && status < 400)
+		memcpy(slot->transport->content, exchange->host, sizeof(exchange->host));
 	location = exchange_header(exchange, "Location", 0);
 	if (exchange->follow && is_redirect(status) && location) {
 		exchange->enough = false;

@@ -33,7 +33,7 @@ struct transport_settings {
 	const char *cert_pem; /* and key_pem: a client certificate, or NULL */
 	const char *key_pem;
 	char *(*environment)(const char *name); /* as getenv(3), for proxies; or NULL */
-	long idle_s; /* without a byte, then a request has failed; 0: LIMIT_IDLE_S */
+	long idle_s; /* with hardly a byte, then a request has failed; 0: LIMIT_IDLE_S */
 	const char *user_agent;
 	struct oci_counters *counters; /* or NULL */
 };

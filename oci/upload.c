@@ -118,28 +118,48 @@ static int64_t smaller(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
-static int begin(struct upload *upload, struct err *err)
+static int begin(struct upload *upload, bool is_mount, struct err *err)
 {
-	CLEANUP(cleanup_free) char *url = remote_url(upload->remote, "blobs", "uploads/", err);
+	char path[sizeof("uploads/?mount=") + DIGEST_TEXT_SIZE] = "uploads/?mount=";
+	CLEANUP(cleanup_free) char *url = NULL;
 	CLEANUP(exchange_release)
 	struct exchange exchange = { .method = EXCHANGE_POST,
-		                     .url = url,
 		                     .form = "",
 		                     .content_type = "application/octet-stream",
 		                     .size = EXCHANGE_ANY_SIZE };
 	const char *least;
 
+	if (is_mount)
+		(void)digest_format(&upload->blob->digest, path + strlen(path));
+	else
+		path[strcspn(path, "?")] = '\0';
+	exchange.url = url = remote_url(upload->remote, "blobs", path, err);
 	if (!url || ask(upload, &exchange, false, err))
 		return -1;
-	if (exchange.status != 202) {
-		(void)refusal_of_push(upload->remote, &exchange, err);
-		return -1;
-	}
+	upload->is_mounted = is_mount && exchange.status == 201;
+	if (upload->is_mounted)
+		return 0;
+	if (exchange.status != 202)
+		return refusal_of_push(upload->remote, &exchange, err);
 	/* distribution-spec, "Pushing a blob in chunks": no chunk but the last may be smaller. */
 	least = exchange_header(&exchange, "OCI-Chunk-Min-Length", 0);
 	if (least && strtoll(least, NULL, 10) > upload->chunk_bytes)
 		upload->chunk_bytes = smaller(strtoll(least, NULL, 10), upload->blob->size);
 	return take_location(upload, &exchange, err);
+}
+
+/* What the registry has against a mount may be no reason against an upload. */
+static int mount_or_begin(struct upload *upload, struct err *err)
+{
+	bool is_mount = upload->may_mount;
+
+	upload->may_mount = false;
+	if (!is_mount)
+		return begin(upload, false, err);
+	return begin(upload, true, err) && (err->kind == ERR_NETWORK ||
+	                                    err->kind == ERR_CANCELLED || begin(upload, false, err))
+	               ? -1
+	               : 0;
 }
 
 static void on_sent(void *ctx, int64_t bytes)
@@ -193,6 +213,7 @@ static bool refuses_chunks(const struct upload *upload, long status)
 static int send_chunk(struct upload *upload, struct err *err)
 {
 	int64_t size = smaller(upload->chunk_bytes, upload->blob->size - upload->offset);
+	const int64_t end = upload->offset + size;
 	CLEANUP(exchange_release) struct exchange exchange = { .url = NULL };
 	CLEANUP(cleanup_free) char *url = strdup(upload->location);
 
@@ -211,9 +232,14 @@ static int send_chunk(struct upload *upload, struct err *err)
 		               "it has other bytes already than we know of (416)");
 	if (exchange.status != 202 && exchange.status != 201 && exchange.status != 204)
 		return refusal_of_push(upload->remote, &exchange, err);
-	if (take_range(upload, &exchange, upload->offset + size, err) ||
-	    take_location(upload, &exchange, err))
+	if (take_range(upload, &exchange, end, err) || take_location(upload, &exchange, err))
 		return -1;
+	/* Who takes less, or nothing, each time would be sent chunks for ever. */
+	if (upload->offset < end)
+		return err_set(err, ERR_NETWORK,
+		               "it says that it has %" PRId64 " bytes, of %" PRId64
+		               " that were sent",
+		               upload->offset, end);
 	upload->in_doubt = false;
 	return 0;
 }
@@ -283,8 +309,10 @@ int upload_try(struct upload *upload, struct err *err)
 		forget_session(upload);
 	else if (upload->location && upload->in_doubt && ask_status(upload, err))
 		return -1;
-	if (!upload->location && begin(upload, err))
+	if (!upload->location && mount_or_begin(upload, err))
 		return -1;
+	if (upload->is_mounted)
+		return 0;
 	while (!in_one && upload->offset < upload->blob->size) {
 		if (send_chunk(upload, err))
 			return -1;

@@ -4,7 +4,9 @@
  * Up to LIMIT_WHOLE_BYTES it goes in one request (POST, then PUT), and after a
  * failure from the start; what is larger goes in chunks (POST, PATCH…, PUT), and
  * goes on where the registry says that it has stopped. A session that the
- * registry has forgotten is replaced by a new one.
+ * registry has forgotten is replaced by a new one. Some registries find what another
+ * of their repositories has, and mount it ("Mounting a blob from another repository",
+ * without `from`); others begin an upload as ever.
  *
  *	struct upload upload;
  *	upload_init(&upload, remote, &blob, fd);
@@ -27,10 +29,13 @@
 struct upload {
 	struct remote *remote;
 	const struct oci_descriptor *blob;
-	int fd;                                     /* the bytes of the blob, from 0 on */
-	int64_t whole_bytes, chunk_bytes;           /* LIMIT_WHOLE_BYTES and LIMIT_CHUNK_BYTES */
+	int fd;                           /* the bytes of the blob, from 0 on */
+	int64_t whole_bytes, chunk_bytes; /* LIMIT_WHOLE_BYTES and LIMIT_CHUNK_BYTES */
+	bool may_mount; /* ask first whether the registry has it in another repository */
 	void (*progress)(void *ctx, int64_t bytes); /* on their way, of the blob's; or NULL */
 	void *ctx;
+
+	bool is_mounted; /* it had, and nothing was sent */
 
 	/* The session. */
 	char *location;  /* where to go on, or NULL: there is none */

@@ -3,9 +3,10 @@
  * what was served when. Text, appended and made durable; a torn last line, as a
  * crash leaves it, is passed over by readers and ended by the next writer.
  *
- *	2024-12-06T12:43:14.000Z 4.5.15 sha256:<from> sha256:<to>
+ *	2024-12-06T12:43:14.000Z 4.5.15 sha256:<from> sha256:<to>[ sha256:<key>]
  *
- * "-" stands for no release. Readers ignore what comes behind the fourth field.
+ * "-" stands for no release; the fifth field is the fingerprint of the key that signed it, where
+ * it had to be signed. Readers ignore what comes behind.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +22,7 @@
 
 static const char name[] = "history", older[] = "history.1";
 
-enum { HISTORY_MAX_BYTES = 1024 * 1024, HISTORY_LINE_SIZE = 512 };
+enum { HISTORY_MAX_BYTES = 1024 * 1024, HISTORY_LINE_SIZE = 640 };
 
 static const char *format(const struct digest *digest, char text[static DIGEST_TEXT_SIZE])
 {
@@ -66,13 +67,15 @@ static int append(int root, const char *line, size_t length, struct err *err)
 }
 
 void history_note(struct store *store, int64_t when_ms, const char *tag, const struct digest *from,
-                  const struct digest *to)
+                  const struct digest *to, const struct digest *signer)
 {
 	char line[HISTORY_LINE_SIZE], when[TIMESTAMP_SIZE];
-	char from_text[DIGEST_TEXT_SIZE], to_text[DIGEST_TEXT_SIZE];
+	char from_text[DIGEST_TEXT_SIZE], to_text[DIGEST_TEXT_SIZE], key[DIGEST_TEXT_SIZE] = "";
 	struct err err;
-	int length = snprintf(line, sizeof(line), "%s %s %s %s\n", timestamp_format(when_ms, when),
-	                      tag, format(from, from_text), format(to, to_text));
+	int length = snprintf(line, sizeof(line), "%s %s %s %s%s%s\n",
+	                      timestamp_format(when_ms, when), tag, format(from, from_text),
+	                      format(to, to_text), signer ? " " : "",
+	                      signer ? digest_format(signer, key) : "");
 
 	if (append(store->layout.root, line, (size_t)length, &err))
 		store_tell(store, STORE_HISTORY_LOST, tag, err.msg);
@@ -92,6 +95,8 @@ static int parse_digest(const char *text, bool *out_has, struct digest *out_dige
 static bool parse(char *line, struct store_change *change)
 {
 	char *fields[4], *rest = line;
+	const char *key;
+	struct err unneeded;
 
 	*change = (struct store_change){ .had_release = false };
 	for (size_t i = 0; i < 4; i++) {
@@ -103,6 +108,8 @@ static bool parse(char *line, struct store_change *change)
 	    strlen(fields[1]) >= sizeof(change->tag))
 		return false;
 	(void)strcpy(change->tag, fields[1]);
+	key = strsep(&rest, " ");
+	change->is_signed = key && !digest_parse(key, &change->signer, &unneeded);
 	return !parse_digest(fields[2], &change->had_release, &change->from) &&
 	       !parse_digest(fields[3], &change->has_release, &change->to);
 }

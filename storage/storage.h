@@ -225,6 +225,7 @@ struct store_source {
 	const struct digest *layer;
 	const char *proof; /* kept for settings->admits, with proof_size bytes; or NULL */
 	size_t proof_size;
+	const struct digest *signer; /* the fingerprint of the key that signs it, or NULL */
 };
 
 /*
@@ -316,6 +317,8 @@ struct store_change {
 	char tag[STORE_TAG_SIZE];
 	bool had_release, has_release; /* before and after */
 	struct digest from, to;        /* their manifests */
+	bool is_signed;                /* by a key that was trusted then: */
+	struct digest signer;          /* its fingerprint */
 };
 
 /* A visitor ends the reading with -1 and *err. */

@@ -320,7 +320,8 @@ static int commit(struct store *store, const struct store_source *source, const 
 	/* It has happened, whether or not it would outlast a power loss. */
 	if (change.is_change)
 		history_note(store, info->seen_ms, info->tag,
-		             change.had_release ? &change.before : NULL, &info->manifest);
+		             change.had_release ? &change.before : NULL, &info->manifest,
+		             source->signer);
 	if (failed || overlay_publish(store, err))
 		return -1;
 	*out_release = *info;
@@ -430,7 +431,7 @@ static void note_removed(struct store *store, const char *const *tags, size_t co
 
 		if (!release_fingerprint(&store->layout, tags[i]) &&
 		    known_forget(store, tags[i], &manifest))
-			history_note(store, timestamp_now_ms(), tags[i], &manifest, NULL);
+			history_note(store, timestamp_now_ms(), tags[i], &manifest, NULL, NULL);
 	}
 }
 

@@ -153,12 +153,12 @@ MUST_CHECK int known_get(struct store *store, const char *tag, struct store_rele
 void known_doubt(struct store *store);
 
 /*
- * history.c: note that a tag's manifest is another one since when_ms; NULL
+ * history.c: note that a tag's manifest is another one since when_ms, signed by this key; NULL
  * stands for none. The change has happened: the observer is told when it can't
  * be noted.
  */
 void history_note(struct store *store, int64_t when_ms, const char *tag, const struct digest *from,
-                  const struct digest *to);
+                  const struct digest *to, const struct digest *signer);
 
 /* Since when the tag has had this manifest; false when it has another, or nobody remembers. */
 bool history_find(struct store *store, const char *tag, const struct digest *manifest,

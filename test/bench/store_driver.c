@@ -167,7 +167,7 @@ static int publish(const char *dir, unsigned times)
 		struct digest manifest = { .algorithm = DIGEST_SHA256 };
 		struct store_release known, release;
 		char tag[32];
-		struct store_source source = { tag, "", &manifest, &known.layer, NULL, 0 };
+		struct store_source source = { tag, "", &manifest, &known.layer, NULL, 0, NULL };
 		struct err err;
 		double start;
 

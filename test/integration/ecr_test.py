@@ -308,6 +308,16 @@ class RealName(NamedCase):
         self.wait_served(daemon)
         self.assertEqual([c[0] for c in self.aws.calls], ["sts", "ecr"])
 
+    def test_web_identity_that_is_repeated(self):
+        """In an error of a service that shows what it was told."""
+        token = "eyJhbGciOi.web/identity+&="
+        self.aws.secrets.add(token)
+        self.aws.identity = "another"
+        self.wait_failed(self.launch_here(
+            AWS_WEB_IDENTITY_TOKEN_FILE=self.file(token), AWS_ROLE_ARN=ROLE,
+            AWS_REGION="us-west-2"),
+            r"can't be assumed: InvalidIdentityToken: .*\*{20}")
+
     def test_credentials_file(self):
         keys, other = self.aws.make_keys(), self.aws.make_keys()
         path = self.file(

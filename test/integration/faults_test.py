@@ -580,6 +580,28 @@ class Logins(FakeCase):
         self.assertEqual(len(self.given), 2)
         self.assertEqual(daemon.log().count("level=error"), 0)
 
+    def test_token_server_that_wants_a_long_pause(self):
+        """It is not asked before, in this round and the next."""
+        self.protect(['Bearer realm="{realm}",service="s"'])
+        asked = []
+
+        def limit(request):
+            asked.append(request.path)
+            return request.reply(429, error("TOOMANYREQUESTS", "slow down"),
+                                 {"Retry-After": "1800"})
+        self.fake.hooks.insert(0, lambda request: request.path.startswith(
+            "/token") and limit(request))
+        daemon = self.run_daemon()
+        failed = daemon.wait_log(r'level=error msg="Sync failed"')
+        self.assertRegex(failed["error"], "429 from token server.*slow down")
+        self.assertEqual(failed["cause"], "rate-limited")
+        self.assertNotIn("after a pause", daemon.log())
+        mark = daemon.mark()
+        daemon.poll_now()
+        daemon.wait_log(r'level=(error|debug) msg="Sync failed".*token server '
+                        r"wants no question for 1[78]\d\d seconds", mark)
+        self.assertEqual(len(asked), 1)
+
     def test_token_ends_in_the_middle_of_a_round(self):
         self.expire_in_the_middle(['Bearer realm="{realm}",service="s"'], 401)
 

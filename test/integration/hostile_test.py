@@ -6,6 +6,7 @@ import os
 import ssl
 import tarfile
 import unittest
+import urllib.parse
 import zlib
 
 from lib import artifact, hidden, tree
@@ -597,9 +598,10 @@ class Secrecy(Case):
         realm.on("GET", "", lambda request: request.reply(
             307, b"", {"Location": thief.url + "/token"}))
         self.challenge(f'Bearer realm="{realm.url}/token",service="s"')
-        daemon = self.run_daemon()
-        daemon.wait_log(r'level=error msg="Sync failed"|msg=Published',
-                        seconds=90)
+        failed = self.run_daemon().wait_log(r'level=error msg="Sync failed"')
+        self.assertIn("it leads elsewhere", failed["error"])
+        self.assertEqual((failed["kind"], failed["cause"]),
+                         ("format", "no-token-server"))
         for _, _, headers in thief.requests:
             self.assertNotIn("Authorization", headers)
 
@@ -645,6 +647,31 @@ class Secrecy(Case):
                 failed = self.run_daemon().wait_log('msg="Sync failed"')
                 self.assertRegex(failed["error"], f"403 from (the )?{step}.*: "
                                  r"DENIED: Basic \*+ is not enough")
+
+    def test_token_server_that_repeats_a_refresh_token(self):
+        """As it is, as the form had it, and as Go writes JSON."""
+        hidden.hide("re/fresh+&token", "re%2Ffresh%2B%26token",
+                    "re/fresh+\\u0026token")
+        realm = self.registry()
+
+        def repeat(request):
+            sent = request.rfile.read(int(request.headers["Content-Length"]))
+            form = sent.decode().rpartition("refresh_token=")[2]
+            token = urllib.parse.unquote_plus(form)
+            return request.reply(400, json.dumps({
+                "error": "invalid_grant", "error_description":
+                f"neither {token} nor {form}"}).replace("&", "\\u0026").encode())
+        realm.on("POST", "^/token", repeat)
+        self.challenge(f'Bearer realm="{realm.url}/token"')
+        config = os.path.join(self.folder(), "config.json")
+        with open(config, "w", encoding="ascii") as file:
+            json.dump({"auths": {self.fake.host: {
+                "identitytoken": "re/fresh+&token"}}}, file)
+        daemon = self.start(
+            "--repository", self.fake.repository(), "--poll-interval", "1h",
+            "--registry-ca", self.authority.ca, "--registry-config", config)
+        failed = daemon.wait_log('msg="Sync failed"')
+        self.assertRegex(failed["error"], r"neither \*{20} nor \*{21}")
 
     def test_several_challenges_in_one_header(self):
         realm = self.registry()

@@ -350,6 +350,24 @@ class Connections(OddCase):
         # More than one follows where the machine itself is silent so long.
         self.assertEqual((first, later[0]), (None, "bytes=50000-"))
 
+    def test_hung_up_on_by_who_asks_for_certificates(self):
+        """One that has done without a client certificate doesn't miss it now."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*self.authority.issue())
+        context.load_verify_locations(self.authority.ca)
+        context.verify_mode = ssl.CERT_OPTIONAL
+        context.num_tickets = 0  # with a session that goes on it doesn't ask
+        self.fake.exchange_context(context)
+        self.fake.hooks.insert(0, lambda request: setattr(
+            request, "close_connection", True))
+        left = [1]
+        self.fake.on("GET", "/blobs/", lambda request: bool(left) and
+                     (left.pop(), request.hang_up()))
+        daemon = self.run_daemon()
+        line = daemon.wait_log("Asking the registry again after a pause")
+        self.assertNotIn("certificate", line["reason"])
+        self.check_served(daemon)
+
     def test_silence_before_an_answer(self):
         left = [1]
         self.fake.on("GET", "/tags/list", lambda request: bool(left) and

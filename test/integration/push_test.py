@@ -308,7 +308,7 @@ class RealRegistry(PushCase):
                 ("example.com/A:1", "is no repository name"),
                 ("user:geheim@example.com/a:1", "has an @"),
                 ("http://example.com/a:1", "--plain-http"),
-                ("oci-layout:/x:1", "is a registry's"),
+                ("oci-layout:/x:1", "to a registry alone"),
                 ("example.com:port/a:1", "no valid port")):
             with self.subTest(reference):
                 out = self.push(reference, self.home, code=2)
@@ -565,6 +565,39 @@ class Uploading(FakeRegistryCase):
                 uploads.ranges = [lie]
                 self.push_here(path)
                 self.check_layer(uploads, data)
+
+    def test_a_registry_that_takes_nothing_is_not_sent_chunks_for_ever(self):
+        uploads = Uploads(self.fake)
+
+        def take_nothing(request):
+            request.rfile.read(int(request.headers["Content-Length"]))
+            return request.reply(202, b"", {"Range": "0-0"})
+        self.fake.hooks.insert(0, lambda request: request.command == "PATCH"
+                               and take_nothing(request))
+        out = self.push(self.reference(), self.large()[0], *self.login,
+                        "--registry-retries", "1", code=1)
+        self.assertIn("it has 0 bytes, of 16777216 that were sent", out)
+        self.assertEqual(len(self.fake.seen("PATCH", "")), 2)
+        self.assertEqual(len(uploads.repository.blobs), 1)
+
+    def test_a_layer_of_another_repository_is_not_sent(self):
+        path, data = self.large()
+        uploads = Uploads(self.fake)
+        uploads.elsewhere[artifact.digest(data)] = data
+        self.assertIn("was there already", self.push_here(path))
+        self.check_layer(uploads, data)
+        self.assertEqual(uploads.received, len(artifact.EMPTY))
+
+    def test_who_does_not_mount_is_sent_the_layer(self):
+        for status in 400, 403, 404, 405, 500:
+            with self.subTest(status):
+                self.fake = self.registry()
+                uploads = Uploads(self.fake)
+                uploads.no_mount = status
+                data = artifact.tgz({"x": b"1"})
+                self.assertIn("bytes, sent", self.push_here(self.file(data)))
+                self.check_layer(uploads, data)
+                self.assertEqual(len(self.fake.seen("POST", "mount=")), 1)
 
     def test_locations(self):
         small = self.file(artifact.tgz({"x": b"1"}))

@@ -88,6 +88,22 @@ class Signatures(SignedCase):
         self.assertNotIn("level=error", daemon.log())
         daemon.wait_log("Only signed releases are served")
 
+    def test_history_says_whose_key(self):
+        """Of several that are trusted, and for each change."""
+        self.trust(self.other, self.key)
+        first = self.push("1.0.0", "one")
+        self.sign(first)
+        daemon = self.run_daemon()
+        self.client_of(daemon, "one")
+        second = self.push("1.0.0", "two")
+        self.sign(second, self.other)
+        daemon.poll_now()
+        self.client_of(daemon, "two")
+        out = call("history", "--data-dir", daemon.data).stdout.decode()
+        self.assertEqual([line.split()[1:] for line in out.splitlines()], [
+            ["1.0.0", "-", first, self.key.fingerprint()],
+            ["1.0.0", first, second, self.other.fingerprint()]])
+
     def test_each_kind_of_key(self):
         folder = self.folder()
         for number, (kind, digest) in enumerate((
@@ -533,6 +549,16 @@ class ThirdAnswer(FakeSigned):
                 daemon.poll_now()
                 self.served(daemon)
                 daemon.stop()
+
+    def test_token_server_that_is_gone_is_no_answer(self):
+        """Its 404 is not that of the signature."""
+        self.fake.on("GET", "^/token", lambda request: request.reply(404))
+        self.fake.on("GET", signing.tag(self.digest), lambda request:
+                     request.reply(401, b"", {
+                         "WWW-Authenticate":
+                         f'Bearer realm="{self.fake.url}/token"'}))
+        line = self.run_daemon().wait_log(UNASKED)
+        self.assertEqual(line["cause"], "no-token-server")
 
     def test_unsigned_and_referrers_that_fail(self):
         self.fake.on("GET", "/referrers/", lambda request: request.reply(503))

@@ -209,7 +209,8 @@ class Aws(FakeRegistry):
                 error = ("InvalidAction", "it is not signed")
             elif form["WebIdentityToken"] != self.identity:
                 error = ("InvalidIdentityToken", "No OpenIDConnect provider "
-                         "found in your account for \"https://oidc.eks\"")
+                         "found in your account for "
+                         f"\"{form['WebIdentityToken']}\"")
         else:
             keys, error = self._verify(request, body, "sts",
                                        "sts:AssumeRole")

@@ -196,6 +196,17 @@ def token_server_without_tls(stage):
     })
 
 
+@cause("no-token-server", says="404 from token server .*no token server at this")
+def token_server_that_is_a_page(stage):
+    fake = stage.fake()
+    fake.on("GET", "^/token", lambda r: r.reply(404, b"<html>nothing</html>"))
+    fake.on("GET", "^/v2/", lambda r: r.reply(
+        401, error("UNAUTHORIZED", "no"), {
+            "WWW-Authenticate": f'Bearer realm="{fake.url}/token"'}))
+    return Run("--repository", fake.repository(), "--registry-ca",
+               stage.authority.ca, *stage.data())
+
+
 @cause("redirect-refused")
 def redirects_in_a_circle(stage):
     return stage.hooked("GET", "/tags/list", lambda request: request.reply(

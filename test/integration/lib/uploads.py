@@ -24,12 +24,14 @@ class Uploads:
         self.cuts = []        # bytes of a PATCH after which it hangs up, once each
         self.ranges = []      # lies of the next answers to PATCH
         self.lose = False     # a session is forgotten at the next cut
+        self.elsewhere = {}   # blobs of other repositories, by digest
+        self.no_mount = None  # what a question for a mount is answered with
         self.received = 0     # bytes of all bodies
         self.parts = []       # (method, first byte, bytes) of each body
         self.repository = fake.repositories.setdefault(path, Repository())
         self.repository.blobs.clear()
         base = f"^/v2/{path}/"
-        fake.on("POST", base + "blobs/uploads/$", self._guarded(self._begin))
+        fake.on("POST", base + r"blobs/uploads/(\?mount=[^&]*)?$", self._guarded(self._begin))
         fake.on("PUT", base + "manifests/", self._guarded(self._manifest))
         where = other or fake
         for method in "PATCH", "PUT", "GET":
@@ -45,6 +47,12 @@ class Uploads:
 
     def _begin(self, request):
         request.rfile.read(int(request.headers["Content-Length"]))
+        mount = urllib.parse.unquote(request.path.partition("?mount=")[2])
+        if mount and self.no_mount:
+            return request.reply(self.no_mount, error("UNSUPPORTED", "mount"))
+        if mount in self.elsewhere:
+            self.repository.blobs[mount] = self.elsewhere[mount]
+            return request.reply(201, b"", {"Location": "/v2/blob"})
         number = str(next(_numbers))
         self.sessions[number] = bytearray()
         headers = {"Location": self._location(number), "Range": "0-0"}

@@ -223,16 +223,21 @@ static void hides_what_authorization_said(void **state)
 {
 	static const struct {
 		long status;
-		const char *authorization, *body, *kept;
+		const char *authorization, *body, *kept, *secret;
 	} rows[] = {
+		{ 400, NULL,
+		  "grant of a&b/c=: a%26b%2Fc%3D, a%26b%2fc=, a\\u0026b\\/c=, a\\u0026b/",
+		  "grant of ******: ************, **********, ************, a\\u0026b/", "a&b/c=" },
+		{ 401, "Basic dTpw", "dTpw or refresh", "**** or *******", "refresh" },
+		{ 200, NULL, "a token that stays", "a token that stays", "token" },
 		{ 400, "Bearer a.b/c", "you sent a.b/c, twice: a.b/ca.b/c",
-		  "you sent *****, twice: **********" },
-		{ 403, "Basic dTpw/w==", "\"Basic dTpw\\/w==\"", "\"Basic *********\"" },
-		{ 401, "raw-token", "raw-toke raw-token", "raw-toke *********" },
-		{ 500, "Bearer abab", "aabab", "a****" },
-		{ 404, NULL, "nothing to hide", "nothing to hide" },
-		{ 404, "Bearer ", "nothing to hide", "nothing to hide" },
-		{ 200, "Bearer a", "a manifest stays as it is", "a manifest stays as it is" },
+		  "you sent *****, twice: **********", NULL },
+		{ 403, "Basic dTpw/w==", "\"Basic dTpw\\/w==\"", "\"Basic *********\"", NULL },
+		{ 401, "raw-token", "raw-toke raw-token", "raw-toke *********", NULL },
+		{ 500, "Bearer abab", "aabab", "a****", NULL },
+		{ 404, NULL, "nothing to hide", "nothing to hide", NULL },
+		{ 404, "Bearer ", "nothing to hide", "nothing to hide", NULL },
+		{ 200, "Bearer a", "a manifest stays as it is", "a manifest stays as it is", NULL },
 	};
 
 	(void)state;
@@ -240,6 +245,7 @@ static void hides_what_authorization_said(void **state)
 		CLEANUP(exchange_release)
 		struct exchange exchange = {
 			.authorization = rows[i].authorization,
+			.secret = rows[i].secret,
 			.size = EXCHANGE_ANY_SIZE,
 			.max_bytes = 1000,
 		};

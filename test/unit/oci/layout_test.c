@@ -87,7 +87,7 @@ static int ask_blob(struct fixture *f, const struct oci_descriptor *blob, struct
 	CLEANUP(pull_release) struct pull pull;
 	int failed;
 
-	assert_int_equal(pull_init(&pull, blob, &sink, err), 0);
+	assert_int_equal(pull_init(&pull, blob, &sink, NULL, err), 0);
 	pull.received = behind;
 	*err = (struct err){ .kind = ERR_NONE };
 	failed = f->source.ops->blob(f->source.self, &pull, err);

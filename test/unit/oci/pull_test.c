@@ -13,8 +13,10 @@
 struct store {
 	char bytes[64];
 	size_t size;
-	int restarts;
+	const char *from; /* what is read instead of bytes, or NULL */
+	int restarts, reads;
 	bool fails;
+	struct cancel *raises; /* at a read */
 };
 
 static int store_write(void *ctx, const void *bytes, size_t size, struct err *err)
@@ -44,7 +46,10 @@ static int store_read(void *ctx, void *bytes, size_t size, uint64_t offset, stru
 
 	if (store->fails)
 		return err_set(err, ERR_IO, "unreadable");
-	memcpy(bytes, store->bytes + offset, size);
+	if (store->raises)
+		cancel_raise(store->raises);
+	store->reads++;
+	memcpy(bytes, (store->from ? store->from : store->bytes) + offset, size);
 	return 0;
 }
 
@@ -73,7 +78,7 @@ static void begin(struct fixture *f)
 	struct err err;
 
 	prepare(f);
-	assert_int_equal(pull_init(&f->pull, &f->blob, &f->sink, &err), 0);
+	assert_int_equal(pull_init(&f->pull, &f->blob, &f->sink, NULL, &err), 0);
 }
 
 static void hashes_parts_as_one(void **state)
@@ -198,7 +203,7 @@ static void goes_on_with_what_is_held(void **state)
 		memcpy(f.store.bytes, table[i].held, table[i].size);
 		f.store.size = f.sink.held = table[i].size;
 		f.store.fails = table[i].unreadable;
-		assert_int_equal(pull_init(&f.pull, &f.blob, &f.sink, &err), 0);
+		assert_int_equal(pull_init(&f.pull, &f.blob, &f.sink, NULL, &err), 0);
 		f.store.fails = false;
 		assert_int_equal(f.pull.received, table[i].received);
 		assert_int_equal(f.store.size, table[i].received);
@@ -213,6 +218,28 @@ static void goes_on_with_what_is_held(void **state)
 	}
 }
 
+/* Hashing gigabytes takes its time; and what is held is worth as much at the next start. */
+static void a_stop_leaves_what_is_held(void **state)
+{
+	static const char held[40000] = "";
+	struct fixture f;
+	struct err err;
+
+	(void)state;
+	prepare(&f);
+	f.store.raises = cancel_new(&err);
+	assert_non_null(f.store.raises);
+	f.sink.held = sizeof(held);
+	f.blob.size = sizeof(held);
+	f.store.from = held;
+	assert_int_equal(pull_init(&f.pull, &f.blob, &f.sink, f.store.raises, &err), -1);
+	assert_int_equal(err.kind, ERR_CANCELLED);
+	assert_int_equal(f.store.reads, 1);
+	assert_int_equal(f.store.restarts, 0);
+	pull_release(&f.pull);
+	cancel_free(f.store.raises);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -221,6 +248,7 @@ int main(void)
 		cmocka_unit_test(a_descriptor_that_is_too_large),
 		cmocka_unit_test(takes_no_byte_too_many),
 		cmocka_unit_test(goes_on_with_what_is_held),
+		cmocka_unit_test(a_stop_leaves_what_is_held),
 		cmocka_unit_test(tells_the_sinks_failure_from_the_sources),
 	};
 

@@ -128,6 +128,41 @@ static void judges_payloads(void **state)
 	}
 }
 
+/* libcrypto here has no Ed25519ph; who has signed so must not look for the fault in the key. */
+static void says_what_it_may_be_of_an_ed25519_key(void **state)
+{
+	static const struct {
+		const char *kind;
+		size_t size;
+		bool is_said;
+	} rows[] = {
+		{ "ED25519", 64, true },
+		{ "ED25519", 63, false },
+		{ "P-256", 64, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LEN(rows); i++) {
+		CLEANUP(signature_release) struct signature signature = SIGNATURE_INIT;
+		struct err err;
+		struct oci_keys *keys = oci_keys_new(&err);
+		EVP_PKEY *pkey = make_key(rows[i].kind);
+		size_t key;
+
+		assert_int_equal(add_key(keys, pkey, &err), 0);
+		assert_int_equal(signature_of_payload(GOOD_PAYLOAD, strlen(GOOD_PAYLOAD), "",
+		                                      &signature, &err),
+		                 0);
+		for (size_t b = 0; b < rows[i].size; b++)
+			assert_int_equal(buf_add(&signature.value, "x", 1, &err), 0);
+		assert_int_equal(signature_check(&signature, &manifest, keys, &key, &err), -1);
+		assert_int_equal(err.cause, OCI_CAUSE_SIGNED_BY_OTHER);
+		assert_int_equal(strstr(err.msg, "Ed25519ph") != NULL, rows[i].is_said);
+		oci_keys_free(keys);
+		EVP_PKEY_free(pkey);
+	}
+}
+
 static void judges_bundles(void **state)
 {
 	static const struct {
@@ -214,6 +249,8 @@ static void refuses_bundles(void **state)
 		if (!signature_of_bundle(rows[i], strlen(rows[i]), &signature, &err) ||
 		    err.kind != ERR_FORMAT)
 			fail_msg("row %zu is taken: %s", i, err.msg);
+		assert_int_equal(strstr(rows[i], "messageSignature") != NULL,
+		                 strstr(err.msg, "as cosign sign-blob makes it") != NULL);
 	}
 }
 
@@ -405,6 +442,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(judges_payloads, setup, teardown),
+		cmocka_unit_test_setup_teardown(says_what_it_may_be_of_an_ed25519_key, setup,
+		                                teardown),
 		cmocka_unit_test_setup_teardown(judges_bundles, setup, teardown),
 		cmocka_unit_test_setup_teardown(keeps_forms_apart, setup, teardown),
 		cmocka_unit_test(refuses_bundles),

@@ -23,7 +23,7 @@ static void keeps_releases_in_order(void **state)
 	static const char page[] =
 		"{\"name\":\"x\",\"tags\":[\"2\",\"1\",\"2\",\"../x\",\"a b\",\"\",\"sha256-" HEX
 		"\",\"sha256-" HEX ".sig\",\"sha256-" HEX ".att\",\"sha256-" HEX
-		".sbom\",\"sha256-" HEX ".x\",\"sha256-" HEX "0\",\"0.0.0\"]}";
+		".sbom\",\"sha512-" HEX "\",\"sha256-" HEX ".x\",\"sha256-" HEX "0\",\"0.0.0\"]}";
 	static const char *const wanted[] = { "2",     "1", "sha256-" HEX ".x", "sha256-" HEX "0",
 		                              "0.0.0", "3" };
 	CLEANUP(nameset_release) struct nameset set = NAMESET_INIT;

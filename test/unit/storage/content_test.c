@@ -323,7 +323,9 @@ static void damage_is_not_republished(void **state)
 	struct fixture *f = *state;
 	char *large = letters(LARGE_BYTES);
 	struct store_release release;
-	struct store_source source = { "1.1.0", "", &release.manifest, &release.layer, NULL, 0 };
+	struct store_source source = {
+		"1.1.0", "", &release.manifest, &release.layer, NULL, 0, NULL
+	};
 	char path[96];
 	struct err err;
 

@@ -143,7 +143,9 @@ static inline int publish_bytes(struct fixture *f, const char *tag, const void *
 	struct store_download *download;
 	struct store_release release;
 	struct digest manifest, layer;
-	struct store_source source = { tag, "2024-12-06T12:43:14Z", &manifest, &layer, NULL, 0 };
+	struct store_source source = {
+		tag, "2024-12-06T12:43:14Z", &manifest, &layer, NULL, 0, NULL
+	};
 	uint64_t swept;
 	struct err ignored;
 	int failed;

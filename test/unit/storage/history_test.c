@@ -14,12 +14,12 @@
 #include "storage/store.h"
 
 /* Publish an archive, or republish one of a layer that is there, with this manifest and date. */
-static int move(struct fixture *f, const char *tag, unsigned char manifest, unsigned char layer,
-                const char *created, struct err *err)
+static int move_by(struct fixture *f, const char *tag, unsigned char manifest, unsigned char layer,
+                   const char *created, const struct digest *signer, struct err *err)
 {
 	const struct digest named = { .algorithm = DIGEST_SHA256, .bytes = { manifest } };
 	struct digest digest;
-	const struct store_source source = { tag, created, &named, &digest, NULL, 0 };
+	const struct store_source source = { tag, created, &named, &digest, NULL, 0, signer };
 	CLEANUP(buf_release) struct buf bytes = BUF_INIT(1 << 20);
 	struct store_download *download;
 	struct store_release release;
@@ -40,6 +40,12 @@ static int move(struct fixture *f, const char *tag, unsigned char manifest, unsi
 	failed = store_publish(f->store, &source, download, f->cancel, &release, err);
 	store_download_free(download);
 	return failed;
+}
+
+static int move(struct fixture *f, const char *tag, unsigned char manifest, unsigned char layer,
+                const char *created, struct err *err)
+{
+	return move_by(f, tag, manifest, layer, created, NULL, err);
 }
 
 static void reopen(struct fixture *f, bool allow_rollback)
@@ -191,6 +197,44 @@ static void each_change_is_a_line(void **state)
 	assert_non_null(strstr(history(f).text, "3.0.0 -1>5\n"));
 }
 
+static int find_signer(void *ctx, const struct store_change *change, struct err *err)
+{
+	(void)err;
+	*(int *)ctx = change->is_signed ? change->signer.bytes[0] : -1;
+	return 0;
+}
+
+static int last_signer(struct fixture *f)
+{
+	int found = -2;
+	struct err err;
+
+	assert_int_equal(store_history(f->store, find_signer, &found, &err), 0);
+	return found;
+}
+
+/* Lines of before this was noted, and one that was torn in it, tell of none. */
+static void whose_key_signed_it(void **state)
+{
+	static const char torn[] =
+		"2024-12-06T12:43:14.000Z 3.0.0 - "
+		"sha256:0500000000000000000000000000000000000000000000000000000000000000 sha256:07";
+	struct fixture *f = *state;
+	const struct digest key = { .algorithm = DIGEST_SHA256, .bytes = { 7 } };
+	struct err err;
+
+	assert_int_equal(move_by(f, "1.0.0", 1, 1, "", &key, &err), 0);
+	assert_int_equal(last_signer(f), 7);
+	assert_int_equal(move_by(f, "1.0.0", 2, 1, "", NULL, &err), 0);
+	assert_int_equal(last_signer(f), -1);
+	assert_int_equal(move_by(f, "1.0.0", 3, 2, "", &key, &err), 0);
+	assert_int_equal(last_signer(f), 7);
+	append(f, torn, sizeof(torn) - 1);
+	append(f, "\n", 1);
+	assert_int_equal(last_signer(f), -1);
+	assert_string_equal(history(f).text, "1.0.0 -1>1\n1.0.0 1>2\n1.0.0 2>3\n3.0.0 -1>5\n");
+}
+
 static int64_t seen(struct fixture *f, const char *tag)
 {
 	struct store_release release;
@@ -278,6 +322,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nobody_moves_backwards_but_the_tag_itself, setup,
 		                                teardown),
 		cmocka_unit_test_setup_teardown(each_change_is_a_line, setup, teardown),
+		cmocka_unit_test_setup_teardown(whose_key_signed_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(when_a_tag_was_first_seen, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_history_is_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_history_that_can_not_be_written, setup, teardown),

@@ -43,7 +43,7 @@ static void put(struct fixture *f, const char *tag, const char *text, const char
 	struct store_release release;
 	struct digest manifest, layer;
 	struct store_source source = {
-		tag, "", &manifest, &layer, proof, proof ? strlen(proof) : 0
+		tag, "", &manifest, &layer, proof, proof ? strlen(proof) : 0, NULL,
 	};
 	struct store_download *download;
 	struct err err = { .msg = "" };
@@ -184,7 +184,7 @@ static void proves_later(void **state)
 	struct fixture *f = *state;
 	struct store_release release;
 	char tag[STORE_TAG_SIZE];
-	struct store_source source = { "1.0.0", "", NULL, NULL, good, strlen(good) };
+	struct store_source source = { "1.0.0", "", NULL, NULL, good, strlen(good), NULL };
 	struct store_view *view;
 	struct err err = { .msg = "" };
 

@@ -95,7 +95,7 @@ static int publish_changed(struct fixture *f, enum digest_algorithm algorithm,
                            const struct buf *bytes, size_t at, struct err *err)
 {
 	struct digest layer;
-	struct store_source source = { "1.0.0", "", &layer, &layer, NULL, 0 };
+	struct store_source source = { "1.0.0", "", &layer, &layer, NULL, 0, NULL };
 	struct store_download *download;
 	struct store_release release;
 	int failed;

@@ -277,7 +277,7 @@ static void republish_needs_no_bytes(void **state)
 	struct store_release release;
 	struct digest manifest = { .algorithm = DIGEST_SHA256, .bytes = { 7 } };
 	struct digest unknown = { .algorithm = DIGEST_SHA256, .bytes = { 9 } };
-	struct store_source source = { "1.1.0", "", &manifest, &release.layer, NULL, 0 };
+	struct store_source source = { "1.1.0", "", &manifest, &release.layer, NULL, 0, NULL };
 	struct err err;
 
 	assert_int_equal(publish(f, "1.0.0", base_items, &err), 0);

@@ -554,7 +554,7 @@ static void a_worker_that_fails_ends_it(void **state)
 	{
 		struct store_download *download;
 		struct digest layer;
-		const struct store_source source = { "1.0.0", "", &layer, &layer, NULL, 0 };
+		const struct store_source source = { "1.0.0", "", &layer, &layer, NULL, 0, NULL };
 		struct store_release release;
 
 		assert_int_equal(digest_of(DIGEST_SHA256, archive.data, archive.size, &layer, &err),
