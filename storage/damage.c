@@ -111,10 +111,11 @@ int damage_sweep(struct store *store, const struct digest_set *marked, struct er
 {
 	CLEANUP(cleanup_dir) DIR *dir = layout_list(store->layout.quarantine, ".", err);
 	const struct dirent *entry;
+	int more;
 
 	if (!dir)
 		return -1;
-	while ((entry = readdir(dir))) {
+	while ((more = layout_next(dir, &entry, "quarantine", err)) > 0) {
 		struct digest digest;
 		struct err no_object;
 
@@ -124,5 +125,5 @@ int damage_sweep(struct store *store, const struct digest_set *marked, struct er
 			object_forget_aside(&store->layout, entry->d_name);
 	}
 	forget_unmarked(store, marked);
-	return 0;
+	return more;
 }

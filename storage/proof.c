@@ -98,16 +98,17 @@ int proof_sweep(struct store *store, struct err *err)
 	CLEANUP(digest_set_release) struct digest_set marked = { .keys = NULL };
 	CLEANUP(cleanup_dir) DIR *dir = layout_list(store->layout.releases, ".", err);
 	const struct dirent *entry;
-	int failed = 0;
+	struct err later;
+	int failed = 0, more;
 
 	if (!dir || mark(store, &marked, err))
 		return -1;
-	while ((entry = readdir(dir))) {
+	while ((more = layout_next(dir, &entry, "releases", failed ? &later : err)) > 0) {
 		struct digest manifest;
 
 		if (parse_name(entry->d_name, &manifest) && !digest_set_has(&marked, &manifest) &&
 		    unlinkat(dirfd(dir), entry->d_name, 0) && errno != ENOENT && !failed)
 			failed = err_set_sys(err, errno, "remove releases/%s", entry->d_name);
 	}
-	return failed;
+	return failed || more < 0 ? -1 : 0;
 }

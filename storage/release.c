@@ -376,16 +376,19 @@ int release_tags(const struct layout *layout, char ***out_tags, size_t *out_coun
 	char tag[STORE_TAG_SIZE];
 	char **tags = NULL;
 	size_t count = 0;
-	int failed = 0;
+	int more;
 
 	if (!dir)
 		return err_context(err, "list releases");
-	while (!failed && (entry = readdir(dir))) {
+	/* A release that is passed over here would not be served, and swept. */
+	while ((more = layout_next(dir, &entry, "releases", err)) > 0) {
 		release_tag(entry->d_name, tag);
-		if (*tag)
-			failed = add_tag(&tags, &count, tag, err);
+		if (*tag && add_tag(&tags, &count, tag, err)) {
+			more = -1;
+			break;
+		}
 	}
-	if (failed) {
+	if (more) {
 		release_tags_free(tags, count);
 		return -1;
 	}

@@ -421,7 +421,7 @@ static int list_folder(struct store_scrub *scrub, struct err *err)
 	char prefix[3] = "";
 	CLEANUP(cleanup_dir) DIR *dir = NULL;
 	const struct dirent *entry;
-	int failed = 0;
+	int more;
 
 	scrub->is_listed = true;
 	scrub->item_count = scrub->item_at = 0;
@@ -434,7 +434,7 @@ static int list_folder(struct store_scrub *scrub, struct err *err)
 	                  err);
 	if (!dir)
 		return -1;
-	while (!failed && (entry = readdir(dir))) {
+	while ((more = layout_next(dir, &entry, is_aside ? "quarantine" : prefix, err)) > 0) {
 		char hex[2 + 64 + 1];
 		struct stat st;
 
@@ -442,9 +442,10 @@ static int list_folder(struct store_scrub *scrub, struct err *err)
 		    fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW))
 			continue;
 		(void)snprintf(hex, sizeof(hex), "%s%.64s", prefix, entry->d_name);
-		failed = add_item(scrub, hex, &st, err);
+		if (add_item(scrub, hex, &st, err))
+			return -1;
 	}
-	return failed;
+	return more;
 }
 
 static void end_pass(struct store_scrub *scrub)

@@ -491,8 +491,12 @@ int store_count_quarantined(struct store *store, uint64_t *out_count, struct err
 
 	if (!dir)
 		return -1;
-	while (count < STORE_QUARANTINED_MAX && (entry = readdir(dir)))
+	while (count < STORE_QUARANTINED_MAX &&
+	       (more = layout_next(dir, &entry, "quarantine", err)) > 0)
 		count += entry->d_name[0] != '.';
 	*out_count = count;
 	return 0;
 }
+	int more = 1;
+	if (more < 0)
+		return -1;
