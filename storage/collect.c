@@ -148,11 +148,10 @@ static bool is_missing(const struct store *store, const struct digest *digest)
 /* What is named and was not met: unless its folder could not be listed, or it was put back. */
 static void note_missing(struct store *store, const struct digest_set *marked, const bool *met)
 {
-	for (size_t i = 0; i < marked->places; i++) {
-		struct digest digest;
+	for (size_t i = 0; i < marked->count; i++) {
+		const struct digest digest = digest_set_at(marked, i);
 
-		if (!met[i] && digest_set_at(marked, i, &digest) &&
-		    !damage_is_known(store, &digest) && is_missing(store, &digest))
+		if (!met[i] && !damage_is_known(store, &digest) && is_missing(store, &digest))
 			damage_note(store, &digest, "", "the object is missing");
 	}
 }
@@ -162,7 +161,7 @@ static int sweep_unmarked(struct store *store, const struct marks *marks, uint64
                           struct err *err)
 {
 	const struct digest_set *marked = &marks->set;
-	CLEANUP(cleanup_free) bool *met = calloc(marked->places + 1, sizeof(*met));
+	CLEANUP(cleanup_free) bool *met = calloc(marked->count + 1, sizeof(*met));
 	struct err later;
 	uint64_t lists;
 	int failed;

@@ -40,7 +40,7 @@ static int sweep_folder(struct sweeping *sweeping, const char *folder, struct er
 	while ((more = layout_next(dir, &entry, folder, failed ? &later : err)) > 0) {
 		struct digest digest;
 		char hex[2 + 62 + 1];
-		size_t place;
+		size_t number;
 
 		if (strlen(entry->d_name) != 62)
 			continue;
@@ -48,12 +48,12 @@ static int sweep_folder(struct sweeping *sweeping, const char *folder, struct er
 		memcpy(hex + 2, entry->d_name, 63);
 		if (digest_parse_hex(hex, 64, &digest, &no_object))
 			continue;
-		place = digest_set_find(sweeping->marked, &digest);
-		if (place == SET_NOWHERE)
+		number = digest_set_find(sweeping->marked, &digest);
+		if (number == SET_NOWHERE)
 			failed |= sweep_one(sweeping, dirfd(dir), folder, entry->d_name,
 			                    failed ? &later : err);
 		else if (sweeping->met)
-			sweeping->met[place] = true;
+			sweeping->met[number] = true;
 	}
 	return failed || more < 0 ? -1 : 0;
 }
