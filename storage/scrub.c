@@ -205,7 +205,7 @@ static int start_check(struct store_scrub *scrub, struct check *check, struct it
 	if (fd < 0) {
 		if (is_aside || err->kind == ERR_NOT_FOUND)
 			return 0; /* still unreadable; or swept since it was listed */
-		(void)damage_judge(store, &item->digest, -1, "", err);
+		(void)damage_judge(store, &item->digest, OBJECT_ANY_SIZE, -1, "", err);
 		return err->kind == ERR_DIGEST ? 0 : -1;
 	}
 	*check = (struct check){ .fd = fd, .item = *item, .is_aside = is_aside };
@@ -301,7 +301,8 @@ static int go_on(struct store_scrub *scrub, struct check *check, uint64_t *out_b
 	if (failed && err->kind == ERR_FORMAT) /* it was cut off while it was read */
 		err->kind = ERR_DIGEST;
 	if (failed && !check->is_aside)
-		(void)damage_judge(scrub->store, &check->item.digest, check->fd, "", err);
+		(void)damage_judge(scrub->store, &check->item.digest, check->item.size, check->fd,
+		                   "", err);
 	if (failed && (err->kind == ERR_DIGEST || check->is_aside))
 		failed = 0;
 	if (failed || part == left)

@@ -413,7 +413,7 @@ static struct tree *unpack_inner(struct unpacking *u, const struct tree *outer, 
 		return tree;
 	/* Other releases may name it, and so may the next try. */
 	if (err->kind == ERR_DIGEST)
-		object_put_aside(u->layout, &item.content);
+		(void)object_put_aside(u->layout, &item.content, item.size, fd);
 	(void)err_context(err, "%.160s in the archive", u->only);
 	return NULL;
 }
