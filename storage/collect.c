@@ -19,12 +19,14 @@
 
 struct marks {
 	struct digest_set set;
-	uint64_t bytes; /* of all that is in it */
+	uint64_t bytes;              /* of all that is in it */
+	struct digest_set manifests; /* of the releases */
 };
 
 static void marks_release(struct marks *marks)
 {
 	digest_set_release(&marks->set);
+	digest_set_release(&marks->manifests);
 }
 
 static int mark(struct marks *marks, const struct digest *digest, uint64_t size, struct err *err)
@@ -122,7 +124,8 @@ static int mark_releases(struct store *store, struct marks *marked, bool *out_wh
 	for (size_t i = 0; !failed && i < count; i++) {
 		struct store_release info;
 
-		failed = release_read(&store->layout, tags[i], &info, mark_item, marked, err);
+		failed = release_read(&store->layout, tags[i], &info, mark_item, marked, err) ||
+		         digest_set_add(&marked->manifests, &info.manifest, err);
 	}
 	release_tags_free(tags, count);
 	*out_whole = !failed;
@@ -130,7 +133,7 @@ static int mark_releases(struct store *store, struct marks *marked, bool *out_wh
 		known_doubt(store); /* so that it is fetched again */
 		failed = 0;
 	}
-	return failed;
+	return failed ? -1 : 0;
 }
 
 /* ---- sweeping ---- */
@@ -148,11 +151,10 @@ static bool is_missing(const struct store *store, const struct digest *digest)
 /* What is named and was not met: unless its folder could not be listed, or it was put back. */
 static void note_missing(struct store *store, const struct digest_set *marked, const bool *met)
 {
-	for (size_t i = 0; i < marked->places; i++) {
-		struct digest digest;
+	for (size_t i = 0; i < marked->count; i++) {
+		const struct digest digest = digest_set_at(marked, i);
 
-		if (!met[i] && digest_set_at(marked, i, &digest) &&
-		    !damage_is_known(store, &digest) && is_missing(store, &digest))
+		if (!met[i] && !damage_is_known(store, &digest) && is_missing(store, &digest))
 			damage_note(store, &digest, "", "the object is missing");
 	}
 }
@@ -162,7 +164,7 @@ static int sweep_unmarked(struct store *store, const struct marks *marks, uint64
                           struct err *err)
 {
 	const struct digest_set *marked = &marks->set;
-	CLEANUP(cleanup_free) bool *met = calloc(marked->places + 1, sizeof(*met));
+	CLEANUP(cleanup_free) bool *met = calloc(marked->count + 1, sizeof(*met));
 	struct err later;
 	uint64_t lists;
 	int failed;
@@ -186,7 +188,6 @@ static int sweep_unmarked(struct store *store, const struct marks *marks, uint64
 static int sweep(struct store *store, bool *out_whole, uint64_t *out_swept, struct err *err)
 {
 	CLEANUP(marks_release) struct marks marked = { .bytes = 0 };
-
 	struct err later;
 	int failed;
 
@@ -195,7 +196,7 @@ static int sweep(struct store *store, bool *out_whole, uint64_t *out_swept, stru
 	if (!*out_whole)
 		return 0;
 	failed = sweep_unmarked(store, &marked, out_swept, err);
-	return proof_sweep(store, failed ? &later : err) ? -1 : failed;
+	return proof_sweep(store, &marked.manifests, failed ? &later : err) ? -1 : failed;
 }
 
 int store_collect(struct store *store, uint64_t *out_swept, struct err *err)

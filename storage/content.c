@@ -49,7 +49,7 @@ static int open_object(struct store *store, const struct digest *digest, uint64_
 	if (damage_is_known(store, digest))
 		return err_set(err, ERR_DIGEST, "%s is damaged on disk", name);
 	fd = object_open(&store->layout, digest, size, err);
-	return fd < 0 ? damage_judge(store, digest, -1, name, err) : fd;
+	return fd < 0 ? damage_judge(store, digest, size, -1, name, err) : fd;
 }
 
 /* ---- small objects ---- */
@@ -67,7 +67,7 @@ static struct cache_piece *load_whole(struct store *store, const struct digest *
 	if (!piece)
 		return NULL;
 	if (object_read(fd, digest, size, cache_piece_bytes(piece), err)) {
-		(void)damage_judge(store, digest, fd, name, err);
+		(void)damage_judge(store, digest, size, fd, name, err);
 		return NULL;
 	}
 	return cache_keep_take(store->cache, STEAL(piece));
@@ -109,7 +109,8 @@ static int make_hashes(const struct store_reader *reader, unsigned char *out_has
 	CLEANUP(buf_release) struct buf hashes = BUF_INIT(BLOCKS_MAX_BYTES);
 
 	if (object_verify(reader->fd, &reader->digest, reader->size, &hashes, err))
-		return damage_judge(reader->store, &reader->digest, reader->fd, reader->name, err);
+		return damage_judge(reader->store, &reader->digest, reader->size, reader->fd,
+		                    reader->name, err);
 	memcpy(out_hashes, hashes.data, hashes.size);
 	return 0;
 }
@@ -179,7 +180,8 @@ static struct cache_piece *load_block(const struct store_reader *reader, uint64_
 		return NULL;
 	if (!read_block(reader, number, cache_piece_bytes(piece), cache_piece_size(piece), err))
 		return cache_keep_take(reader->store->cache, piece);
-	(void)damage_judge(reader->store, &reader->digest, reader->fd, reader->name, err);
+	(void)damage_judge(reader->store, &reader->digest, reader->size, reader->fd, reader->name,
+	                   err);
 	cache_piece_put(piece);
 	return NULL;
 }

@@ -1,5 +1,6 @@
 /* Objects found missing or wrong; see store.h. */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -36,20 +37,24 @@ void damage_note(struct store *store, const struct digest *digest, const char *p
 		tell(store, STORE_OBJECT_DAMAGED, digest, detail);
 }
 
-int damage_judge(struct store *store, const struct digest *digest, int fd, const char *path,
-                 struct err *err)
+int damage_judge(struct store *store, const struct digest *digest, uint64_t size, int fd,
+                 const char *path, struct err *err)
 {
+	bool is_gone = err->kind == ERR_NOT_FOUND || (err->kind == ERR_IO && err->sys == ESTALE);
+	/* What can't be opened may well have its size. */
+	uint64_t wrong = err->kind == ERR_IO ? OBJECT_ANY_SIZE : size;
+
+	/* For a reader: it may have been swept by the writer, on another host of NFS, too. */
+	if (store->is_reader && is_gone) {
+		err->kind = ERR_NOT_FOUND;
+		return -1;
+	}
 	if (!object_is_at_fault(err))
 		return -1;
-	/* For a reader: it may have been swept by the writer. */
-	if (store->is_reader && err->kind == ERR_NOT_FOUND)
-		return -1;
 	/* One that was written anew meanwhile is left alone: the next look is at that. */
-	if (fd < 0 || object_is_same(&store->layout, digest, fd)) {
-		if (!store->is_reader)
-			object_put_aside(&store->layout, digest);
+	if ((fd < 0 || object_is_same(&store->layout, digest, fd)) &&
+	    (store->is_reader || object_put_aside(&store->layout, digest, wrong, fd)))
 		damage_note(store, digest, path, err->msg);
-	}
 	err->kind = ERR_DIGEST;
 	return -1;
 }
@@ -58,8 +63,8 @@ void damage_look(struct store *store, const struct digest *digest, uint64_t size
 {
 	if (damage_is_known(store, digest) || object_is_there(&store->layout, digest, size))
 		return;
-	object_put_aside(&store->layout, digest);
-	damage_note(store, digest, path, "its object is missing or cut off");
+	if (object_put_aside(&store->layout, digest, size, -1))
+		damage_note(store, digest, path, "its object is missing or cut off");
 }
 
 bool damage_is_known(struct store *store, const struct digest *digest)
@@ -111,10 +116,11 @@ int damage_sweep(struct store *store, const struct digest_set *marked, struct er
 {
 	CLEANUP(cleanup_dir) DIR *dir = layout_list(store->layout.quarantine, ".", err);
 	const struct dirent *entry;
+	int more;
 
 	if (!dir)
 		return -1;
-	while ((entry = readdir(dir))) {
+	while ((more = layout_next(dir, &entry, "quarantine", err)) > 0) {
 		struct digest digest;
 		struct err no_object;
 
@@ -124,5 +130,5 @@ int damage_sweep(struct store *store, const struct digest_set *marked, struct er
 			object_forget_aside(&store->layout, entry->d_name);
 	}
 	forget_unmarked(store, marked);
-	return 0;
+	return more;
 }

@@ -1,7 +1,7 @@
 /*
- * A set of digests by open addressing with linear probing. A digest is its own
- * hash; that a digest is all zero does not happen (it would be a break of
- * SHA-256), so that value marks a free place.
+ * A set of digests: the keys side by side, without gaps, and a table of their
+ * numbers by open addressing with linear probing, which may have gaps at a
+ * tenth of the cost. A digest is its own hash.
  */
 #include "digest_set.h"
 
@@ -9,42 +9,64 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const unsigned char unused[SET_KEY_BYTES];
+#define FREE UINT32_MAX
 
 void digest_set_release(struct digest_set *set)
 {
 	free(set->keys);
+	free(set->table);
 	*set = (struct digest_set){ .keys = NULL };
+}
+
+static size_t home_of(const struct digest_set *set, const unsigned char *key)
+{
+	uint64_t hash;
+
+	memcpy(&hash, key, sizeof(hash));
+	return (size_t)hash & (set->places - 1);
 }
 
 /* The place of a key, or the free one where it belongs. */
 static size_t place_of(const struct digest_set *set, const unsigned char *key)
 {
-	uint64_t hash;
-	size_t place;
+	size_t place = home_of(set, key);
 
-	memcpy(&hash, key, sizeof(hash));
-	place = (size_t)hash & (set->places - 1);
-	while (memcmp(set->keys[place], unused, SET_KEY_BYTES) != 0 &&
-	       memcmp(set->keys[place], key, SET_KEY_BYTES) != 0)
+	while (set->table[place] != FREE &&
+	       memcmp(set->keys[set->table[place]], key, SET_KEY_BYTES) != 0)
 		place = (place + 1) & (set->places - 1);
 	return place;
 }
 
-static int grow(struct digest_set *set, struct err *err)
+static int full(const struct digest_set *set, struct err *err)
 {
-	struct digest_set larger = { .places = set->places ? set->places * 2 : 64 };
+	return err_set_sys(err, ENOMEM, "set of %zu digests", set->count + 1);
+}
 
-	larger.keys = calloc(larger.places, SET_KEY_BYTES);
-	if (!larger.keys)
-		return err_set_sys(err, ENOMEM, "set of %zu digests", larger.places);
-	for (size_t i = 0; i < set->places; i++)
-		if (memcmp(set->keys[i], unused, SET_KEY_BYTES) != 0)
-			memcpy(larger.keys[place_of(&larger, set->keys[i])], set->keys[i],
-			       SET_KEY_BYTES);
-	larger.count = set->count;
-	digest_set_release(set);
-	*set = larger;
+static int grow_table(struct digest_set *set, struct err *err)
+{
+	const size_t places = set->places ? set->places * 2 : 64;
+	uint32_t *table = malloc(places * sizeof(*table));
+
+	if (!table)
+		return full(set, err);
+	memset(table, 0xff, places * sizeof(*table));
+	free(set->table);
+	set->table = table;
+	set->places = places;
+	for (size_t i = 0; i < set->count; i++)
+		table[place_of(set, set->keys[i])] = (uint32_t)i;
+	return 0;
+}
+
+static int grow_keys(struct digest_set *set, struct err *err)
+{
+	const size_t room = set->room + set->room / 2 + 32;
+	unsigned char(*keys)[SET_KEY_BYTES] = realloc(set->keys, room * sizeof(*keys));
+
+	if (!keys)
+		return full(set, err);
+	set->keys = keys;
+	set->room = room;
 	return 0;
 }
 
@@ -52,22 +74,25 @@ int digest_set_add(struct digest_set *set, const struct digest *digest, struct e
 {
 	size_t place;
 
-	if (set->count * 2 >= set->places && grow(set, err))
+	if (set->count * 4 >= set->places * 3 && grow_table(set, err))
 		return -1;
 	place = place_of(set, digest->bytes);
-	if (!memcmp(set->keys[place], unused, SET_KEY_BYTES)) {
-		memcpy(set->keys[place], digest->bytes, SET_KEY_BYTES);
-		set->count++;
-	}
+	if (set->table[place] != FREE)
+		return 0;
+	if (set->count == set->room && grow_keys(set, err))
+		return -1;
+	if (set->count == FREE)
+		return full(set, err);
+	memcpy(set->keys[set->count], digest->bytes, SET_KEY_BYTES);
+	set->table[place] = (uint32_t)set->count++;
 	return 0;
 }
 
 size_t digest_set_find(const struct digest_set *set, const struct digest *digest)
 {
-	size_t place = set->count ? place_of(set, digest->bytes) : SET_NOWHERE;
+	const uint32_t number = set->count ? set->table[place_of(set, digest->bytes)] : FREE;
 
-	return set->count && memcmp(set->keys[place], unused, SET_KEY_BYTES) != 0 ? place
-	                                                                          : SET_NOWHERE;
+	return number == FREE ? SET_NOWHERE : number;
 }
 
 bool digest_set_has(const struct digest_set *set, const struct digest *digest)
@@ -75,47 +100,60 @@ bool digest_set_has(const struct digest_set *set, const struct digest *digest)
 	return digest_set_find(set, digest) != SET_NOWHERE;
 }
 
-bool digest_set_at(const struct digest_set *set, size_t place, struct digest *out_digest)
+struct digest digest_set_at(const struct digest_set *set, size_t number)
 {
-	if (!memcmp(set->keys[place], unused, SET_KEY_BYTES))
-		return false;
-	*out_digest = (struct digest){ .algorithm = DIGEST_SHA256 };
-	memcpy(out_digest->bytes, set->keys[place], SET_KEY_BYTES);
-	return true;
+	struct digest digest = { .algorithm = DIGEST_SHA256 };
+
+	memcpy(digest.bytes, set->keys[number], SET_KEY_BYTES);
+	return digest;
+}
+
+/* Free a place, and place anew what may have been pushed on by it: what follows in the same run. */
+static void free_place(struct digest_set *set, size_t place)
+{
+	set->table[place] = FREE;
+	for (;;) {
+		uint32_t number;
+
+		place = (place + 1) & (set->places - 1);
+		number = set->table[place];
+		if (number == FREE)
+			return;
+		set->table[place] = FREE;
+		set->table[place_of(set, set->keys[number])] = number;
+	}
 }
 
 void digest_set_remove(struct digest_set *set, const struct digest *digest)
 {
-	unsigned char key[SET_KEY_BYTES];
-	size_t place = digest_set_find(set, digest);
+	size_t place, last;
+	uint32_t number;
 
-	if (place == SET_NOWHERE)
+	if (!digest_set_has(set, digest))
 		return;
-	memset(set->keys[place], 0, SET_KEY_BYTES);
-	set->count--;
-	/* What follows in the same run may have been pushed on by the removed key: place it anew.
-	 */
-	for (;;) {
-		place = (place + 1) & (set->places - 1);
-		if (!memcmp(set->keys[place], unused, SET_KEY_BYTES))
-			return;
-		memcpy(key, set->keys[place], SET_KEY_BYTES);
-		memset(set->keys[place], 0, SET_KEY_BYTES);
-		memcpy(set->keys[place_of(set, key)], key, SET_KEY_BYTES);
-	}
+	place = place_of(set, digest->bytes);
+	number = set->table[place];
+	free_place(set, place);
+	/* The last key goes where the removed one was. */
+	last = --set->count;
+	if (number == last)
+		return;
+	place = place_of(set, set->keys[last]);
+	memcpy(set->keys[number], set->keys[last], SET_KEY_BYTES);
+	set->table[place] = number;
 }
 
 void digest_set_keep(struct digest_set *set, const struct digest_set *kept)
 {
-	size_t place = 0;
+	size_t number = 0;
 
-	/* A removal moves later keys, at most into the place at hand: that is looked at again. */
-	while (place < set->places) {
-		struct digest digest;
+	/* A removal moves the last one to the number at hand: that is looked at again. */
+	while (number < set->count) {
+		const struct digest digest = digest_set_at(set, number);
 
-		if (digest_set_at(set, place, &digest) && !digest_set_has(kept, &digest))
-			digest_set_remove(set, &digest);
+		if (digest_set_has(kept, &digest))
+			number++;
 		else
-			place++;
+			digest_set_remove(set, &digest);
 	}
 }

@@ -13,10 +13,12 @@ enum { SET_KEY_BYTES = 32 };
 
 #define SET_NOWHERE SIZE_MAX
 
+/* Begins as all zero. A key costs some 40 bytes: there may be two million. */
 struct digest_set {
-	unsigned char (*keys)[SET_KEY_BYTES]; /* open addressing; an all-zero key is a free place */
-	size_t places;                        /* a power of two, or 0 */
-	size_t count;
+	unsigned char (*keys)[SET_KEY_BYTES]; /* numbered from 0 to count - 1 */
+	size_t count, room;
+	uint32_t *table; /* their numbers, by open addressing */
+	size_t places;   /* of the table: a power of two, or 0 */
 };
 
 void digest_set_release(struct digest_set *set);
@@ -24,10 +26,10 @@ void digest_set_release(struct digest_set *set);
 /* ERR_IO without memory. Adding what is there is fine. */
 MUST_CHECK int digest_set_add(struct digest_set *set, const struct digest *digest, struct err *err);
 bool digest_set_has(const struct digest_set *set, const struct digest *digest);
-/* Its place, until the set is changed; SET_NOWHERE when it is not there. */
+/* Its number, until the set is changed; SET_NOWHERE when it is not there. */
 size_t digest_set_find(const struct digest_set *set, const struct digest *digest);
-/* What is at a place; whether there is something. */
-bool digest_set_at(const struct digest_set *set, size_t place, struct digest *out_digest);
+/* The digest of a number. */
+struct digest digest_set_at(const struct digest_set *set, size_t number);
 /* Remove what is not in `kept`. */
 void digest_set_keep(struct digest_set *set, const struct digest_set *kept);
 void digest_set_remove(struct digest_set *set, const struct digest *digest);

@@ -33,14 +33,14 @@ static int sweep_folder(struct sweeping *sweeping, const char *folder, struct er
 	CLEANUP(cleanup_dir) DIR *dir = layout_list(sweeping->objects, folder, err);
 	const struct dirent *entry;
 	struct err no_object, later;
-	int failed = 0;
+	int failed = 0, more;
 
 	if (!dir)
 		return -1;
-	while ((entry = readdir(dir))) {
+	while ((more = layout_next(dir, &entry, folder, failed ? &later : err)) > 0) {
 		struct digest digest;
 		char hex[2 + 62 + 1];
-		size_t place;
+		size_t number;
 
 		if (strlen(entry->d_name) != 62)
 			continue;
@@ -48,14 +48,14 @@ static int sweep_folder(struct sweeping *sweeping, const char *folder, struct er
 		memcpy(hex + 2, entry->d_name, 63);
 		if (digest_parse_hex(hex, 64, &digest, &no_object))
 			continue;
-		place = digest_set_find(sweeping->marked, &digest);
-		if (place == SET_NOWHERE)
+		number = digest_set_find(sweeping->marked, &digest);
+		if (number == SET_NOWHERE)
 			failed |= sweep_one(sweeping, dirfd(dir), folder, entry->d_name,
 			                    failed ? &later : err);
 		else if (sweeping->met)
-			sweeping->met[place] = true;
+			sweeping->met[number] = true;
 	}
-	return failed;
+	return failed || more < 0 ? -1 : 0;
 }
 
 static int sweep(struct sweeping *sweeping, uint64_t *out_count, struct err *err)
@@ -63,17 +63,17 @@ static int sweep(struct sweeping *sweeping, uint64_t *out_count, struct err *err
 	CLEANUP(cleanup_dir) DIR *dir = layout_list(sweeping->objects, ".", err);
 	const struct dirent *entry;
 	struct err later;
-	int failed = 0;
+	int failed = 0, more;
 
 	*out_count = 0;
 	if (!dir)
 		return -1;
-	while ((entry = readdir(dir)))
+	while ((more = layout_next(dir, &entry, "objects", failed ? &later : err)) > 0)
 		if (strlen(entry->d_name) == 2 && strspn(entry->d_name, "0123456789abcdef") == 2 &&
 		    sweep_folder(sweeping, entry->d_name, failed ? &later : err))
 			failed = -1;
 	*out_count = sweeping->count;
-	return failed;
+	return failed || more < 0 ? -1 : 0;
 }
 
 int gc_sweep(int objects, const struct digest_set *marked, bool *met, uint64_t *out_swept,

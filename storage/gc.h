@@ -14,7 +14,7 @@
  * left alone. What can't be listed or removed is passed over and stays for the next
  * sweep: ERR_IO tells of the first such. *out_swept is set in any case.
  *
- * met is NULL, or has an element for each of marked->places: it becomes true where
+ * met is NULL, or has an element for each of marked->count: it becomes true where
  * the object of that place was met.
  */
 MUST_CHECK int gc_sweep(int objects, const struct digest_set *marked, bool *met,

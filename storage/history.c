@@ -1,7 +1,8 @@
 /*
  * The history: a line for each change of a tag, so that it can be told later
  * what was served when. Text, appended and made durable; a torn last line, as a
- * crash leaves it, is passed over by readers and ended by the next writer.
+ * crash leaves it (cut off, or zeros in its place), is passed over by readers and
+ * ended by the next writer.
  *
  *	2024-12-06T12:43:14.000Z 4.5.15 sha256:<from> sha256:<to>[ sha256:<key>]
  *
@@ -119,14 +120,22 @@ static int read_file(int root, const char *file, store_history_visitor *visit, v
 {
 	CLEANUP(buf_release) struct buf text = BUF_INIT(HISTORY_MAX_BYTES + HISTORY_LINE_SIZE);
 	struct store_change change;
-	char *line, *rest;
+	char *line, *newline;
+	size_t left;
 
 	if (io_read_file(root, file, &text, err))
 		return err->kind == ERR_NOT_FOUND ? 0 : -1;
-	rest = text.data;
-	while (rest && (line = strsep(&rest, "\n")) && rest)
-		if (parse(line, &change) && visit(ctx, &change, err))
+	line = text.data;
+	left = text.size;
+	while (left && (newline = memchr(line, '\n', left))) {
+		size_t length = (size_t)(newline - line);
+
+		*newline = '\0';
+		if (strlen(line) == length && parse(line, &change) && visit(ctx, &change, err))
 			return -1;
+		line = newline + 1;
+		left -= length + 1;
+	}
 	return 0;
 }
 

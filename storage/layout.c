@@ -271,6 +271,15 @@ DIR *layout_list(int at, const char *name, struct err *err)
 	return dir;
 }
 
+int layout_next(DIR *dir, const struct dirent **out_entry, const char *name, struct err *err)
+{
+	errno = 0;
+	*out_entry = readdir(dir);
+	if (*out_entry)
+		return 1;
+	return errno ? err_set_sys(err, errno, "list folder %s of the store", name) : 0;
+}
+
 int layout_check_room(const struct layout *layout, uint64_t needed, struct err *err)
 {
 	const uint64_t reserve = layout->reserve_bytes;

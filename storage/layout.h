@@ -72,6 +72,13 @@ MUST_CHECK int layout_tmp_create(const struct layout *layout, char out_name[stat
 /* Open the folder `name` in `at` for readdir. NULL on error. */
 MUST_CHECK DIR *layout_list(int at, const char *name, struct err *err);
 
+/*
+ * Its next entry: 1, or 0 at its end; -1 with ERR_IO, so that a folder of which a part can't
+ * be read is not taken for one that has less in it. The entry is valid until the next call.
+ */
+MUST_CHECK int layout_next(DIR *dir, const struct dirent **out_entry, const char *name,
+                           struct err *err);
+
 static inline void cleanup_dir(DIR **dir)
 {
 	if (*dir)

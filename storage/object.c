@@ -164,7 +164,7 @@ static int place(struct object_writer *writer, const struct digest *digest, stru
 		if (err->sys != EISDIR)
 			return err_context(err, "objects/");
 		/* A folder lies there, where a damaged object was. */
-		object_put_aside(layout, digest);
+		(void)object_put_aside(layout, digest, OBJECT_ANY_SIZE, -1);
 		if (layout_place(layout->tmp, writer->name, layout->objects, digest, err))
 			return err_context(err, "objects/");
 	}
@@ -386,18 +386,39 @@ bool object_is_same(const struct layout *layout, const struct digest *digest, in
 	       opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
 }
 
-void object_put_aside(const struct layout *layout, const struct digest *digest)
+/* Whether what was moved came into its place after that which was found wrong. */
+static bool is_newer(const struct layout *layout, const char *aside, uint64_t size, int fd)
+{
+	struct stat moved, opened;
+
+	if (fstatat(layout->quarantine, aside, &moved, AT_SYMLINK_NOFOLLOW))
+		return false;
+	if (fd >= 0)
+		return !fstat(fd, &opened) &&
+		       (moved.st_ino != opened.st_ino || moved.st_dev != opened.st_dev);
+	return S_ISREG(moved.st_mode) && (uint64_t)moved.st_size == size;
+}
+
+bool object_put_aside(const struct layout *layout, const struct digest *digest, uint64_t size,
+                      int fd)
 {
 	char name[LAYOUT_OBJECT_SIZE];
 	char aside[DIGEST_TEXT_SIZE];
+	int failed;
 
 	(void)layout_object_name(digest, name);
 	(void)digest_hex(digest, aside);
-	if (renameat(layout->objects, name, layout->quarantine, aside) && errno != ENOENT) {
+	failed = renameat(layout->objects, name, layout->quarantine, aside);
+	if (failed && errno != ENOENT) {
 		/* A file there and a folder here, or the other way round. */
 		object_forget_aside(layout, aside);
-		(void)renameat(layout->objects, name, layout->quarantine, aside);
+		failed = renameat(layout->objects, name, layout->quarantine, aside);
 	}
+	if (failed || !is_newer(layout, aside, size, fd))
+		return true;
+	/* Should yet another have come, it has the same content. */
+	(void)renameat(layout->quarantine, aside, layout->objects, name);
+	return false;
 }
 
 void object_forget_aside(const struct layout *layout, const char *name)

@@ -92,8 +92,16 @@ bool object_is_same(const struct layout *layout, const struct digest *digest, in
 /*
  * Move a damaged object into quarantine/. It may yet be of use: read by an
  * operator whose registry is gone, or put back when a later look finds it whole.
+ *
+ * What was written in its place since it was found wrong is not meant, and put
+ * back: then it returns false. fd is the open object that was found wrong; or
+ * -1, when none was there, or one that is no file of this size (OBJECT_ANY_SIZE:
+ * whatever is there is meant).
  */
-void object_put_aside(const struct layout *layout, const struct digest *digest);
+bool object_put_aside(const struct layout *layout, const struct digest *digest, uint64_t size,
+                      int fd);
+
+#define OBJECT_ANY_SIZE UINT64_MAX
 
 /* Remove what quarantine/ holds under this name. */
 void object_forget_aside(const struct layout *layout, const char *name);

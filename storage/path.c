@@ -4,12 +4,14 @@
 #include <stdbool.h>
 #include <string.h>
 
+/* Those of ASCII, and the second set (U+0080 to U+009F) as UTF-8 has it, which terminals heed too.
+ */
 static bool has_control(const char *text)
 {
 	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
+		unsigned char c = (unsigned char)*text, next = (unsigned char)text[1];
 
-		if (c < 0x20 || c == 0x7f)
+		if (c < 0x20 || c == 0x7f || (c == 0xc2 && next >= 0x80 && next <= 0x9f))
 			return true;
 	}
 	return false;

@@ -10,7 +10,6 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "release.h"
 
 static const char suffix[] = ".proof";
 
@@ -74,40 +73,21 @@ bool proof_admits(struct store *store, const struct store_release *release)
 	return store->admits(store->admits_ctx, release, buf_text(&proof), proof.size);
 }
 
-/* The manifests of all releases. */
-static int mark(struct store *store, struct digest_set *marked, struct err *err)
+int proof_sweep(struct store *store, const struct digest_set *manifests, struct err *err)
 {
-	char **tags;
-	size_t count;
-	int failed = 0;
-
-	if (release_tags(&store->layout, &tags, &count, err))
-		return -1;
-	for (size_t i = 0; !failed && i < count; i++) {
-		struct store_release release;
-
-		failed = known_get(store, tags[i], &release, err) ||
-		         digest_set_add(marked, &release.manifest, err);
-	}
-	release_tags_free(tags, count);
-	return failed ? -1 : 0;
-}
-
-int proof_sweep(struct store *store, struct err *err)
-{
-	CLEANUP(digest_set_release) struct digest_set marked = { .keys = NULL };
 	CLEANUP(cleanup_dir) DIR *dir = layout_list(store->layout.releases, ".", err);
 	const struct dirent *entry;
-	int failed = 0;
+	struct err later;
+	int failed = 0, more;
 
-	if (!dir || mark(store, &marked, err))
+	if (!dir)
 		return -1;
-	while ((entry = readdir(dir))) {
+	while ((more = layout_next(dir, &entry, "releases", failed ? &later : err)) > 0) {
 		struct digest manifest;
 
-		if (parse_name(entry->d_name, &manifest) && !digest_set_has(&marked, &manifest) &&
+		if (parse_name(entry->d_name, &manifest) && !digest_set_has(manifests, &manifest) &&
 		    unlinkat(dirfd(dir), entry->d_name, 0) && errno != ENOENT && !failed)
 			failed = err_set_sys(err, errno, "remove releases/%s", entry->d_name);
 	}
-	return failed;
+	return failed || more < 0 ? -1 : 0;
 }

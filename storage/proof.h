@@ -20,7 +20,8 @@ MUST_CHECK int proof_put(struct store *store, const struct store_source *source,
 /* Whether a release may be served: it has a proof that settings->admits takes, or there is none. */
 bool proof_admits(struct store *store, const struct store_release *release);
 
-/* Remove those that are no release's. All releases' files have to be whole. */
-MUST_CHECK int proof_sweep(struct store *store, struct err *err);
+/* Remove those that are of none of these manifests, which are those of all releases. */
+MUST_CHECK int proof_sweep(struct store *store, const struct digest_set *manifests,
+                           struct err *err);
 
 #endif

@@ -173,26 +173,26 @@ struct writing {
 
 static int add_entry(struct writing *w, uint32_t node, struct err *err)
 {
-	const struct tree_item *item = tree_item(w->tree, node);
+	const struct tree_item item = tree_item(w->tree, node);
 	char object[LAYOUT_OBJECT_SIZE];
 	char hex[DIGEST_TEXT_SIZE];
 
 	if (buf_addf(w->text, err, "./") || add_escaped(w->text, w->path, err))
 		return -1;
-	if (item->kind == TREE_FOLDER)
-		return buf_addf(w->text, err, " type=dir mode=%04o time=%" PRId64 ".0\n",
-		                item->mode, item->mtime);
+	if (item.kind == TREE_FOLDER)
+		return buf_addf(w->text, err, " type=dir mode=%04o time=%" PRId64 ".0\n", item.mode,
+		                item.mtime);
 	w->info->files++;
-	w->info->bytes += item->size;
+	w->info->bytes += item.size;
 	if (buf_addf(w->text, err,
 	             " type=file mode=%04o size=%" PRIu64 " time=%" PRId64
 	             ".0 sha256digest=%s contents=objects/%s\n",
-	             item->mode, item->size, item->mtime, digest_hex(&item->content, hex),
-	             layout_object_name(&item->content, object)))
+	             item.mode, item.size, item.mtime, digest_hex(&item.content, hex),
+	             layout_object_name(&item.content, object)))
 		return -1;
-	return item->twin_size ? buf_addf(w->text, err, RELEASE_TWIN_MARK "%s size=%" PRIu64 "\n",
-	                                  digest_hex(&item->twin, hex), item->twin_size)
-	                       : 0;
+	return item.twin_size ? buf_addf(w->text, err, RELEASE_TWIN_MARK "%s size=%" PRIu64 "\n",
+	                                 digest_hex(&item.twin, hex), item.twin_size)
+	                      : 0;
 }
 
 static int add_children(struct writing *w, uint32_t folder, size_t length, struct err *err)
@@ -216,7 +216,7 @@ static int add_children(struct writing *w, uint32_t folder, size_t length, struc
 		if (add_entry(w, children[i], err) ||
 		    (w->text->size >= FLUSH_BYTES && output_flush(w->out, err)))
 			return -1;
-		if (tree_item(w->tree, children[i])->kind == TREE_FOLDER &&
+		if (tree_item(w->tree, children[i]).kind == TREE_FOLDER &&
 		    add_children(w, children[i], length + (length > 0) + size, err))
 			return -1;
 		w->path[length] = '\0';
@@ -376,16 +376,19 @@ int release_tags(const struct layout *layout, char ***out_tags, size_t *out_coun
 	char tag[STORE_TAG_SIZE];
 	char **tags = NULL;
 	size_t count = 0;
-	int failed = 0;
+	int more;
 
 	if (!dir)
 		return err_context(err, "list releases");
-	while (!failed && (entry = readdir(dir))) {
+	/* A release that is passed over here would not be served, and swept. */
+	while ((more = layout_next(dir, &entry, "releases", err)) > 0) {
 		release_tag(entry->d_name, tag);
-		if (*tag)
-			failed = add_tag(&tags, &count, tag, err);
+		if (*tag && add_tag(&tags, &count, tag, err)) {
+			more = -1;
+			break;
+		}
 	}
-	if (failed) {
+	if (more) {
 		release_tags_free(tags, count);
 		return -1;
 	}

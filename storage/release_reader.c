@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/timestamp.h"
+#include "object.h"
 #include "path.h"
 #include "path_order.h"
 #include "release.h"
@@ -47,15 +48,20 @@ static int damaged(struct err *err, const char *why)
 	return err_set(err, ERR_FORMAT, "the release's file is damaged (%s)", why);
 }
 
+/* What the disk has lost is to be fetched again like what it has changed. Always -1. */
+static int judge(struct err *err)
+{
+	if (object_is_at_fault(err))
+		err->kind = ERR_FORMAT;
+	return -1;
+}
+
 static int read_at(struct release_reader *reader, void *bytes, size_t size, uint64_t offset,
                    struct err *err)
 {
 	if (!io_read_at(reader->fd, bytes, size, offset, "the release's file", err))
 		return 0;
-	/* What the disk has lost is to be fetched again like what it has changed. */
-	if (err->sys == EIO)
-		err->kind = ERR_FORMAT;
-	return -1;
+	return judge(err);
 }
 
 /* ---- lines ---- */
@@ -388,8 +394,10 @@ static int open_file(struct release_reader *reader, const struct layout *layout,
 	                    O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (reader->fd < 0 && errno == ENOENT)
 		return err_set(err, ERR_NOT_FOUND, "there is no release %.128s", tag);
-	if (reader->fd < 0 || fstat(reader->fd, &st))
-		return err_set_sys(err, errno, "open releases/%s", name);
+	if (reader->fd < 0 || fstat(reader->fd, &st)) {
+		(void)err_set_sys(err, errno, "open releases/%s", name);
+		return judge(err);
+	}
 	reader->fingerprint = io_fingerprint(IO_FINGERPRINT_START, &st);
 	return read_end(reader, &st, err) || read_head(reader, tag, &st, err) ? -1 : 0;
 }

@@ -205,7 +205,7 @@ static int start_check(struct store_scrub *scrub, struct check *check, struct it
 	if (fd < 0) {
 		if (is_aside || err->kind == ERR_NOT_FOUND)
 			return 0; /* still unreadable; or swept since it was listed */
-		(void)damage_judge(store, &item->digest, -1, "", err);
+		(void)damage_judge(store, &item->digest, OBJECT_ANY_SIZE, -1, "", err);
 		return err->kind == ERR_DIGEST ? 0 : -1;
 	}
 	*check = (struct check){ .fd = fd, .item = *item, .is_aside = is_aside };
@@ -301,7 +301,8 @@ static int go_on(struct store_scrub *scrub, struct check *check, uint64_t *out_b
 	if (failed && err->kind == ERR_FORMAT) /* it was cut off while it was read */
 		err->kind = ERR_DIGEST;
 	if (failed && !check->is_aside)
-		(void)damage_judge(scrub->store, &check->item.digest, check->fd, "", err);
+		(void)damage_judge(scrub->store, &check->item.digest, check->item.size, check->fd,
+		                   "", err);
 	if (failed && (err->kind == ERR_DIGEST || check->is_aside))
 		failed = 0;
 	if (failed || part == left)
@@ -421,7 +422,7 @@ static int list_folder(struct store_scrub *scrub, struct err *err)
 	char prefix[3] = "";
 	CLEANUP(cleanup_dir) DIR *dir = NULL;
 	const struct dirent *entry;
-	int failed = 0;
+	int more;
 
 	scrub->is_listed = true;
 	scrub->item_count = scrub->item_at = 0;
@@ -434,7 +435,7 @@ static int list_folder(struct store_scrub *scrub, struct err *err)
 	                  err);
 	if (!dir)
 		return -1;
-	while (!failed && (entry = readdir(dir))) {
+	while ((more = layout_next(dir, &entry, is_aside ? "quarantine" : prefix, err)) > 0) {
 		char hex[2 + 64 + 1];
 		struct stat st;
 
@@ -442,9 +443,10 @@ static int list_folder(struct store_scrub *scrub, struct err *err)
 		    fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW))
 			continue;
 		(void)snprintf(hex, sizeof(hex), "%s%.64s", prefix, entry->d_name);
-		failed = add_item(scrub, hex, &st, err);
+		if (add_item(scrub, hex, &st, err))
+			return -1;
 	}
-	return failed;
+	return more;
 }
 
 static void end_pass(struct store_scrub *scrub)

@@ -218,20 +218,27 @@ static void note_if_whole(struct store *store, const struct digest *digest, uint
 		damage_healed(store, digest, "fetched again");
 }
 
-/* Objects that were written anew are whole again. */
-static void note_healed(struct store *store, const struct tree *tree)
+static int look_whether_whole(void *ctx, const char *path, const struct tree_item *item,
+                              struct err *err)
 {
-	if (!damage_is_any(store))
-		return;
-	for (uint32_t i = 0; i < tree_count(tree); i++) {
-		const struct tree_item *item = tree_item(tree, i);
+	(void)path;
+	(void)err;
+	if (item->kind == TREE_FILE)
+		note_if_whole(ctx, &item->content, item->size);
+	if (item->twin_size)
+		note_if_whole(ctx, &item->twin, item->twin_size);
+	return 0;
+}
 
-		if (item->kind != TREE_FILE)
-			continue;
-		note_if_whole(store, &item->content, item->size);
-		if (item->twin_size)
-			note_if_whole(store, &item->twin, item->twin_size);
-	}
+/* Objects that were written anew are whole again. Without this they are fetched once more. */
+static void note_healed(struct store *store, const char *tag)
+{
+	struct store_release unneeded;
+	struct err later;
+
+	if (damage_is_any(store) &&
+	    release_read(&store->layout, tag, &unneeded, look_whether_whole, store, &later))
+		return;
 }
 
 static int refuse_rollback(struct store *store, const struct store_source *source, struct err *err)
@@ -297,8 +304,11 @@ static struct change describe(struct store *store, const struct store_source *so
 	return change;
 }
 
-/* The release is made from the tree, or as a copy of another tag's. */
-static int commit(struct store *store, const struct store_source *source, const struct tree *tree,
+/*
+ * The release is made from *tree, or as a copy of another tag's. The tree is freed before
+ * the view is built, for each is large where there are many files.
+ */
+static int commit(struct store *store, const struct store_source *source, struct tree **tree,
                   const char *copy_of, struct store_release *out_release, struct err *err)
 {
 	struct change change = describe(store, source);
@@ -312,9 +322,11 @@ static int commit(struct store *store, const struct store_source *source, const 
 	}
 	if (source->proof && proof_put(store, source, err))
 		return -1;
-	if (tree ? release_write(&store->layout, tree, info, err)
+	if (tree ? release_write(&store->layout, *tree, info, err)
 	         : release_copy(&store->layout, copy_of, info, err))
 		return -1;
+	if (tree)
+		tree_free(STEAL(*tree));
 	store->is_stale = true;
 	failed = settle(store, err);
 	/* It has happened, whether or not it would outlast a power loss. */
@@ -360,7 +372,7 @@ int store_publish(struct store *store, const struct store_source *source,
 		return -1;
 	}
 	tree = unpack(download->fd, source->layer, &store->layout, &store->limits, cancel, err);
-	if (!tree || commit(store, source, tree, NULL, out_release, err)) {
+	if (!tree || commit(store, source, &tree, NULL, out_release, err)) {
 		layout_explain(&store->layout, err);
 		roll_back(store, err);
 		download->is_done = err->kind == ERR_FORMAT || err->kind == ERR_LIMIT ||
@@ -370,7 +382,7 @@ int store_publish(struct store *store, const struct store_source *source,
 		return -1;
 	}
 	download->is_done = true;
-	note_healed(store, tree);
+	note_healed(store, source->tag);
 	return 0;
 }
 
@@ -489,11 +501,15 @@ int store_count_quarantined(struct store *store, uint64_t *out_count, struct err
 	CLEANUP(cleanup_dir) DIR *dir = layout_list(store->layout.quarantine, ".", err);
 	const struct dirent *entry;
 	uint64_t count = 0;
+	int more = 1;
 
 	if (!dir)
 		return -1;
-	while (count < STORE_QUARANTINED_MAX && (entry = readdir(dir)))
+	while (count < STORE_QUARANTINED_MAX &&
+	       (more = layout_next(dir, &entry, "quarantine", err)) > 0)
 		count += entry->d_name[0] != '.';
+	if (more < 0)
+		return -1;
 	*out_count = count;
 	return 0;
 }

@@ -176,11 +176,12 @@ bool damage_is_any(struct store *store);
 
 /*
  * An object could not be opened or read for this reason. When that is its own
- * fault, put it aside, note it, and make it ERR_DIGEST. fd: what was read, or
- * -1. Always -1.
+ * fault, put it aside, note it, and make it ERR_DIGEST; for a reader, make it
+ * ERR_NOT_FOUND when it may have been swept. size: what it should have, or
+ * OBJECT_ANY_SIZE where that is not known; fd: what was read, or -1. Always -1.
  */
-int damage_judge(struct store *store, const struct digest *digest, int fd, const char *path,
-                 struct err *err);
+int damage_judge(struct store *store, const struct digest *digest, uint64_t size, int fd,
+                 const char *path, struct err *err);
 
 /* Look whether an object is there and has its size; note it when not. */
 void damage_look(struct store *store, const struct digest *digest, uint64_t size, const char *path);

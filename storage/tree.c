@@ -14,17 +14,29 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "pool.h"
 
+/* With a struct tree_item, whose digests have room for other algorithms, it would be 216 bytes. */
 struct node {
-	struct tree_item item;
-	char *name;
+	const char *name; /* in the pool */
+	char *target;     /* of a link */
+	uint64_t size;    /* from here on as in struct tree_item */
+	uint64_t twin_size;
+	int64_t mtime;
+	unsigned char content[STORE_CONTENT_BYTES];
+	unsigned char twin[STORE_CONTENT_BYTES];
+	uint32_t release;
 	uint32_t parent;
 	uint32_t first; /* of a folder's children, newest first */
 	uint32_t next;  /* sibling */
 	uint32_t goal;  /* of a link: where it leads, once that is known; else TREE_NONE */
-	unsigned hops;  /* links on the way there, itself included */
-	bool visiting;  /* a link on the way being resolved */
+	uint16_t mode;
+	unsigned hops : 8;     /* links on the way there, itself included */
+	unsigned kind : 2;     /* enum tree_kind */
+	unsigned visiting : 1; /* a link on the way being resolved */
 };
+
+_Static_assert(sizeof(struct node) <= 128, "there may be two million");
 
 struct tree {
 	struct node *nodes;
@@ -34,6 +46,7 @@ struct tree {
 	uint64_t seed;   /* nobody can choose names that all have one place in the table */
 	uint32_t *table; /* node numbers, TREE_NONE where free */
 	size_t places;   /* a power of two */
+	struct pool names;
 };
 
 enum { LINK_HOPS_MAX = 40 };
@@ -107,7 +120,7 @@ static int new_node(struct tree *tree, uint32_t parent, const char *name, size_t
 	*node = (struct node){
 		.parent = parent, .first = TREE_NONE, .next = TREE_NONE, .goal = TREE_NONE
 	};
-	node->name = strndup(name, length);
+	node->name = pool_keep(&tree->names, name, length);
 	if (!node->name)
 		return err_set_sys(err, ENOMEM, "tree");
 	*out_node = (uint32_t)tree->count++;
@@ -131,7 +144,7 @@ struct tree *tree_new(uint64_t max_nodes, struct err *err)
 		tree_free(tree);
 		return NULL;
 	}
-	tree->nodes[root].item = (struct tree_item){ .kind = TREE_FOLDER, .mode = 0755 };
+	tree->nodes[root].mode = 0755;
 	return tree;
 }
 
@@ -139,13 +152,25 @@ void tree_free(struct tree *tree)
 {
 	if (!tree)
 		return;
-	for (size_t i = 0; i < tree->count; i++) {
-		free(tree->nodes[i].name);
-		free((void *)(uintptr_t)tree->nodes[i].item.target);
-	}
+	for (size_t i = 0; i < tree->count; i++)
+		free(tree->nodes[i].target);
+	pool_release(&tree->names);
 	free(tree->nodes);
 	free(tree->table);
 	free(tree);
+}
+
+/* All but the target. */
+static void fill_node(struct node *node, const struct tree_item *item)
+{
+	node->kind = item->kind & 3;
+	node->release = item->release;
+	node->size = item->size;
+	node->mtime = item->mtime;
+	node->mode = item->mode;
+	node->twin_size = item->twin_size;
+	memcpy(node->content, item->content.bytes, STORE_CONTENT_BYTES);
+	memcpy(node->twin, item->twin.bytes, STORE_CONTENT_BYTES);
 }
 
 static uint32_t child_of(const struct tree *tree, uint32_t parent, const char *name, size_t length)
@@ -179,17 +204,16 @@ static int enter(struct tree *tree, uint32_t *node, const char *path, size_t sta
 {
 	uint32_t child = child_of(tree, *node, path + start, length);
 
-	if (child != TREE_NONE && tree->nodes[child].item.kind != TREE_FOLDER)
+	if (child != TREE_NONE && tree->nodes[child].kind != TREE_FOLDER)
 		return err_set(err, ERR_FORMAT, "entry \"%.200s\" lies below \"%.*s\", a %s", path,
 		               (int)(start + length < 200 ? start + length : 200), path,
-		               tree->nodes[child].item.kind == TREE_LINK ? "link" : "file");
+		               tree->nodes[child].kind == TREE_LINK ? "link" : "file");
 	if (child == TREE_NONE) {
 		if (place_child(tree, *node, path + start, length, &child, err))
 			return -1;
-		tree->nodes[child].item = (struct tree_item){ .kind = TREE_FOLDER,
-			                                      .mode = 0755,
-			                                      .mtime = item->mtime,
-			                                      .release = item->release };
+		tree->nodes[child].mode = 0755;
+		tree->nodes[child].mtime = item->mtime;
+		tree->nodes[child].release = item->release;
 	}
 	*node = child;
 	return 0;
@@ -197,17 +221,13 @@ static int enter(struct tree *tree, uint32_t *node, const char *path, size_t sta
 
 static int set_item(struct tree *tree, uint32_t node, const struct tree_item *item, struct err *err)
 {
-	struct tree_item copy = *item;
+	char *target = item->kind == TREE_LINK ? strdup(item->target) : NULL;
 
-	if (item->kind == TREE_LINK) {
-		copy.target = strdup(item->target);
-		if (!copy.target)
-			return err_set_sys(err, ENOMEM, "tree");
-	} else {
-		copy.target = NULL;
-	}
-	free((void *)(uintptr_t)tree->nodes[node].item.target);
-	tree->nodes[node].item = copy;
+	if (item->kind == TREE_LINK && !target)
+		return err_set_sys(err, ENOMEM, "tree");
+	free(tree->nodes[node].target);
+	tree->nodes[node].target = target;
+	fill_node(&tree->nodes[node], item);
 	return 0;
 }
 
@@ -249,8 +269,12 @@ uint32_t tree_find(const struct tree *tree, const char *path)
 void tree_fill_files(struct tree *tree, void (*fill)(void *ctx, struct tree_item *item), void *ctx)
 {
 	for (size_t i = 0; i < tree->count; i++)
-		if (tree->nodes[i].item.kind == TREE_FILE)
-			fill(ctx, &tree->nodes[i].item);
+		if (tree->nodes[i].kind == TREE_FILE) {
+			struct tree_item item = tree_item(tree, (uint32_t)i);
+
+			fill(ctx, &item);
+			fill_node(&tree->nodes[i], &item);
+		}
 }
 
 size_t tree_count(const struct tree *tree)
@@ -258,9 +282,22 @@ size_t tree_count(const struct tree *tree)
 	return tree->count;
 }
 
-const struct tree_item *tree_item(const struct tree *tree, uint32_t node)
+struct tree_item tree_item(const struct tree *tree, uint32_t number)
 {
-	return &tree->nodes[node].item;
+	const struct node *node = &tree->nodes[number];
+	struct tree_item item = { .kind = node->kind,
+		                  .release = node->release,
+		                  .size = node->size,
+		                  .mtime = node->mtime,
+		                  .mode = node->mode,
+		                  .content = { .algorithm = DIGEST_SHA256 },
+		                  .twin = { .algorithm = DIGEST_SHA256 },
+		                  .twin_size = node->twin_size,
+		                  .target = node->target };
+
+	memcpy(item.content.bytes, node->content, STORE_CONTENT_BYTES);
+	memcpy(item.twin.bytes, node->twin, STORE_CONTENT_BYTES);
+	return item;
 }
 
 const char *tree_name(const struct tree *tree, uint32_t node)
@@ -323,7 +360,7 @@ static int bad_link(const struct tree *tree, uint32_t link, const char *why, str
 
 	describe(tree, link, path);
 	return err_set(err, ERR_FORMAT, "link \"%s\" to \"%.160s\" %s", path,
-	               tree->nodes[link].item.target, why);
+	               tree->nodes[link].target, why);
 }
 
 /*
@@ -334,7 +371,7 @@ static int bad_link(const struct tree *tree, uint32_t link, const char *why, str
 static int follow(struct tree *tree, uint32_t link, unsigned *hops, struct err *err)
 {
 	struct node *const self = &tree->nodes[link];
-	const char *path = self->item.target;
+	const char *path = self->target;
 	const unsigned before = *hops;
 	uint32_t node = self->parent;
 
@@ -353,13 +390,13 @@ static int follow(struct tree *tree, uint32_t link, unsigned *hops, struct err *
 				return bad_link(tree, link, "leaves the archive", err);
 			node = tree->nodes[node].parent;
 		} else if (length && !(length == 1 && *path == '.')) {
-			if (tree->nodes[node].item.kind != TREE_FOLDER)
+			if (tree->nodes[node].kind != TREE_FOLDER)
 				return bad_link(tree, link, "points below a file", err);
 			node = child_of(tree, node, path, length);
 			if (node == TREE_NONE)
 				return bad_link(tree, link, "points at nothing in the archive",
 				                err);
-			if (tree->nodes[node].item.kind == TREE_LINK) {
+			if (tree->nodes[node].kind == TREE_LINK) {
 				if (follow(tree, node, hops, err))
 					return -1;
 				node = tree->nodes[node].goal;
@@ -368,7 +405,7 @@ static int follow(struct tree *tree, uint32_t link, unsigned *hops, struct err *
 		path += length + (path[length] == '/');
 	}
 	self->goal = node;
-	self->hops = *hops - before;
+	self->hops = (*hops - before) & 0xff;
 	return 0;
 }
 
@@ -385,19 +422,19 @@ static int become_target(struct tree *tree, uint32_t node, unsigned depth,
 	for (uint32_t above = node; above != TREE_NONE; above = tree->nodes[above].parent)
 		if (above == target)
 			return bad_link(tree, node, "points at a folder that it is in", err);
-	item = tree->nodes[target].item;
 	if (tree->nodes[target].visiting)
 		return bad_link(tree, node, "goes round in a circle", err);
+	item = tree_item(tree, target);
 	if (item.kind == TREE_FOLDER) {
 		int failed;
 
-		tree->nodes[target].visiting = true;
-		tree->nodes[node].visiting = true;
-		free((void *)(uintptr_t)tree->nodes[node].item.target);
-		tree->nodes[node].item = item;
+		tree->nodes[target].visiting = 1;
+		tree->nodes[node].visiting = 1;
+		free(STEAL(tree->nodes[node].target));
+		fill_node(&tree->nodes[node], &item);
 		failed = copy_into(tree, target, node, depth, limits, err);
-		tree->nodes[target].visiting = false;
-		tree->nodes[node].visiting = false;
+		tree->nodes[target].visiting = 0;
+		tree->nodes[node].visiting = 0;
 		return failed;
 	}
 	return set_item(tree, node, &item, err);
@@ -422,13 +459,13 @@ static int copy_into(struct tree *tree, uint32_t from, uint32_t to, unsigned dep
 		if (tree->nodes[source].visiting)
 			return err_set(err, ERR_FORMAT,
 			               "links through \"%.200s\" go round in a circle", name);
-		if (tree->nodes[source].item.kind == TREE_LINK &&
+		if (tree->nodes[source].kind == TREE_LINK &&
 		    become_target(tree, source, depth + 1, limits, err))
 			return -1;
-		item = tree->nodes[source].item;
+		item = tree_item(tree, source);
 		if (place_child(tree, to, name, strlen(name), &copy, err))
 			return -1;
-		tree->nodes[copy].item = item;
+		fill_node(&tree->nodes[copy], &item);
 		if (item.kind == TREE_FOLDER &&
 		    copy_into(tree, source, copy, depth + 1, limits, err))
 			return -1;
@@ -453,11 +490,11 @@ int tree_resolve_links(struct tree *tree, const struct store_limits *limits, str
 	for (uint32_t node = 1; node < count; node++) {
 		unsigned hops = 0;
 
-		if (tree->nodes[node].item.kind == TREE_LINK && follow(tree, node, &hops, err))
+		if (tree->nodes[node].kind == TREE_LINK && follow(tree, node, &hops, err))
 			return -1;
 	}
 	for (uint32_t node = 1; node < count; node++)
-		if (tree->nodes[node].item.kind == TREE_LINK &&
+		if (tree->nodes[node].kind == TREE_LINK &&
 		    become_target(tree, node, depth_of(tree, node), limits, err))
 			return -1;
 	return 0;

@@ -63,7 +63,8 @@ MUST_CHECK int tree_resolve_links(struct tree *tree, const struct store_limits *
 void tree_fill_files(struct tree *tree, void (*fill)(void *ctx, struct tree_item *item), void *ctx);
 
 size_t tree_count(const struct tree *tree);
-const struct tree_item *tree_item(const struct tree *tree, uint32_t node);
+/* Its target is the tree's. */
+struct tree_item tree_item(const struct tree *tree, uint32_t node);
 const char *tree_name(const struct tree *tree, uint32_t node);
 
 /*

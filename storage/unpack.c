@@ -225,11 +225,11 @@ static int link_hard(struct unpacking *u, const char *target, struct tree_item *
 	if (path_normalise(target, u->limits, path, err))
 		return err_context(err, "hard link \"%.160s\"", u->path);
 	node = tree_find(u->tree, path);
-	if (node == TREE_NONE || tree_item(u->tree, node)->kind == TREE_FOLDER)
+	if (node == TREE_NONE || tree_item(u->tree, node).kind == TREE_FOLDER)
 		return err_set(err, ERR_FORMAT,
 		               "hard link \"%.160s\" to \"%.160s\" points at no file before it",
 		               u->path, path);
-	*item = *tree_item(u->tree, node);
+	*item = tree_item(u->tree, node);
 	return 0;
 }
 
@@ -401,19 +401,19 @@ static bool is_wrapping(const struct unpacking *u)
 /* The tree of the archive that is all of `outer`. */
 static struct tree *unpack_inner(struct unpacking *u, const struct tree *outer, struct err *err)
 {
-	const struct tree_item *item = tree_item(outer, tree_find(outer, u->only));
-	CLEANUP(cleanup_fd) int fd = object_open(u->layout, &item->content, item->size, err);
+	const struct tree_item item = tree_item(outer, tree_find(outer, u->only));
+	CLEANUP(cleanup_fd) int fd = object_open(u->layout, &item.content, item.size, err);
 	char object[LAYOUT_OBJECT_SIZE], name[LAYOUT_OBJECT_SIZE + 8];
 	struct tree *tree;
 
-	(void)snprintf(name, sizeof(name), "object %s", layout_object_name(&item->content, object));
+	(void)snprintf(name, sizeof(name), "object %s", layout_object_name(&item.content, object));
 	u->is_inner = true;
-	tree = fd < 0 ? NULL : unpack_level(u, fd, &item->content, name, err);
+	tree = fd < 0 ? NULL : unpack_level(u, fd, &item.content, name, err);
 	if (tree)
 		return tree;
 	/* Other releases may name it, and so may the next try. */
 	if (err->kind == ERR_DIGEST)
-		object_put_aside(u->layout, &item->content);
+		(void)object_put_aside(u->layout, &item.content, item.size, fd);
 	(void)err_context(err, "%.160s in the archive", u->only);
 	return NULL;
 }

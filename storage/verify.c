@@ -14,15 +14,10 @@
 #include "release.h"
 #include "store.h"
 
-struct object {
-	struct digest content;
-	uint64_t size;
-};
-
 struct objects {
-	struct object *at;
-	size_t count, room;
-	struct digest_set set; /* the same */
+	struct digest_set set;
+	uint64_t *sizes; /* of each, by its number in the set */
+	size_t room;
 };
 
 struct verifying {
@@ -36,7 +31,7 @@ struct verifying {
 
 static void objects_release(struct objects *objects)
 {
-	free(objects->at);
+	free(objects->sizes);
 	digest_set_release(&objects->set);
 }
 
@@ -45,18 +40,18 @@ static int add(struct objects *objects, const struct digest *content, uint64_t s
 {
 	if (digest_set_has(&objects->set, content))
 		return 0;
-	if (objects->count == objects->room) {
+	if (objects->set.count == objects->room) {
 		size_t room = objects->room * 2 + 64;
-		struct object *more = realloc(objects->at, room * sizeof(*more));
+		uint64_t *more = realloc(objects->sizes, room * sizeof(*more));
 
 		if (!more)
 			return err_set_sys(err, ENOMEM, "list of %zu objects", room);
-		objects->at = more;
+		objects->sizes = more;
 		objects->room = room;
 	}
 	if (digest_set_add(&objects->set, content, err))
 		return -1;
-	objects->at[objects->count++] = (struct object){ *content, size };
+	objects->sizes[objects->set.count - 1] = size;
 	return 0;
 }
 
@@ -117,18 +112,18 @@ static int read_objects(struct verifying *verifying, struct err *err)
 	const struct objects *named = &verifying->named;
 	uint64_t bytes = 0;
 
-	for (size_t i = 0; i < named->count; i++)
-		bytes += named->at[i].size;
-	for (size_t i = 0; i < named->count; i++) {
-		const struct object *object = &named->at[i];
+	for (size_t i = 0; i < named->set.count; i++)
+		bytes += named->sizes[i];
+	for (size_t i = 0; i < named->set.count; i++) {
+		const struct digest content = digest_set_at(&named->set, i);
 		struct err reason;
 
 		observer->progress(observer->ctx, verifying->verdict.bytes, bytes);
-		if (check(verifying->store, &object->content, object->size, &reason) &&
-		    add(&verifying->suspect, &object->content, object->size, err))
+		if (check(verifying->store, &content, named->sizes[i], &reason) &&
+		    add(&verifying->suspect, &content, named->sizes[i], err))
 			return -1;
 		verifying->verdict.objects++;
-		verifying->verdict.bytes += object->size;
+		verifying->verdict.bytes += named->sizes[i];
 	}
 	observer->progress(observer->ctx, bytes, bytes);
 	return 0;
@@ -166,7 +161,7 @@ static int judge_suspects(struct verifying *verifying, struct err *err)
 	size_t count;
 	int failed = 0;
 
-	if (!verifying->suspect.count)
+	if (!verifying->suspect.set.count)
 		return 0;
 	if (release_tags(layout, &tags, &count, err))
 		return -1;

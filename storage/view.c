@@ -7,26 +7,17 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-
-enum { CHUNK_BYTES = 256 * 1024 };
+#include "pool.h"
 
 _Static_assert(sizeof(struct store_entry) + 2 * sizeof(uint32_t) <= 160,
                "an entry's memory, but for its name, is bounded");
-
-/* Names, in chunks, since entries point at them while more are added. */
-struct chunk {
-	struct chunk *next;
-	size_t used;
-	char bytes[];
-};
 
 struct store_view {
 	struct store_entry *entries; /* [0] is the root */
 	size_t count;
 	uint32_t *parents;  /* of each entry */
 	uint32_t *children; /* numbers of entries, folder by folder */
-	struct chunk *names;
-	size_t name_bytes; /* of all chunks */
+	struct pool names;
 	struct store_release *releases;
 	size_t release_count;
 	uint64_t files;
@@ -40,12 +31,7 @@ struct store_view {
 
 static void view_free(struct store_view *view)
 {
-	while (view->names) {
-		struct chunk *chunk = view->names;
-
-		view->names = chunk->next;
-		free(chunk);
-	}
+	pool_release(&view->names);
 	free(view->entries);
 	free(view->parents);
 	free(view->children);
@@ -59,8 +45,7 @@ DEFINE_CLEANUP(cleanup_hasher, struct hasher, hasher_free);
 
 struct view_builder {
 	struct store_view *view;
-	size_t room;       /* entries */
-	size_t chunk_room; /* bytes of the chunk in use */
+	size_t room; /* entries */
 };
 
 void view_builder_free(struct view_builder *builder)
@@ -73,28 +58,6 @@ void view_builder_free(struct view_builder *builder)
 }
 
 DEFINE_CLEANUP(cleanup_builder, struct view_builder, view_builder_free);
-
-/* A copy of the name that stays where it is; NULL without memory. */
-static const char *keep_name(struct view_builder *builder, const char *name, size_t length)
-{
-	struct chunk *chunk = builder->view->names;
-	char *kept;
-
-	if (!chunk || builder->chunk_room - chunk->used < length + 1) {
-		builder->chunk_room = length + 1 > CHUNK_BYTES ? length + 1 : CHUNK_BYTES;
-		chunk = malloc(sizeof(*chunk) + builder->chunk_room);
-		if (!chunk)
-			return NULL;
-		*chunk = (struct chunk){ .next = builder->view->names };
-		builder->view->names = chunk;
-		builder->view->name_bytes += sizeof(*chunk) + builder->chunk_room;
-	}
-	kept = chunk->bytes + chunk->used;
-	memcpy(kept, name, length);
-	kept[length] = '\0';
-	chunk->used += length + 1;
-	return kept;
-}
 
 /* Both arrays to this many entries; false without memory, and nothing is lost then. */
 static bool resize(struct view_builder *builder, size_t room)
@@ -118,7 +81,7 @@ uint32_t view_builder_add(struct view_builder *builder, uint32_t parent, const c
                           size_t length, const struct tree_item *item, struct err *err)
 {
 	struct store_view *view = builder->view;
-	const char *kept = keep_name(builder, name, length);
+	const char *kept = pool_keep(&view->names, name, length);
 
 	if (!kept || view->count >= VIEW_NONE ||
 	    ((!view->entries || view->count == builder->room) &&
@@ -263,7 +226,7 @@ const struct store_entry *view_entries(const struct store_view *view, size_t *ou
 
 size_t view_bytes(const struct store_view *view)
 {
-	return view->count * (sizeof(*view->entries) + 2 * sizeof(uint32_t)) + view->name_bytes +
+	return view->count * (sizeof(*view->entries) + 2 * sizeof(uint32_t)) + view->names.bytes +
 	       view->release_count * sizeof(*view->releases);
 }
 

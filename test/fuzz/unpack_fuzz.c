@@ -34,7 +34,7 @@ static int look_at(void *ctx, const char *path, const struct tree_item *item, st
 	(void)err;
 	MUST(path[0] != '/');
 	MUST(strcmp(path, "..") != 0 && strncmp(path, "../", 3) != 0 && !strstr(path, "/../"));
-	MUST(!strpbrk(path, "\n\r\x1b\x7f"));
+	MUST(!strpbrk(path, "\n\r\x1b\x7f") && !strstr(path, "\xc2\x9b"));
 	if (item->kind != TREE_FILE)
 		return 0;
 	*bytes += item->size;

@@ -285,6 +285,9 @@ def names():
                        ("absolute", b"/etc/x"), ("twice-absolute", b"//x"),
                        ("dots", b".."), ("newline", b"new\nline"),
                        ("escape", b"\x1b[2J"), ("delete", b"\x7f"),
+                       ("first-of-the-second-set", b"a\xc2\x80"),
+                       ("escape-of-the-second-set", b"\xc2\x9b2J"),
+                       ("last-of-the-second-set", b"d/\xc2\x9f/x"),
                        ("up-prefixed", b"./../x")):
         yield Case(f"name-{name}", whole(GOOD, entry(path, b"x")),
                    says="leaves the archive|absolute|control character")
@@ -293,9 +296,11 @@ def names():
     yield Case("name-odd", whole(
         entry(b"./a//b/./c", b"1"), entry(b"C:\\x", b"2"),
         entry(b"name.", b"3"), entry(b" ", b"4"), entry(b"con", b"5"),
-        entry(b"-rf", b"6"), entry(b"...", b"7"), entry(b"%2e%2e", b"8")),
+        entry(b"-rf", b"6"), entry(b"...", b"7"), entry(b"%2e%2e", b"8"),
+        entry(b"\xc2\xa0\xc3\x9b", b"9")),
         {"a/b/c": b"1", "C:\\x": b"2", "name.": b"3", " ": b"4",
-         "con": b"5", "-rf": b"6", "...": b"7", "%2e%2e": b"8"})
+         "con": b"5", "-rf": b"6", "...": b"7", "%2e%2e": b"8",
+         "\u00a0\u00db": b"9"})
     nfc, nfd = "f\u00fc".encode(), "fu\u0308".encode()
     yield Case("name-nfc-and-nfd", whole(entry(nfc, b"c"), entry(nfd, b"d")),
                {nfc.decode(): b"c", nfd.decode(): b"d"})

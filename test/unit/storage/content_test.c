@@ -16,6 +16,20 @@ ssize_t pread(int fd, void *bytes, size_t size, off_t at)
 	return syscall(SYS_pread64, fd, bytes, size, at);
 }
 
+/* So does this: just before an object is put aside, another comes into its place. */
+static const char *good_object; /* a copy of it, or NULL */
+
+int renameat(int from, const char *old, int to, const char *new)
+{
+	const char *good = good_object;
+
+	if (good && strlen(new) == 64) {
+		good_object = NULL;
+		(void)syscall(SYS_renameat2, AT_FDCWD, good, from, old, 0);
+	}
+	return (int)syscall(SYS_renameat2, from, old, to, new, 0);
+}
+
 enum { BLOCK = STORE_BLOCK_BYTES };
 
 static ino_t inode_of(const char *path)
@@ -233,6 +247,73 @@ static void what_the_disk_can_not_read(void **state)
 	free(large);
 }
 
+/* NFS says so of an open file that was removed from another host; the writer has none such. */
+static void what_a_reader_finds_gone_was_swept(void **state)
+{
+	static const char *const files[] = { "small", "large" };
+	struct fixture *f = *state;
+	const struct store_settings settings = { .dir = f->dir, .limits = store_default_limits };
+	char *large = letters(LARGE_BYTES);
+	struct store *writer = f->store;
+	struct store_content content;
+	struct err err;
+
+	publish_rotten(f, "1.0.0", large);
+	f->store = store_open_reader(&settings, &err);
+	assert_non_null(f->store);
+	for (size_t i = 0; i < 2; i++) {
+		read_errno = ESTALE;
+		assert_int_equal(open_file(f, files[i], &content, &err), -1);
+		read_errno = 0;
+		assert_int_equal(err.kind, ERR_NOT_FOUND);
+		assert_int_equal(open_file(f, files[i], &content, &err), 0);
+		store_content_release(&content);
+	}
+	store_close(f->store);
+	f->store = writer;
+	free(large);
+}
+
+static void copy_file(const char *from, const char *to)
+{
+	CLEANUP(buf_release) struct buf bytes = BUF_INIT(LARGE_BYTES);
+	struct err err;
+
+	assert_int_equal(io_read_file(AT_FDCWD, from, &bytes, &err), 0);
+	assert_int_equal(io_replace_file(AT_FDCWD, to, bytes.data, bytes.size, 0640, &err), 0);
+}
+
+/* What the sync thread writes while a request finds that there is none, or a wrong one. */
+static void what_comes_meanwhile_is_not_put_aside(void **state)
+{
+	enum { MISSING, SHORT, WRONG, CASES };
+	struct fixture *f = *state;
+	char *large = letters(LARGE_BYTES);
+
+	publish_rotten(f, "1.0.0", large);
+	for (int i = 0; i < CASES; i++) {
+		const char *object = object_path(f, "objects", "small");
+		char good[128];
+
+		(void)snprintf(good, sizeof(good), "%s/good", f->dir);
+		copy_file(object, good);
+		if (i == MISSING)
+			remove_file(object);
+		else if (i == SHORT)
+			cut_off(object);
+		else
+			flip(object, 1);
+		good_object = good;
+		assert_string_equal(look(f, "small"), "<digest>");
+		assert_null(good_object);
+		assert_int_equal(f->events[STORE_OBJECT_DAMAGED], 0);
+		assert_int_equal(count_in(f, "quarantine"), 0);
+		assert_string_equal(look(f, "small"), "text");
+		assert_false(wants_healing(f, "1.0.0"));
+	}
+	free(large);
+}
+
 /* Steps until the lists that were missed are made. */
 static void make_lists(struct fixture *f)
 {
@@ -359,6 +440,10 @@ int main(void)
 		                                teardown),
 		cmocka_unit_test_setup_teardown(every_kind_of_damage, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_the_disk_can_not_read, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_a_reader_finds_gone_was_swept, setup,
+		                                teardown),
+		cmocka_unit_test_setup_teardown(what_comes_meanwhile_is_not_put_aside, setup,
+		                                teardown),
 		cmocka_unit_test_setup_teardown(a_missing_list_is_made_anew, setup, teardown),
 		cmocka_unit_test_setup_teardown(damage_is_not_republished, setup, teardown),
 		cmocka_unit_test_setup_teardown(lists_are_swept_with_their_objects, setup,

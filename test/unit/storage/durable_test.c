@@ -4,8 +4,10 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,10 +20,56 @@
 /* These stand before libc's: a disk that can't read, or can't be made durable. */
 static atomic_bool reads_fail, syncs_fail;
 
+/* One file whose opening, or reading, fails so. */
+static const char *bad_file = "none";
+static int open_errno, read_errno, bad_fd = -1;
+
+int openat(int at, const char *path, int flags, ...)
+{
+	bool is_bad = !strcmp(path, bad_file);
+	va_list rest;
+	mode_t mode;
+	int fd;
+
+	va_start(rest, flags);
+	mode = flags & O_CREAT ? va_arg(rest, mode_t) : 0;
+	va_end(rest);
+	if (is_bad && open_errno) {
+		errno = open_errno;
+		return -1;
+	}
+	fd = (int)syscall(SYS_openat, at, path, flags, mode);
+	if (is_bad)
+		bad_fd = fd;
+	else if (fd == bad_fd)
+		bad_fd = -1;
+	return fd;
+}
+
 ssize_t pread(int fd, void *bytes, size_t size, off_t at)
 {
-	errno = EIO;
-	return atomic_load(&reads_fail) ? -1 : syscall(SYS_pread64, fd, bytes, size, at);
+	bool is_bad = read_errno && fd == bad_fd;
+
+	errno = is_bad ? read_errno : EIO;
+	return is_bad || atomic_load(&reads_fail) ? -1 : syscall(SYS_pread64, fd, bytes, size, at);
+}
+
+/* After so many entries listing fails; -1: it does not. */
+static int entries_left = -1;
+
+struct dirent *readdir(DIR *dir)
+{
+	const union {
+		void *object;
+		struct dirent *(*function)(DIR *);
+	} real = { .object = dlsym(RTLD_NEXT, "readdir") };
+
+	if (!entries_left) {
+		errno = EIO;
+		return NULL;
+	}
+	entries_left -= entries_left > 0;
+	return real.function(dir);
 }
 
 int syncfs(int fd)
@@ -106,6 +154,98 @@ static void one_that_stays_keeps_no_other(void **state)
 	assert_int_equal(store_collect(f->store, &swept, &err), -1);
 	assert_int_equal(err.kind, ERR_IO);
 	assert_int_equal(swept, 0);
+}
+
+/*
+ * What a folder has beyond the point where listing fails is there all the same: nothing is
+ * served without it, and nothing swept that it names.
+ */
+static void a_folder_that_cant_be_listed_is_not_taken_for_a_shorter_one(void **state)
+{
+	enum { ENTRIES = 4 }; /* two releases, "." and ".." */
+	struct fixture *f = *state;
+	const struct store_settings settings = { .dir = f->dir, .limits = store_default_limits };
+	struct err err;
+	unsigned objects;
+	uint64_t swept;
+
+	assert_int_equal(publish(f, "1.0.0", base_items, &err), 0);
+	assert_int_equal(publish(f, "2.0.0", newer_items, &err), 0);
+	objects = count_in(f, "objects");
+	for (int i = 0; i <= ENTRIES; i++) {
+		entries_left = i;
+		assert_int_equal(store_reconsider(f->store, &err), -1);
+		assert_int_equal(err.kind, ERR_IO);
+		entries_left = i;
+		assert_int_equal(store_collect(f->store, &swept, &err), -1);
+		assert_int_equal(err.kind, ERR_IO);
+		assert_int_equal(swept, 0);
+		entries_left = -1;
+		assert_string_equal(look(f, "roar/versions.yaml"), "newer");
+		assert_string_equal(look(f, "roar/only-base"), "old");
+		assert_int_equal(count_in(f, "objects"), objects);
+	}
+	store_close(f->store);
+	for (int i = 1; i <= ENTRIES; i++) {
+		/* tmp/, and releases/ twice, are tidied before, as far as they can be. */
+		entries_left = 2 + 2 * (ENTRIES + 1) + 1 + i;
+		f->store = store_open(&settings, &err);
+		entries_left = -1;
+		assert_null(f->store);
+		assert_int_equal(err.kind, ERR_IO);
+	}
+	open_store(f);
+	first_sweep(f);
+	assert_string_equal(look(f, "roar/versions.yaml"), "newer");
+	assert_string_equal(look(f, "roar/only-base"), "old");
+}
+
+/* What a file system says of a file that it has lost: the other releases are served. */
+static void a_release_that_the_disk_has_lost_is_left_out(void **state)
+{
+	static const struct {
+		int sys;
+		bool is_lost;
+	} cases[] = { { EIO, true },    { EUCLEAN, true }, { EBADMSG, true },
+		      { EACCES, true }, { ENOMEM, false }, { ESTALE, false } };
+	struct fixture *f = *state;
+	const struct store_settings settings = { .dir = f->dir, .limits = store_default_limits };
+	struct store_release release;
+	struct err err;
+
+	assert_int_equal(publish(f, "1.0.0", base_items, &err), 0);
+	assert_int_equal(publish(f, "2.0.0", newer_items, &err), 0);
+	for (size_t i = 0; i < 2 * sizeof(cases) / sizeof(cases[0]); i++) {
+		int *fails = i % 2 ? &open_errno : &read_errno;
+		struct store *store;
+		uint64_t swept;
+
+		store_close(f->store);
+		bad_file = "2.0.0.mtree";
+		*fails = cases[i / 2].sys;
+		store = store_open(&settings, &err);
+		assert_int_equal(store != NULL, cases[i / 2].is_lost);
+		if (!store)
+			assert_int_equal(err.kind, ERR_IO);
+		if (store) {
+			struct store *ours = f->store;
+
+			f->store = store;
+			assert_string_equal(look(f, "roar/versions.yaml"), "base");
+			assert_int_equal(store_release_find(store, "2.0.0", &release, &err), -1);
+			assert_int_equal(err.kind, ERR_NOT_FOUND);
+			/* What it names is not known. */
+			assert_int_equal(store_collect(store, &swept, &err), 0);
+			assert_int_equal(swept, 0);
+			assert_true(store_collect_was_held(store));
+			f->store = ours;
+			store_close(store);
+		}
+		*fails = 0;
+		bad_file = "none";
+		open_store(f);
+		assert_string_equal(look(f, "roar/versions.yaml"), "newer");
+	}
 }
 
 static struct store_download *open_download(struct fixture *f, const char *layer, uint64_t size)
@@ -247,6 +387,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_no_release_names_is_written_anew, setup,
 		                                teardown),
 		cmocka_unit_test_setup_teardown(one_that_stays_keeps_no_other, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_folder_that_cant_be_listed_is_not_taken_for_a_shorter_one, setup,
+			teardown),
+		cmocka_unit_test_setup_teardown(a_release_that_the_disk_has_lost_is_left_out, setup,
+		                                teardown),
 		cmocka_unit_test_setup_teardown(downloads_are_gone_on_with, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_download_that_cant_be_read_goes, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_layer_that_cant_be_read_goes, setup, teardown),

@@ -188,6 +188,15 @@ static void each_change_is_a_line(void **state)
 	assert_int_equal(move(f, "1.0.0", 4, 2, "", &err), 0);
 	assert_string_equal(history(f).text,
 	                    "1.0.0 -1>1\n1.0.0 1>2\n2.0.0 -1>3\n1.0.0 2>-1\n1.0.0 -1>4\n");
+	/* So does a power loss, which may leave zeros of its length. */
+	append(f, "\0\0\0\0\0\0\0\0", 8);
+	assert_int_equal(history(f).count, 5);
+	assert_int_equal(move(f, "1.0.0", 6, 2, "", &err), 0);
+	assert_int_equal(history(f).count, 6);
+	assert_non_null(strstr(history(f).text, "1.0.0 4>6\n"));
+	append(f, torn, sizeof(torn)); /* with its NUL */
+	assert_int_equal(move(f, "1.0.0", 7, 2, "", &err), 0);
+	assert_non_null(strstr(history(f).text, "1.0.0 6>7\n"));
 	/* Further fields may come to be. */
 	append(f,
 	       "2024-12-06T12:43:14.000Z 3.0.0 - "

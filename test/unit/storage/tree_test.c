@@ -111,9 +111,9 @@ static void a_name_that_changes_its_kind_stays_one_node(void **state)
 	count = tree_count(tree);
 	for (int i = 0; i < 5; i++) {
 		put(tree, "d/a", TREE_FOLDER, NULL);
-		assert_int_equal(tree_item(tree, tree_find(tree, "d/a"))->kind, TREE_FOLDER);
+		assert_int_equal(tree_item(tree, tree_find(tree, "d/a")).kind, TREE_FOLDER);
 		put(tree, "d/a", TREE_FILE, NULL);
-		assert_int_equal(tree_item(tree, tree_find(tree, "d/a"))->kind, TREE_FILE);
+		assert_int_equal(tree_item(tree, tree_find(tree, "d/a")).kind, TREE_FILE);
 	}
 	put(tree, "d/a", TREE_FOLDER, NULL);
 	assert_int_equal(tree_count(tree), count);
