@@ -58,6 +58,14 @@ void http_resume(void *ctx)
 	atomic_store(&instance->is_woken, true);
 }
 
+void http_replace_end(const struct request *request, const char *ending, const char *instead)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+	sockets_replace_end(request->instance->sockets, info->connect_fd, ending, instead);
+}
+
 /* ---- who may ask ---- */
 
 static enum MHD_Result refuse(struct request *request, enum login_verdict verdict)

@@ -214,9 +214,9 @@ static bool add_content_fields(struct MHD_Response *response, const struct repre
 /* ---- answers ---- */
 
 /*
- * libmicrohttpd 0.9.75 puts a Content-Length into a 304. That of a 200 would be
- * right (section 8.6), but Node's fetch waits for so many bytes then; 0 nobody
- * waits for, and caches don't take it over (RFC 9111, section 3.2).
+ * libmicrohttpd 0.9.75 puts a Content-Length into a 304, as the last of its fields.
+ * That of a 200 would be right (section 8.6), but Node's fetch waits for so many
+ * bytes then; any other would be wrong. So none is sent.
  */
 static enum MHD_Result answer_not_modified(struct request *request,
                                            const struct representation *form)
@@ -227,6 +227,7 @@ static enum MHD_Result answer_not_modified(struct request *request,
 
 	if (!response || !add_fields(response, form))
 		return MHD_NO;
+	http_replace_end(request, "Content-Length: 0\r\n\r\n", "\r\n");
 	return http_queue(request, MHD_HTTP_NOT_MODIFIED, response, 0);
 }
 

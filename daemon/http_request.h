@@ -93,6 +93,12 @@ const struct sockaddr_storage *http_peer(const struct request *request);
 void http_suspend(struct request *request);
 void http_resume(void *request);
 
+/*
+ * What libmicrohttpd sends too much: of what it sends next and that ends in `ending`, that is
+ * replaced. Static texts.
+ */
+void http_replace_end(const struct request *request, const char *ending, const char *instead);
+
 /* ---- http_answer.c ---- */
 
 /* One more field of an answer; whether there was memory for it. */
