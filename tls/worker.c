@@ -217,6 +217,18 @@ static void turn_away(struct worker *worker, int fd, const struct sockaddr_stora
 		observer->refused(observer->ctx, peer_text(peer, text), names[cap]);
 }
 
+/* Errors that Linux tells of the connection that it would have given, which is gone (accept(2)). */
+static bool is_of_one(int error)
+{
+	static const int errors[] = { EINTR,     ECONNABORTED, EPROTO,      ENETDOWN, ENETUNREACH,
+		                      EHOSTDOWN, EHOSTUNREACH, ENOPROTOOPT, ENONET,   ETIMEDOUT };
+
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
+		if (error == errors[i])
+			return true;
+	return false;
+}
+
 static void accept_from(struct worker *worker, int listener)
 {
 	for (int i = 0; i < ACCEPTS; i++) {
@@ -226,8 +238,10 @@ static void accept_from(struct worker *worker, int listener)
 		                 SOCK_NONBLOCK | SOCK_CLOEXEC);
 		enum tls_cap cap;
 
-		if (fd < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED))
+		if (fd < 0 && errno == EAGAIN)
 			return;
+		if (fd < 0 && is_of_one(errno))
+			continue;
 		if (fd < 0) {
 			/* Out of descriptors or memory: a loop would spin. The next tick tries
 			 * again. */
