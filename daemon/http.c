@@ -399,6 +399,11 @@ static unsigned backend_busy(void *ctx)
 	return http_counts_busy(((struct instance *)ctx)->counts);
 }
 
+static void backend_drain(void *ctx)
+{
+	((struct instance *)ctx)->is_ending = true;
+}
+
 /* No request may be left with a helper thread: libmicrohttpd can't end then. */
 static void end_helpers(struct http *http)
 {
@@ -481,6 +486,7 @@ struct tls_backend http_backend(struct http *http)
 		.run = backend_run,
 		.timeout_ms = backend_timeout_ms,
 		.busy = backend_busy,
+		.drain = backend_drain,
 		.close = backend_close,
 		.ctx = http,
 	};

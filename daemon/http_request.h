@@ -41,6 +41,7 @@ struct instance {
 	int epoll;               /* readable when libmicrohttpd has work, or `wake` is */
 	int wake;                /* an eventfd: a request goes on */
 	atomic_bool is_woken;
+	bool is_ending; /* each answer is its connection's last */
 	int64_t synced_at;
 	char synced_text[HTTP_DATE_SIZE]; /* the same, as it is written */
 	struct http_counts *counts;       /* of http */

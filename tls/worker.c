@@ -385,14 +385,16 @@ static void drain(struct worker *worker)
 {
 	int64_t until = clock_now_ms() + atomic_load(&worker->grace_ms);
 
-	worker->host.is_draining = true;
-	if (worker->host.stall_ms > DRAIN_STALL_MS)
-		worker->host.stall_ms = DRAIN_STALL_MS;
-
+	if (worker->settings->backend.drain)
+		worker->settings->backend.drain(worker->backend);
 	for (size_t i = 0; i < worker->listener_count; i++)
 		(void)close(worker->listeners[i]);
 	worker->listener_count = 0;
 	worker->accepts = false;
+	turn(worker, 0); /* hears what has come by now */
+	worker->host.is_draining = true;
+	if (worker->host.stall_ms > DRAIN_STALL_MS)
+		worker->host.stall_ms = DRAIN_STALL_MS;
 	while (worker->relays && clock_now_ms() < until) {
 		end_idle(worker);
 		if (worker->relays)
