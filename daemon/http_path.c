@@ -99,7 +99,10 @@ static enum MHD_Result answer_listing(struct request *request, struct store_view
 
 /* ---- redirects ---- */
 
-/* A folder without its slash: relative links in it would go wrong (as nginx answers). */
+/*
+ * A folder without its slash: relative links in it would go wrong (as nginx answers). Escapes
+ * may make it longer than what is taken when it is asked for, or than libmicrohttpd has room.
+ */
 static enum MHD_Result answer_redirect(struct request *request, const struct target *target)
 {
 	CLEANUP(buf_release) struct buf location = BUF_INIT(6 * TARGET_MAX_BYTES);
@@ -111,6 +114,10 @@ static enum MHD_Result answer_redirect(struct request *request, const struct tar
 	     (buf_addf(&location, &err, "?") ||
 	      target_encode_query(&location, target->query, target->query_length, &err))))
 		return MHD_NO;
+	if (location.size >= TARGET_MAX_BYTES) {
+		request->view = NULL; /* it is about the request alone */
+		return http_answer(request, MHD_HTTP_URI_TOO_LONG, "URI too long", NULL, NULL);
+	}
 	return http_answer(request, MHD_HTTP_MOVED_PERMANENTLY, "it is a folder", "Location",
 	                   location.data);
 }
