@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <openssl/evp.h>
 
@@ -174,12 +175,21 @@ static bool add_digest(struct MHD_Response *response, const struct representatio
 	return http_add(response, "Repr-Digest", text);
 }
 
+/* What was packed by a clock that is ahead: no date is later than the answer's (section 8.8.2.1).
+ */
+static int64_t last_modified(const struct store_entry *file)
+{
+	int64_t now = time(NULL);
+
+	return file->mtime < now ? file->mtime : now;
+}
+
 static bool add_fields(struct MHD_Response *response, const struct representation *form)
 {
 	char date[HTTP_DATE_SIZE];
 
 	return http_add(response, "ETag", form->etag) &&
-	       http_add(response, "Last-Modified", http_date(form->file->mtime, date)) &&
+	       http_add(response, "Last-Modified", http_date(last_modified(form->file), date)) &&
 	       http_add(response, "Cache-Control", "no-cache") &&
 	       http_add(response, "Specman-Release", form->release) &&
 	       (!form->file->twin_size || http_add(response, "Vary", "Accept-Encoding"));

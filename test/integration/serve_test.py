@@ -8,6 +8,7 @@ import socket
 import ssl
 import tarfile
 import threading
+import time
 import unittest
 import urllib.parse
 from io import BytesIO
@@ -652,6 +653,29 @@ class Nothing(Case):
         admin = self.daemon.address("admin")
         self.assertEqual(plain(admin, "/livez").status, 200)
         self.assertEqual(plain(admin, "/readyz").status, 503)
+
+
+class Dates(Case):
+    def test_clock_that_was_ahead(self):
+        """No date is later than the answer's (RFC 9110, 8.8.2.1)."""
+        info, data = artifact.member("ahead.txt", data=b"ahead\n")
+        info.mtime = time.time() + 400 * 86400
+        fake = FakeRegistry()
+        self.addCleanup(fake.stop)
+        fake.push("1.0.0", artifact.tgz(members=[(info, data)]))
+        daemon = self.start("--plain-http", "--poll-interval", "1h",
+                            "--repository", fake.repository())
+        client = self.client(daemon)
+        self.wait_body(client, "/ahead.txt", b"ahead\n", daemon)
+        answer = client.get("/ahead.txt")
+        self.assertLessEqual(
+            email.utils.parsedate_to_datetime(answer["Last-Modified"]),
+            email.utils.parsedate_to_datetime(answer["Date"]))
+        # It says nothing about what a client has.
+        self.assertEqual(client.get("/ahead.txt", If_Modified_Since=answer[
+            "Last-Modified"]).status, 200)
+        self.assertEqual(client.get("/ahead.txt", If_None_Match=answer[
+            "ETag"]).status, 304)
 
 
 class Stopping(Case):
