@@ -112,7 +112,10 @@ static bool list_has(const struct head_list *list, const char *etag, bool weak)
 	return false;
 }
 
-/* If-Range (section 13.1.5): strong comparison; a date must be exactly Last-Modified. */
+/*
+ * If-Range (section 13.1.5): strong comparison; a date must be exactly Last-Modified, and not
+ * that of files that were packed without times, which tells no two contents apart.
+ */
 static bool range_applies(const char *if_range, const char *etag, int64_t mtime)
 {
 	int64_t date;
@@ -121,7 +124,7 @@ static bool range_applies(const char *if_range, const char *etag, int64_t mtime)
 		return true;
 	if (*if_range == '"' || !strncmp(if_range, "W/", 2))
 		return !strncmp(if_range, etag, strlen(etag)) && is_end(if_range + strlen(etag));
-	return http_date_parse(if_range, &date) && date == mtime;
+	return mtime && http_date_parse(if_range, &date) && date == mtime;
 }
 
 static enum verdict judge_range(const struct head *request, const char *etag, int64_t mtime,

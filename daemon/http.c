@@ -58,6 +58,14 @@ void http_resume(void *ctx)
 	atomic_store(&instance->is_woken, true);
 }
 
+void http_replace_end(const struct request *request, const char *ending, const char *instead)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+	sockets_replace_end(request->instance->sockets, info->connect_fd, ending, instead);
+}
+
 /* ---- who may ask ---- */
 
 static enum MHD_Result refuse(struct request *request, enum login_verdict verdict)
@@ -391,6 +399,11 @@ static unsigned backend_busy(void *ctx)
 	return http_counts_busy(((struct instance *)ctx)->counts);
 }
 
+static void backend_drain(void *ctx)
+{
+	((struct instance *)ctx)->is_ending = true;
+}
+
 /* No request may be left with a helper thread: libmicrohttpd can't end then. */
 static void end_helpers(struct http *http)
 {
@@ -473,6 +486,7 @@ struct tls_backend http_backend(struct http *http)
 		.run = backend_run,
 		.timeout_ms = backend_timeout_ms,
 		.busy = backend_busy,
+		.drain = backend_drain,
 		.close = backend_close,
 		.ctx = http,
 	};

@@ -36,7 +36,8 @@ static bool add_view_fields(const struct request *request, struct MHD_Response *
 enum MHD_Result http_queue(struct request *request, unsigned status, struct MHD_Response *response,
                            uint64_t bytes)
 {
-	if (request->view && !add_view_fields(request, response))
+	if ((request->view && !add_view_fields(request, response)) ||
+	    (request->instance->is_ending && !http_add(response, "Connection", "close")))
 		return MHD_NO;
 	request->status = status;
 	request->bytes = request->is_head ? 0 : bytes;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <openssl/evp.h>
 
@@ -174,12 +175,21 @@ static bool add_digest(struct MHD_Response *response, const struct representatio
 	return http_add(response, "Repr-Digest", text);
 }
 
+/* What was packed by a clock that is ahead: no date is later than the answer's (section 8.8.2.1).
+ */
+static int64_t last_modified(const struct store_entry *file)
+{
+	int64_t now = time(NULL);
+
+	return file->mtime < now ? file->mtime : now;
+}
+
 static bool add_fields(struct MHD_Response *response, const struct representation *form)
 {
 	char date[HTTP_DATE_SIZE];
 
 	return http_add(response, "ETag", form->etag) &&
-	       http_add(response, "Last-Modified", http_date(form->file->mtime, date)) &&
+	       http_add(response, "Last-Modified", http_date(last_modified(form->file), date)) &&
 	       http_add(response, "Cache-Control", "no-cache") &&
 	       http_add(response, "Specman-Release", form->release) &&
 	       (!form->file->twin_size || http_add(response, "Vary", "Accept-Encoding"));
@@ -214,9 +224,9 @@ static bool add_content_fields(struct MHD_Response *response, const struct repre
 /* ---- answers ---- */
 
 /*
- * libmicrohttpd 0.9.75 puts a Content-Length into a 304. That of a 200 would be
- * right (section 8.6), but Node's fetch waits for so many bytes then; 0 nobody
- * waits for, and caches don't take it over (RFC 9111, section 3.2).
+ * libmicrohttpd 0.9.75 puts a Content-Length into a 304, as the last of its fields.
+ * That of a 200 would be right (section 8.6), but Node's fetch waits for so many
+ * bytes then; any other would be wrong. So none is sent.
  */
 static enum MHD_Result answer_not_modified(struct request *request,
                                            const struct representation *form)
@@ -227,6 +237,7 @@ static enum MHD_Result answer_not_modified(struct request *request,
 
 	if (!response || !add_fields(response, form))
 		return MHD_NO;
+	http_replace_end(request, "Content-Length: 0\r\n\r\n", "\r\n");
 	return http_queue(request, MHD_HTTP_NOT_MODIFIED, response, 0);
 }
 

@@ -124,11 +124,14 @@ static void load(struct offload_job *job)
 	struct loading *loading = (struct loading *)(void *)job;
 	struct http *http = loading->request->instance->http;
 	bool is_wanted = !atomic_load(&http->has_ended); /* a stop waits for what is under way */
+	struct store *store = http->settings.store;
 	struct err err = { .msg = "" };
 
+	/* Others may have waited for the same one, and it is large. */
 	if (is_wanted)
-		loading->view = store_release_view_load(http->settings.store, &loading->release,
-		                                        &err);
+		loading->view = store_release_view_get(store, &loading->release);
+	if (is_wanted && !loading->view)
+		loading->view = store_release_view_load(store, &loading->release, &err);
 	if (is_wanted && !loading->view)
 		log_line(LOG_WARNING, "Release not shown by itself",
 		         (struct log_field[]){ { "error", err.msg },

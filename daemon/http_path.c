@@ -43,14 +43,14 @@ static bool add_listing_fields(struct MHD_Response *response, bool is_json)
 }
 
 /*
- * A listing for HEAD, which has to have a length: libmicrohttpd 0.9.75 ends a
- * chunked answer to HEAD with a last chunk all the same. So the bytes are counted,
- * where that takes no longer than a sorted listing may; else the connection is
- * closed behind the head. NULL without memory.
+ * A listing for HEAD. It has its length where counting the bytes takes no longer
+ * than a sorted listing may; else it has to come in chunks as GET's does, and
+ * libmicrohttpd 0.9.75 ends an answer without content with a last chunk all the
+ * same. NULL without memory.
  */
-static struct MHD_Response *head_of_listing(struct listing *listing, uint32_t entries)
+static struct MHD_Response *head_of_listing(const struct request *request, struct listing *listing,
+                                            uint32_t entries)
 {
-	struct MHD_Response *response;
 	char bytes[4096];
 	uint64_t length = 0;
 	size_t read = 1;
@@ -61,14 +61,10 @@ static struct MHD_Response *head_of_listing(struct listing *listing, uint32_t en
 			return NULL;
 		length += read;
 	}
-	response = MHD_create_response_from_callback(length ? length : MHD_SIZE_UNKNOWN,
-	                                             LISTING_BLOCK, read_listing, listing,
-	                                             end_listing);
-	/* It fails for options that are unknown alone. */
-	if (response && !length)
-		(void)MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT,
-		                               MHD_RO_END);
-	return response;
+	if (!length)
+		http_replace_end(request, "0\r\n\r\n", "");
+	return MHD_create_response_from_callback(length ? length : MHD_SIZE_UNKNOWN, LISTING_BLOCK,
+	                                         read_listing, listing, end_listing);
 }
 
 static enum MHD_Result answer_listing(struct request *request, struct store_view *view,
@@ -89,7 +85,7 @@ static enum MHD_Result answer_listing(struct request *request, struct store_view
 	if (!listing)
 		return http_answer_later(request, "the listing can't be made now");
 	response = request->is_head
-	                   ? head_of_listing(listing, folder->child_count)
+	                   ? head_of_listing(request, listing, folder->child_count)
 	                   : MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, LISTING_BLOCK,
 	                                                       read_listing, listing, end_listing);
 	if (!response) {
@@ -103,7 +99,10 @@ static enum MHD_Result answer_listing(struct request *request, struct store_view
 
 /* ---- redirects ---- */
 
-/* A folder without its slash: relative links in it would go wrong (as nginx answers). */
+/*
+ * A folder without its slash: relative links in it would go wrong (as nginx answers). Escapes
+ * may make it longer than what is taken when it is asked for, or than libmicrohttpd has room.
+ */
 static enum MHD_Result answer_redirect(struct request *request, const struct target *target)
 {
 	CLEANUP(buf_release) struct buf location = BUF_INIT(6 * TARGET_MAX_BYTES);
@@ -115,6 +114,10 @@ static enum MHD_Result answer_redirect(struct request *request, const struct tar
 	     (buf_addf(&location, &err, "?") ||
 	      target_encode_query(&location, target->query, target->query_length, &err))))
 		return MHD_NO;
+	if (location.size >= TARGET_MAX_BYTES) {
+		request->view = NULL; /* it is about the request alone */
+		return http_answer(request, MHD_HTTP_URI_TOO_LONG, "URI too long", NULL, NULL);
+	}
 	return http_answer(request, MHD_HTTP_MOVED_PERMANENTLY, "it is a folder", "Location",
 	                   location.data);
 }

@@ -41,6 +41,7 @@ struct instance {
 	int epoll;               /* readable when libmicrohttpd has work, or `wake` is */
 	int wake;                /* an eventfd: a request goes on */
 	atomic_bool is_woken;
+	bool is_ending; /* each answer is its connection's last */
 	int64_t synced_at;
 	char synced_text[HTTP_DATE_SIZE]; /* the same, as it is written */
 	struct http_counts *counts;       /* of http */
@@ -92,6 +93,12 @@ const struct sockaddr_storage *http_peer(const struct request *request);
 /* Let libmicrohttpd leave a request alone, and call for its answer again. */
 void http_suspend(struct request *request);
 void http_resume(void *request);
+
+/*
+ * What libmicrohttpd sends too much: of what it sends next and that ends in `ending`, that is
+ * replaced. Static texts.
+ */
+void http_replace_end(const struct request *request, const char *ending, const char *instead);
 
 /* ---- http_answer.c ---- */
 

@@ -27,8 +27,9 @@ enum {
 	CACHE_SLOTS = 1024,
 	ADDRESS_SLOTS = 4096,
 	WAITING_MAX = 64,
-	FAILURES_MAX = 10, /* of an address at once */
-	FAILURE_MS = 1000, /* and one more in this time */
+	WAIT_MS = 5 * 1000, /* of a connection's 10 s for a request: time is left for an answer */
+	FAILURES_MAX = 10,  /* of an address at once */
+	FAILURE_MS = 1000,  /* and one more in this time */
 	FIELD_MAX = 4 * (HTPASSWD_NAME_SIZE + HTPASSWD_PASSWORD_SIZE) / 3,
 };
 
@@ -57,6 +58,7 @@ struct login {
 	unsigned char right[CACHE_SLOTS][KEY_BYTES];
 	bool is_right[CACHE_SLOTS];
 	struct address addresses[ADDRESS_SLOTS];
+	struct login_try *under_way; /* each key once */
 };
 
 struct login_try {
@@ -66,9 +68,12 @@ struct login_try {
 	unsigned char key[KEY_BYTES];
 	struct sockaddr_storage peer;
 	size_t address;
+	int64_t since_ms;
 	enum login_verdict verdict;
 	void (*done)(void *ctx);
 	void *ctx;
+	struct login_try *next;   /* under way, or of the followers */
+	struct login_try *follow; /* those that have the same key, and get its verdict */
 };
 
 /* ---- what was right ---- */
@@ -130,20 +135,18 @@ static size_t address_of(const struct login *login, const struct sockaddr_storag
 	return slot_of(key, ADDRESS_SLOTS);
 }
 
-/* Take a try from an address; whether it had one. */
+/* Take a try from an address, with the mutex held; whether it had one. */
 static bool take(struct login *login, size_t address)
 {
 	int64_t now_ms = clock_now_ms();
 	struct address *at = &login->addresses[address];
 	bool has;
 
-	(void)pthread_mutex_lock(&login->mutex);
 	if (at->whole_ms < now_ms)
 		at->whole_ms = now_ms;
 	has = at->whole_ms - now_ms <= (FAILURES_MAX - 1) * FAILURE_MS;
 	if (has)
 		at->whole_ms += FAILURE_MS;
-	(void)pthread_mutex_unlock(&login->mutex);
 	return has;
 }
 
@@ -213,37 +216,67 @@ static void tell_failure(struct login *login, const struct login_try *attempt, b
 				 { NULL, NULL } });
 }
 
-static void work(struct offload_job *job)
+/* The try of the same credentials, with the mutex held: clients often share theirs. */
+static struct login_try **find_same(struct login *login, const unsigned char *key)
 {
-	struct login_try *attempt = (struct login_try *)(void *)job;
+	struct login_try **at = &login->under_way;
+
+	while (*at && CRYPTO_memcmp((*at)->key, key, KEY_BYTES) != 0)
+		at = &(*at)->next;
+	return at;
+}
+
+/* Tell who has asked, and all who have asked the same meanwhile. Each may be gone once it knows. */
+static void tell_verdict(struct login_try *attempt, enum login_verdict verdict)
+{
+	struct login *login = attempt->login;
+	struct login_try *next;
+
+	(void)pthread_mutex_lock(&login->mutex);
+	*find_same(login, attempt->key) = attempt->next;
+	(void)pthread_mutex_unlock(&login->mutex);
+	attempt->next = attempt->follow;
+	for (; attempt; attempt = next) {
+		next = attempt->next;
+		attempt->verdict = verdict;
+		attempt->done(attempt->ctx);
+	}
+}
+
+static enum login_verdict check(struct login_try *attempt)
+{
 	struct login *login = attempt->login;
 	bool is_known;
 
-	if (atomic_load(&login->stopping)) {
-		attempt->verdict = LOGIN_BUSY;
-	} else if (htpasswd_check(login->users, attempt->credentials.user,
-	                          attempt->credentials.password, &is_known)) {
+	if (atomic_load(&login->stopping) || clock_now_ms() - attempt->since_ms > WAIT_MS) {
+		give_back(login, attempt->address);
+		return LOGIN_BUSY;
+	}
+	if (htpasswd_check(login->users, attempt->credentials.user, attempt->credentials.password,
+	                   &is_known)) {
 		note_right(login, attempt->key);
 		give_back(login, attempt->address);
-		attempt->verdict = LOGIN_YES;
-	} else {
-		tell_failure(login, attempt, is_known);
-		attempt->verdict = LOGIN_NO;
+		return LOGIN_YES;
 	}
+	tell_failure(login, attempt, is_known);
+	return LOGIN_NO;
+}
+
+static void work(struct offload_job *job)
+{
+	struct login_try *attempt = (struct login_try *)(void *)job;
+	enum login_verdict verdict = check(attempt);
+
 	OPENSSL_cleanse(&attempt->credentials, sizeof(attempt->credentials));
-	attempt->done(attempt->ctx);
+	tell_verdict(attempt, verdict);
 }
 
 static enum login_verdict make_try(struct login *login, const struct credentials *credentials,
                                    const unsigned char *key, const struct sockaddr_storage *peer,
                                    struct login_try **out_try)
 {
-	size_t address = address_of(login, peer);
-	struct login_try *attempt;
+	struct login_try *attempt = calloc(1, sizeof(*attempt));
 
-	if (!take(login, address))
-		return LOGIN_OFTEN;
-	attempt = calloc(1, sizeof(*attempt));
 	if (!attempt)
 		return LOGIN_BUSY;
 	attempt->job.work = work;
@@ -251,7 +284,7 @@ static enum login_verdict make_try(struct login *login, const struct credentials
 	attempt->credentials = *credentials;
 	memcpy(attempt->key, key, KEY_BYTES);
 	attempt->peer = *peer;
-	attempt->address = address;
+	attempt->address = address_of(login, peer);
 	*out_try = attempt;
 	return LOGIN_TO_TRY;
 }
@@ -272,15 +305,43 @@ enum login_verdict login_judge(struct login *login, const char *authorization,
 	return verdict;
 }
 
+/* Join the same try that is under way, or take one for it: then *out_is_first. */
+static enum login_verdict enter(struct login_try *attempt, bool *out_is_first)
+{
+	struct login *login = attempt->login;
+	enum login_verdict verdict = LOGIN_TO_TRY;
+	struct login_try **same;
+
+	(void)pthread_mutex_lock(&login->mutex);
+	same = find_same(login, attempt->key);
+	*out_is_first = !*same;
+	if (*same) {
+		attempt->next = (*same)->follow;
+		(*same)->follow = attempt;
+	} else if (take(login, attempt->address)) {
+		*same = attempt;
+	} else {
+		verdict = LOGIN_OFTEN;
+	}
+	(void)pthread_mutex_unlock(&login->mutex);
+	return verdict;
+}
+
 void login_try_start(struct login_try *attempt, void (*done)(void *ctx), void *ctx)
 {
+	struct login *login = attempt->login;
+	bool is_first;
+
 	attempt->done = done;
 	attempt->ctx = ctx;
-	if (offload_add(attempt->login->offload, &attempt->job))
-		return;
-	give_back(attempt->login, attempt->address);
-	attempt->verdict = LOGIN_BUSY;
-	done(ctx);
+	attempt->since_ms = clock_now_ms();
+	if (enter(attempt, &is_first) == LOGIN_OFTEN) {
+		attempt->verdict = LOGIN_OFTEN;
+		done(ctx);
+	} else if (is_first && !offload_add(login->offload, &attempt->job)) {
+		give_back(login, attempt->address);
+		tell_verdict(attempt, LOGIN_BUSY);
+	}
 }
 
 enum login_verdict login_try_verdict(const struct login_try *attempt)

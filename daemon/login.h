@@ -1,10 +1,12 @@
 /*
  * Who may ask: Basic authentication (RFC 7617) against an htpasswd file.
  * Hashing a password takes a good part of a second on purpose, so it is done by
- * one thread beside the workers, a bounded number of tries may wait for it, an
- * address that fails goes on at a try a second, and what was right once is
- * remembered: not the password, but a keyed hash of it. The file is read again
- * when it changes; one that is broken changes nothing.
+ * one thread beside the workers, a bounded number of tries may wait for it, and
+ * not for long, an address that fails goes on at a try a second, and what was
+ * right once is remembered: not the password, but a keyed hash of it. Who asks
+ * the same as a try that is under way gets its verdict: after a restart, all
+ * clients of one user cost one try. The file is read again when it changes; one
+ * that is broken changes nothing.
  */
 #ifndef SPECMAN_LOGIN_H
 #define SPECMAN_LOGIN_H
@@ -28,7 +30,7 @@ enum login_verdict {
 	LOGIN_YES,
 	LOGIN_NO,     /* 401 */
 	LOGIN_OFTEN,  /* 429: this address has failed too often */
-	LOGIN_BUSY,   /* 503: too many wait */
+	LOGIN_BUSY,   /* 503: too many wait, or for too long */
 	LOGIN_TO_TRY, /* it has to be hashed */
 };
 
@@ -44,7 +46,7 @@ enum login_verdict login_judge(struct login *login, const char *authorization,
 /* Hash it: done(ctx) is called once, on any thread and maybe at once; the verdict is there then. */
 void login_try_start(struct login_try *attempt, void (*done)(void *ctx), void *ctx);
 
-/* What a try came to that is done: LOGIN_YES, LOGIN_NO or LOGIN_BUSY. */
+/* What a try came to that is done: all but LOGIN_TO_TRY. */
 enum login_verdict login_try_verdict(const struct login_try *attempt);
 
 /* Not while it is under way. NULL is fine. */

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -20,6 +21,8 @@ struct place {
 	struct tls_stream *stream; /* NULL: gone, or the place is free */
 	struct epoll_event watch;  /* what libmicrohttpd waits for */
 	uint32_t pending;          /* events that it was not told yet */
+	const char *ending;        /* of a piece that is to end in `instead`; NULL: of none */
+	const char *instead;
 	bool is_open;
 	bool is_watched;
 	bool is_listed;
@@ -186,6 +189,14 @@ int mhd_epoll_wait(int epoll, struct epoll_event *events, int max, int timeout_m
 
 /* ---- bytes ---- */
 
+void sockets_replace_end(struct sockets *sockets, int fd, const char *ending, const char *instead)
+{
+	struct place *place = &sockets->places[fd - SOCKET_FIRST];
+
+	place->ending = ending;
+	place->instead = instead;
+}
+
 ssize_t mhd_recv(int fd, void *bytes, size_t size, int flags)
 {
 	const struct place *place = place_of(fd);
@@ -206,12 +217,43 @@ static ssize_t write_parts(const struct place *place, const struct iovec *parts,
 	return -1;
 }
 
+static bool ends_in(const char *bytes, size_t size, const char *ending)
+{
+	size_t length = strlen(ending);
+
+	return size >= length && !memcmp(bytes + size - length, ending, length);
+}
+
+/* All of it or nothing: a stream takes more at once than any head has. */
+static ssize_t write_with_other_end(struct place *place, const char *bytes, size_t size)
+{
+	const struct iovec parts[] = {
+		{ (void *)(uintptr_t)bytes, size - strlen(place->ending) },
+		{ (void *)(uintptr_t)place->instead, strlen(place->instead) },
+	};
+	size_t whole = parts[0].iov_len + parts[1].iov_len;
+	ssize_t n = whole ? write_parts(place, parts, 2) : 0;
+
+	if (n < 0)
+		return n;
+	if ((size_t)n < whole) {
+		errno = EPIPE;
+		return -1;
+	}
+	place->ending = NULL;
+	return (ssize_t)size;
+}
+
 ssize_t mhd_send(int fd, const void *bytes, size_t size, int flags)
 {
 	const struct iovec part = { .iov_base = (void *)(uintptr_t)bytes, .iov_len = size };
-	const struct place *place = place_of(fd);
+	struct place *place = place_of(fd);
 
-	return place ? write_parts(place, &part, 1) : send(fd, bytes, size, flags);
+	if (!place)
+		return send(fd, bytes, size, flags);
+	return place->ending && ends_in(bytes, size, place->ending)
+	               ? write_with_other_end(place, bytes, size)
+	               : write_parts(place, &part, 1);
 }
 
 ssize_t mhd_sendmsg(int fd, const struct msghdr *message, int flags)

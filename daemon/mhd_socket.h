@@ -42,6 +42,12 @@ void sockets_ready(struct sockets *sockets, void *name, unsigned what);
  */
 bool sockets_have_news(const struct sockets *sockets);
 
+/*
+ * Of the next piece that libmicrohttpd sends in one call and that ends in `ending`, `instead` is
+ * sent in place of that; libmicrohttpd is told that all of it went. Both are static texts.
+ */
+void sockets_replace_end(struct sockets *sockets, int fd, const char *ending, const char *instead);
+
 /* What libmicrohttpd calls instead of the functions of these names. */
 ssize_t mhd_recv(int fd, void *bytes, size_t size, int flags);
 ssize_t mhd_send(int fd, const void *bytes, size_t size, int flags);

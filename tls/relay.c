@@ -112,12 +112,22 @@ void relay_note(struct relay *relay, uint32_t events)
 
 /* ---- the stream ---- */
 
-/* Who does not take what is owed is not listened to: it could ask for more without end. */
+/*
+ * Who does not take what is owed is not listened to: it could ask for more without end. So could
+ * who has asked for nothing yet when all is about to end; that it goes is news nevertheless.
+ */
+static bool is_heard(const struct relay *relay)
+{
+	if (wire_owes(&relay->wire))
+		return false;
+	return !relay->host->is_draining || relay->awaits || relay->wire.is_ending;
+}
+
 static bool is_readable(const struct relay *relay)
 {
 	if (relay->client_ended)
 		return !relay->end_is_told;
-	if (wire_owes(&relay->wire))
+	if (!is_heard(relay))
 		return false;
 	return !relay->wire.is_dry || SSL_has_pending(relay->ssl);
 }
@@ -192,7 +202,7 @@ ssize_t tls_stream_read(struct tls_stream *stream, void *bytes, size_t size)
 		return 0;
 	}
 	/* There is more in the socket, but not in this turn. */
-	if (!relay->is_broken && !relay->wire.is_dry && !wire_owes(&relay->wire))
+	if (!relay->is_broken && !relay->wire.is_dry && is_heard(relay))
 		relay->host->again(relay->host->ctx, relay);
 	errno = relay->is_broken ? ECONNRESET : EAGAIN;
 	return -1;

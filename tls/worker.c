@@ -217,6 +217,18 @@ static void turn_away(struct worker *worker, int fd, const struct sockaddr_stora
 		observer->refused(observer->ctx, peer_text(peer, text), names[cap]);
 }
 
+/* Errors that Linux tells of the connection that it would have given, which is gone (accept(2)). */
+static bool is_of_one(int error)
+{
+	static const int errors[] = { EINTR,     ECONNABORTED, EPROTO,      ENETDOWN, ENETUNREACH,
+		                      EHOSTDOWN, EHOSTUNREACH, ENOPROTOOPT, ENONET,   ETIMEDOUT };
+
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
+		if (error == errors[i])
+			return true;
+	return false;
+}
+
 static void accept_from(struct worker *worker, int listener)
 {
 	for (int i = 0; i < ACCEPTS; i++) {
@@ -226,8 +238,10 @@ static void accept_from(struct worker *worker, int listener)
 		                 SOCK_NONBLOCK | SOCK_CLOEXEC);
 		enum tls_cap cap;
 
-		if (fd < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED))
+		if (fd < 0 && errno == EAGAIN)
 			return;
+		if (fd < 0 && is_of_one(errno))
+			continue;
 		if (fd < 0) {
 			/* Out of descriptors or memory: a loop would spin. The next tick tries
 			 * again. */
@@ -371,14 +385,16 @@ static void drain(struct worker *worker)
 {
 	int64_t until = clock_now_ms() + atomic_load(&worker->grace_ms);
 
-	worker->host.is_draining = true;
-	if (worker->host.stall_ms > DRAIN_STALL_MS)
-		worker->host.stall_ms = DRAIN_STALL_MS;
-
+	if (worker->settings->backend.drain)
+		worker->settings->backend.drain(worker->backend);
 	for (size_t i = 0; i < worker->listener_count; i++)
 		(void)close(worker->listeners[i]);
 	worker->listener_count = 0;
 	worker->accepts = false;
+	turn(worker, 0); /* hears what has come by now */
+	worker->host.is_draining = true;
+	if (worker->host.stall_ms > DRAIN_STALL_MS)
+		worker->host.stall_ms = DRAIN_STALL_MS;
 	while (worker->relays && clock_now_ms() < until) {
 		end_idle(worker);
 		if (worker->relays)

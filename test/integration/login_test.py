@@ -208,6 +208,42 @@ class Login(Case):
         self.assertLessEqual(set(answered), {401, None})
         return before < 5 and None not in answered
 
+    def test_one_user_of_many_clients(self):
+        """As after a restart: all at once, from one address; each is right, so
+        none is too often, and it is hashed once for all."""
+        daemon = self.serve(line("bob", GOOD, cost=12), line("eve", OTHER))
+        wires = [Wire(Client(daemon.address(), daemon.ca()).raw())
+                 for _ in range(40)]
+        for wire in wires:
+            self.addCleanup(wire.close)
+        for number, wire in enumerate(wires):
+            wire.send(request(PATH, "Authorization: " + basic("bob", GOOD)
+                              if number % 4 else "Authorization: "
+                              + basic("bob", "wrong")))
+        self.assertEqual([wire.read().status for wire in wires],
+                         [200 if number % 4 else 401
+                          for number in range(len(wires))])
+        failed = [r for r in daemon.records() if r["msg"] == "Login failed"]
+        self.assertEqual(len(failed), 1, failed)
+        # The others are not told for it, and a failure is one failure.
+        self.assertEqual(self.ask(self.client(daemon), basic("eve", OTHER))
+                         .status, 200)
+
+    def test_who_would_wait_too_long(self):
+        """Is told so while there is time for an answer, and is not cut off."""
+        daemon = self.serve(line("bob", GOOD, cost=16))
+        wires = [Wire(Client(daemon.address(), daemon.ca()).raw())
+                 for _ in range(8)]
+        for number, wire in enumerate(wires):
+            self.addCleanup(wire.close)
+            wire.send(request(PATH, "Authorization: "
+                              + basic("bob", f"wrong {number}")))
+        answers = [wire.read() for wire in wires]
+        self.assertEqual({a.status for a in answers} - {401, 503}, set())
+        for answer in answers:
+            self.assertEqual(answer["Retry-After"] is not None,
+                             answer.status == 503)
+
     def test_stop_while_hashing(self):
         daemon = self.serve(line("bob", GOOD, cost=13))
         wires = [Wire(Client(daemon.address(), daemon.ca()).raw())

@@ -3,10 +3,12 @@ import email.utils
 import http.client
 import os
 import re
+import signal
 import socket
 import ssl
 import tarfile
 import threading
+import time
 import unittest
 import urllib.parse
 from io import BytesIO
@@ -16,7 +18,8 @@ from lib.case import Case
 from lib.client import (Client, plain, read_response, read_to_end)
 from lib.daemon import Specman, call
 from lib.faulty import FakeRegistry
-from lib.wait import patience
+from lib.wait import patience, until
+from lib.wire import Wire, request
 
 SERVICE = "specman-service.hubble-system.svc.cluster.local"
 BIG = tree.binary("big", 20 << 20)
@@ -675,6 +678,70 @@ class Nothing(Case):
         admin = self.daemon.address("admin")
         self.assertEqual(plain(admin, "/livez").status, 200)
         self.assertEqual(plain(admin, "/readyz").status, 503)
+
+
+class Dates(Case):
+    def test_clock_that_was_ahead(self):
+        """No date is later than the answer's (RFC 9110, 8.8.2.1)."""
+        info, data = artifact.member("ahead.txt", data=b"ahead\n")
+        info.mtime = time.time() + 400 * 86400
+        fake = FakeRegistry()
+        self.addCleanup(fake.stop)
+        fake.push("1.0.0", artifact.tgz(members=[(info, data)]))
+        daemon = self.start("--plain-http", "--poll-interval", "1h",
+                            "--repository", fake.repository())
+        client = self.client(daemon)
+        self.wait_body(client, "/ahead.txt", b"ahead\n", daemon)
+        answer = client.get("/ahead.txt")
+        self.assertLessEqual(
+            email.utils.parsedate_to_datetime(answer["Last-Modified"]),
+            email.utils.parsedate_to_datetime(answer["Date"]))
+        # It says nothing about what a client has.
+        self.assertEqual(client.get("/ahead.txt", If_Modified_Since=answer[
+            "Last-Modified"]).status, 200)
+        self.assertEqual(client.get("/ahead.txt", If_None_Match=answer[
+            "ETag"]).status, 304)
+
+
+class Stopping(Case):
+    def test_each_answer_is_its_connections_last(self):
+        """While another's answer is still under way: a request whose head has
+        begun to come is answered, and who asked knows that it was the last."""
+        big = tree.binary("stopping", 8 << 20)
+        fake = FakeRegistry()
+        self.addCleanup(fake.stop)
+        fake.push("1.0.0", artifact.tgz({"big.bin": big, "a.txt": b"a\n"}))
+        daemon = self.start("--plain-http", "--poll-interval", "1h",
+                            "--repository", fake.repository(), workers=1)
+        daemon.wait_log('msg="Sync done"')
+        client = self.client(daemon)
+        slow, good, bad = Wire(client.raw(65536)), Wire(client.raw()), \
+            Wire(client.raw())
+        for wire in (slow, good, bad):
+            self.addCleanup(wire.close)
+        slow.send(request("/big.bin"))
+        self.assertTrue(slow.sock.recv(1) == b"H")
+        good.send(request("/a.txt")[:-2])
+        bad.send(b"GET / HTTP/1.1\r\nX-A : b\r\nHost: a\r\n")
+        client.get("/a.txt")  # both have been read by now
+        daemon.process.send_signal(signal.SIGTERM)
+
+        def is_deaf():
+            try:
+                socket.create_connection(daemon.address(), 30).close()
+            except ConnectionRefusedError:
+                return True
+            return False
+        until(is_deaf, "the listener to be closed")
+        for wire, status in ((good, 200), (bad, 400)):
+            wire.send(b"\r\n" + request("/a.txt"))
+            answer = wire.read()
+            self.assertEqual((answer.status, answer["Connection"]),
+                             (status, "close"))
+            self.assertTrue(wire.closed())
+        slow.held = b"H"
+        self.assertTrue(slow.read().body == big)
+        self.assertEqual(daemon.wait(), 0)
 
 
 class Certificates(Case):

@@ -1,4 +1,4 @@
-/* Dates as HTTP writes them. */
+/* Dates as HTTP writes them, and what a date is good for. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -51,11 +51,30 @@ static void what_has_no_form_is_the_beginning(void **state)
 		assert_string_equal(http_date(outside[i], text), "Thu, 01 Jan 1970 00:00:00 GMT");
 }
 
+static enum verdict judge(const char *if_range, int64_t mtime)
+{
+	const struct head head = { .range = "bytes=0-1", .if_range = if_range };
+	struct parts parts;
+
+	return conditional_judge(&head, false, "\"tag\"", mtime, 100, &parts);
+}
+
+/* Files that were packed without times all have this one, whatever is in them. */
+static void the_beginning_of_time_tells_no_contents_apart(void **state)
+{
+	(void)state;
+	assert_int_equal(judge("Fri, 06 Dec 2024 12:43:14 GMT", 1733488994), VERDICT_PARTS);
+	assert_int_equal(judge("Thu, 01 Jan 1970 00:00:00 GMT", 0), VERDICT_WHOLE);
+	assert_int_equal(judge("\"tag\"", 0), VERDICT_PARTS);
+	assert_int_equal(judge(NULL, 0), VERDICT_PARTS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(dates_are_those_of_the_calendar),
 		cmocka_unit_test(what_has_no_form_is_the_beginning),
+		cmocka_unit_test(the_beginning_of_time_tells_no_contents_apart),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -233,7 +233,7 @@ static struct tls_settings defaults(void)
 		.stall_ms = DEADLINE_MS,
 		.idle_ms = DEADLINE_MS,
 		.backend = { backend_open, backend_fd, backend_add, backend_ready, backend_run,
-		             backend_timeout, backend_busy, backend_close, NULL },
+		             backend_timeout, backend_busy, NULL, backend_close, NULL },
 		.observer = { on_failed, on_refused, NULL },
 	};
 }

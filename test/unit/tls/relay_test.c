@@ -14,15 +14,16 @@ enum {
 	FLOOD_MAX = 4 * MIB, /* far more than all buffers on the way hold */
 	TINY_BUFFER = 4096,
 	FLOOD_BYTES = 128 * 1024,
+	STOPPED_FLOOD_BYTES = 24 *
+	                      MIB, /* more than the kernel's buffers and what is read at first */
 	TURNS = 50,
 };
 
-/* Ask the server to change its keys (RFC 8446, section 4.6.3); whether that could be sent. */
-static bool ask_for_new_keys(struct client *client)
+/* Change keys, and ask the server to (RFC 8446, section 4.6.3); whether that could be sent. */
+static bool ask_for_new_keys(struct client *client, int kind)
 {
 	ERR_clear_error();
-	return SSL_key_update(client->ssl, SSL_KEY_UPDATE_REQUESTED) == 1 &&
-	       SSL_do_handshake(client->ssl) == 1;
+	return SSL_key_update(client->ssl, kind) == 1 && SSL_do_handshake(client->ssl) == 1;
 }
 
 /* What it asks for is owed to it, and it takes none: it must not be asked for ever. */
@@ -37,9 +38,59 @@ static void a_client_that_takes_nothing_is_not_heard(void **state)
 	client = greet(TINY_BUFFER);
 	(void)setsockopt(client.fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	(void)setsockopt(client.fd, SOL_SOCKET, SO_SNDTIMEO, &pause, sizeof(pause));
-	while (ask_for_new_keys(&client))
+	while (ask_for_new_keys(&client, SSL_KEY_UPDATE_REQUESTED))
 		assert_true(BIO_number_written(SSL_get_wbio(client.ssl)) < FLOOD_MAX);
 	client_close(&client);
+}
+
+struct flood {
+	struct client client;
+	BIO *bytes;
+	atomic_int sent;
+};
+
+static void *send_flood(void *ctx)
+{
+	struct flood *flood = ctx;
+	char *bytes;
+	long size = BIO_get_mem_data(flood->bytes, &bytes);
+
+	while (size > 0) {
+		ssize_t n = send(flood->client.fd, bytes, (size_t)size, MSG_NOSIGNAL);
+
+		if (n < 0)
+			return NULL;
+		bytes += n;
+		size -= n;
+		atomic_fetch_add(&flood->sent, (int)n);
+	}
+	return NULL;
+}
+
+/* Who has asked for nothing is not listened to when all ends, however much it sends. */
+static void a_flood_holds_no_stop(void **state)
+{
+	struct flood flood = { .bytes = BIO_new(BIO_s_mem()) };
+	int size = TINY_BUFFER;
+	pthread_t thread;
+
+	(void)state;
+	start(defaults());
+	flood.client = greet(0);
+	say(&flood.client, "x");
+	expect(&flood.client, "x");
+	(void)setsockopt(flood.client.fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	assert_int_equal(BIO_up_ref(flood.bytes), 1);
+	SSL_set0_wbio(flood.client.ssl, flood.bytes);
+	while (BIO_number_written(flood.bytes) < STOPPED_FLOOD_BYTES)
+		assert_true(ask_for_new_keys(&flood.client, SSL_KEY_UPDATE_NOT_REQUESTED));
+	assert_int_equal(pthread_create(&thread, NULL, send_flood, &flood), 0);
+	wait_for(&flood.sent, MIB / 2);
+	stop(DEADLINE_MS);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_true(atomic_load(&flood.sent) < STOPPED_FLOOD_BYTES);
+	BIO_free(flood.bytes);
+	client_close(&flood.client);
 }
 
 /* ---- a relay by itself, over a pair of sockets ---- */
@@ -164,7 +215,7 @@ static void a_flood_is_read_in_turns(void **state)
 	assert_int_equal(BIO_up_ref(flood), 1);
 	SSL_set0_wbio(solo.client.ssl, flood);
 	while (BIO_number_written(flood) < FLOOD_BYTES)
-		assert_true(ask_for_new_keys(&solo.client));
+		assert_true(ask_for_new_keys(&solo.client, SSL_KEY_UPDATE_REQUESTED));
 	say(&solo.client, "x");
 	size = BIO_get_mem_data(flood, &bytes);
 	assert_int_equal(send(solo.client.fd, bytes, (size_t)size, 0), size);
@@ -194,7 +245,7 @@ static void new_keys_are_taken(void **state)
 	start(defaults());
 	client = greet(0);
 	for (int i = 0; i < TURNS; i++) {
-		assert_true(ask_for_new_keys(&client));
+		assert_true(ask_for_new_keys(&client, SSL_KEY_UPDATE_REQUESTED));
 		say(&client, "x");
 		expect(&client, "x");
 	}
@@ -208,6 +259,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(new_keys_are_taken),
 		TEST(a_client_that_takes_nothing_is_not_heard),
+		TEST(a_flood_holds_no_stop),
 		TEST(a_flood_is_read_in_turns),
 	};
 

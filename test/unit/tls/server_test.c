@@ -5,6 +5,27 @@
 #include "harness.h"
 
 #include <linux/filter.h>
+#include <sys/syscall.h>
+
+/* What accept4 is to fail with, once each, at the next connections; 0: it does not. */
+static atomic_int accept_errors[4];
+
+/* In place of libc's. An error of one connection takes that from the queue, as Linux does. */
+int accept4(int fd, __SOCKADDR_ARG peer, socklen_t *length, int flags)
+{
+	int got = (int)syscall(SYS_accept4, fd, peer.__sockaddr__, length, flags);
+
+	for (size_t i = 0; got >= 0 && i < sizeof(accept_errors) / sizeof(accept_errors[0]); i++) {
+		int error = atomic_exchange(&accept_errors[i], 0);
+
+		if (!error)
+			continue;
+		(void)close(got);
+		errno = error;
+		return -1;
+	}
+	return got;
+}
 
 /* Read to the end: how much came, and whether close_notify did. */
 static size_t drain_client(struct client *client, bool *out_clean)
@@ -227,6 +248,34 @@ static void caps_turn_away(void **state)
 	}
 	client_close(&first);
 	client_close(&second);
+}
+
+/* Who comes next need not wait for the next tick; ten times four of these take 40 s. */
+static void an_error_of_one_connection_is_no_others(void **state)
+{
+	static const int errors[] = { ECONNABORTED, EPROTO, EHOSTUNREACH, ENETDOWN };
+	int gone[4];
+	int64_t from, took = 0;
+
+	(void)state;
+	start(defaults());
+	for (int i = 0; i < 10; i++) {
+		struct client client;
+
+		for (size_t k = 0; k < 4; k++)
+			atomic_store(&accept_errors[k], errors[k]);
+		for (size_t k = 0; k < 4; k++)
+			gone[k] = dial(0);
+		from = clock_now_ms();
+		client = greet(0);
+		took += clock_now_ms() - from;
+		for (size_t k = 0; k < 4; k++) {
+			assert_int_equal(atomic_load(&accept_errors[k]), 0);
+			assert_int_equal(close(gone[k]), 0);
+		}
+		client_close(&client);
+	}
+	assert_true(took < DEADLINE_MS / 2);
 }
 
 static void bad_handshakes_are_told(void **state)
@@ -458,6 +507,7 @@ int main(void)
 		TEST(a_request_has_to_come_in_time),
 		TEST(a_slow_reader_is_served),
 		TEST(caps_turn_away),
+		TEST(an_error_of_one_connection_is_no_others),
 		TEST(bad_handshakes_are_told),
 		TEST(stalled_clients_cost_nothing),
 		TEST(stopping_finishes_answers),
