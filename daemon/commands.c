@@ -16,6 +16,7 @@
 #include "nearest.h"
 #include "policy.h"
 #include "push_command.h"
+#include "reading.h"
 #include "serve.h"
 #include "store_commands.h"
 #include "sync_command.h"
@@ -62,17 +63,20 @@ static int run_ca(const struct config *config)
 	if (serve_state_dir(config, state_dir, sizeof(state_dir), &err) ||
 	    !(pem = tls_selfsigned_ca(state_dir, &err)))
 		return fail("no CA", &err);
-	return fputs(pem, stdout) < 0 || fflush(stdout) ? EXIT_FAILED : EXIT_DONE;
+	(void)fputs(pem, stdout);
+	return reading_done("ca");
 }
 
 static int run_check(const struct config *config)
 {
 	struct err err;
 	bool fine;
+	int written;
 
 	if (check_run(config, &fine, &err))
 		return fail("no check", &err);
-	return fine && !fflush(stdout) ? EXIT_DONE : EXIT_FAILED;
+	written = reading_done("check");
+	return fine ? written : EXIT_FAILED;
 }
 
 static int run_version(const struct config *config)
@@ -86,7 +90,7 @@ static int run_version(const struct config *config)
 		(void)printf("%s %s active\n", provider.name, provider.version);
 	else
 		(void)puts("no FIPS provider active");
-	return fflush(stdout) ? EXIT_FAILED : EXIT_DONE;
+	return reading_done("version");
 }
 
 static const struct command commands[] = {
@@ -159,7 +163,7 @@ static int print_help(void)
 	(void)puts("\nspecman COMMAND --help says more of a command.\n"
 	           "SIGUSR1 polls now, SIGTERM stops after running answers.\n"
 	           "Exit codes: 0 done, 1 failed, 2 usage, 3 nothing to serve yet (sync).");
-	return fflush(stdout) ? EXIT_FAILED : EXIT_DONE;
+	return reading_done("help");
 }
 
 static int print_command_help(const struct command *command)
@@ -168,7 +172,7 @@ static int print_command_help(const struct command *command)
 	             *command->operands ? " " : "", command->operands, command->help,
 	             command->about);
 	print_flags();
-	return fflush(stdout) ? EXIT_FAILED : EXIT_DONE;
+	return reading_done("help");
 }
 
 /* The command with this name; NULL when there is none. */
