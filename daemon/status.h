@@ -93,8 +93,12 @@ void status_over(struct status *status, const char *subject, bool is_tag);
 void status_warned(struct status *status, const char *subject, bool is_tag, const char *what,
                    const char *reason, int cause);
 
-/* The sync thread: a tag's trouble is as it was; what and error count when none is known. */
-void status_stays(struct status *status, const char *tag, const char *what, const char *error);
+/* The sync thread: a refused tag's trouble is as it was; false when it is not known what it was. */
+bool status_stays(struct status *status, const char *tag, struct err *out_err);
+
+/* The same of a release that can't be had any more; what and error count when nothing else is
+ * known. */
+void status_lost(struct status *status, const char *tag, const char *what, const char *error);
 
 /* The sync thread: tags that the round under way, which got through, met no trouble with are well.
  */

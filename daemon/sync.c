@@ -389,11 +389,11 @@ static void tell_lost(struct round *round)
 
 		if (!tag->is_stored || tag->is_served || tag->is_listed || tag->drop)
 			continue;
-		status_stays(round->sync->trouble.status, tag->tag,
-		             store_release_is_withheld(round->sync->store, tag->tag)
-		                     ? "Release not served: no trusted key signs it"
-		                     : "Release damaged on disk",
-		             "the registry does not have it any more");
+		status_lost(round->sync->trouble.status, tag->tag,
+		            store_release_is_withheld(round->sync->store, tag->tag)
+		                    ? "Release not served: no trusted key signs it"
+		                    : "Release damaged on disk",
+		            "the registry does not have it any more");
 	}
 }
 
@@ -408,7 +408,7 @@ static enum sync_result follow(struct sync *sync, const struct oci_tags *listed)
 	} else {
 		(void)sync_trouble_over(&sync->trouble, "round", NULL);
 		tell_lost(&round);
-		status_sweep_tags(sync->trouble.status);
+		sync_trouble_sweep_tags(&sync->trouble);
 	}
 	round_release(&round);
 	if (failed)
@@ -440,7 +440,7 @@ static enum sync_result wait_for_secret(struct sync *sync, const char *reason)
 
 	/* Nothing is asked any more, so nothing of what was asked before can fail. */
 	status_set_source(sync->trouble.status, "");
-	status_over(sync->trouble.status, "sync", false);
+	(void)sync_trouble_over(&sync->trouble, "sync", NULL);
 	if (sync_trouble_is_news(&sync->trouble, "secret", reason))
 		log_line(LOG_WARNING, msg,
 		         (struct log_field[]){ { "reason", reason }, { NULL, NULL } });

@@ -160,6 +160,60 @@ static void troubles_are_thinned(void **state)
 	recurring_free(troubles);
 }
 
+static void troubles_of_a_kind(void **state)
+{
+	char subject[RECURRING_TEXT_SIZE];
+	struct err err;
+	struct recurring *troubles = recurring_new(&err);
+	unsigned told = 0;
+
+	(void)state;
+	assert_non_null(troubles);
+	assert_true(recurring_happened(troubles, "tag a", "x", 1000));
+	assert_true(recurring_happened(troubles, "tag b", "x", 1000));
+	assert_true(recurring_happened(troubles, "sync", "x", 1000));
+	/* What goes on without a reason of its own. */
+	assert_false(recurring_stays(troubles, "tag c", 2000));
+	assert_true(recurring_happened(troubles, "tag c", "x", 2000));
+	for (int64_t second = 2; second < 3602; second++)
+		told += recurring_stays(troubles, "tag c", second * 1000);
+	assert_int_equal(told, 5); /* 1, 3, 7, 15, 31 minutes later */
+	/* What it depends on is another: of this kind alone. */
+	assert_false(recurring_happened(troubles, "tag b", "x", 3000));
+	recurring_renew(troubles, "tag ");
+	assert_true(recurring_happened(troubles, "tag b", "x", 3001));
+	assert_false(recurring_happened(troubles, "tag b", "x", 3002));
+	assert_false(recurring_happened(troubles, "sync", "x", 3002));
+	/* What did not happen any more, of this kind. */
+	assert_true(recurring_sweep(troubles, "tag ", 3002, subject));
+	assert_string_equal(subject, "tag a");
+	assert_false(recurring_sweep(troubles, "tag ", 3002, subject));
+	assert_false(recurring_over(troubles, "tag a"));
+	assert_true(recurring_over(troubles, "tag b"));
+	assert_true(recurring_over(troubles, "sync"));
+	recurring_free(troubles);
+}
+
+/* However many others come and go: what is met now and then, told or not, keeps its place. */
+static void what_goes_on_is_not_forgotten(void **state)
+{
+	struct err err;
+	struct recurring *troubles = recurring_new(&err);
+	unsigned told = 0;
+
+	(void)state;
+	assert_non_null(troubles);
+	for (int64_t second = 0; second < 3600; second++) {
+		char other[24];
+
+		(void)snprintf(other, sizeof(other), "other %d", (int)second);
+		assert_true(recurring_happened(troubles, other, "x", second * 1000));
+		told += recurring_happened(troubles, "disk", "x", second * 1000 + 1);
+	}
+	assert_int_equal(told, 6);
+	recurring_free(troubles);
+}
+
 static void another_measure_is_no_other_reason(void **state)
 {
 	static const struct {
@@ -293,6 +347,8 @@ int main(void)
 		cmocka_unit_test(targets_are_resolved),
 		cmocka_unit_test(conditions_are_judged),
 		cmocka_unit_test(troubles_are_thinned),
+		cmocka_unit_test(troubles_of_a_kind),
+		cmocka_unit_test(what_goes_on_is_not_forgotten),
 		cmocka_unit_test(another_measure_is_no_other_reason),
 		cmocka_unit_test(configuration_is_read),
 		cmocka_unit_test(sizes_are_read),
