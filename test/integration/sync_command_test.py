@@ -103,6 +103,17 @@ class Alone(CommandCase):
                          ["Waiting for the registry secret",
                           "Nothing to serve yet"])
 
+    def test_file_of_a_flag_that_is_not_there(self):
+        """The registry is named: nobody waits for a secret."""
+        for flags in (("--registry-config", "/nonexistent/config.json"),
+                      ("--registry-username", "user",
+                       "--registry-password-file", "/nonexistent/password"),
+                      ("--registry-ca", "/nonexistent/ca.pem")):
+            records = self.sync(FAILED, *self.flags(), *flags)
+            told = [r for r in records if r["msg"] == "Sync failed"]
+            self.assertEqual([r["cause"] for r in told], ["file-unreadable"])
+            self.assertIn("/nonexistent/", told[0]["error"])
+
     def test_nothing_to_serve(self):
         self.push("4.5.13")
         records = self.sync(NOTHING, *self.flags(), "--tag-semver", "5.x")
