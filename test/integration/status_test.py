@@ -233,7 +233,12 @@ class Seen(StatusCase):
                  sum(map(len, own.values()))))
         self.assertEqual((found["view"]["files"], found["view"]["bytes"]),
                          (len(covered), sum(map(len, covered.values()))))
-        for link in re.findall('<a href="([^"]+)"', get(daemon).body.decode()):
+        page = get(daemon).body.decode()
+        for release in found["releases"]:  # in the wide form and the narrow one
+            self.assertGreaterEqual(page.count(
+                'taken <time datetime="%s"' % release["seen_at"]), 2)
+        self.assertEqual(len(re.findall("synced", page.split("<main>")[1])), 1)
+        for link in re.findall('<a href="([^"]+)"', page):
             self.assertEqual(get(daemon, "/" + link).status, 200, link)
         self.look(daemon, "healthy", found["summary"].split(",")[0],
                   "4.5.15", found["view"]["id"], registry.repository(),
@@ -291,7 +296,7 @@ class Seen(StatusCase):
         self.assertIn("Push the release again", found["needs"][0]["advice"])
         self.look(daemon, "refused", "Error: Release refused, 4.6.0",
                   "Needs attention: release refused, 4.6.0; serving 3 releases",
-                  "<b>&\"'pipe")
+                  "<b>&\"'pipe", "none since the start", "first met ")
         # It is remembered, and stays until the tag moves.
         daemon.poll_now()
         again = self.wait_status(
