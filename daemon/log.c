@@ -19,6 +19,8 @@ static const char *const level_names[LOG_LEVELS] = { "debug", "info", "warning",
 static enum log_level least_level = LOG_INFO;
 static atomic_uint_fast64_t written_lines[LOG_LEVELS];
 static enum log_format line_format = LOG_TEXT;
+static void (*before_line)(void *ctx);
+static void *before_line_ctx;
 
 void log_set_level(enum log_level least)
 {
@@ -28,6 +30,12 @@ void log_set_level(enum log_level least)
 void log_set_format(enum log_format format)
 {
 	line_format = format;
+}
+
+void log_set_before(void (*before)(void *ctx), void *ctx)
+{
+	before_line = before;
+	before_line_ctx = ctx;
 }
 
 uint64_t log_lines_written(enum log_level level)
@@ -206,6 +214,8 @@ void log_line(enum log_level level, const char *msg, const struct log_field *fie
 			return;
 	}
 	(void)atomic_fetch_add_explicit(&written_lines[level], 1, memory_order_relaxed);
+	if (before_line)
+		before_line(before_line_ctx);
 	/* Nobody is left to be told when standard error is gone. */
 	written = write(STDERR_FILENO, line.data, line.size);
 	(void)written;

@@ -43,6 +43,10 @@ void log_set_level(enum log_level least);
 /* LOG_TEXT until it is set. Before other threads start. */
 void log_set_format(enum log_format format);
 
+/* Called before each line that is written: a command takes its progress bar away. NULL: nothing is.
+ * For programs of which one thread logs. */
+void log_set_before(void (*before)(void *ctx), void *ctx);
+
 /* fields may be NULL. */
 void log_line(enum log_level level, const char *msg, const struct log_field *fields);
 

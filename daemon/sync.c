@@ -36,6 +36,7 @@ struct sync {
 	struct store *store;
 	struct signers *signers;
 	struct cancel *cancel;
+	const struct fetch_observer *observer; /* or NULL */
 	struct sync_trouble trouble;
 	struct sync_source source;
 	struct policy *policy;
@@ -105,6 +106,11 @@ void sync_free(struct sync *sync)
 	free(sync);
 }
 
+void sync_observe(struct sync *sync, const struct fetch_observer *observer)
+{
+	sync->observer = observer;
+}
+
 /* ---- one tag ---- */
 
 /* Whether a tag's trouble is everybody's: one bad tag must not slow the polling of the others. */
@@ -130,7 +136,7 @@ static void pull_change(struct round *round, const struct change *change)
 	struct err err;
 
 	if (!fetch(&(struct fetching){ round->client, sync->store, sync->signers,
-	                               sync->config->data_dir, sync->cancel },
+	                               sync->config->data_dir, sync->cancel, sync->observer },
 	           change->tag, change->manifest, &release, &refused, &err)) {
 		sync_log_published(sync->store, &release);
 		change->entry->is_stored = change->entry->is_served = true;
