@@ -1,7 +1,8 @@
 /*
  * The log: one line an event on standard error, as the formatters of logrus
  * (github.com/sirupsen/logrus 1.9, text_formatter.go and json_formatter.go) make
- * it. Any thread may log; a line is one write.
+ * it. Any thread may log; lines come out whole, one
+ * after the other.
  *
  * Text: time, level, msg, then the fields sorted by key. A value is bare when it
  * has only A-Za-z0-9-._/@^+, or nothing at all, else quoted as Go's %q does. A

@@ -106,6 +106,12 @@ void sync_free(struct sync *sync)
 	free(sync);
 }
 
+void sync_reload(struct sync *sync)
+{
+	sync_source_drop(&sync->source);
+	sync_trouble_renew(&sync->trouble);
+}
+
 void sync_observe(struct sync *sync, const struct fetch_observer *observer)
 {
 	sync->observer = observer;

@@ -4,8 +4,13 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "daemon/conditional.h"
@@ -260,6 +265,67 @@ static void another_measure_is_no_other_reason(void **state)
 	}
 }
 
+enum { LINES = 40, LINE_BYTES = 3 * 4096 };
+
+/* Lines of one letter each, longer than what a pipe takes at once. */
+static void *write_lines(void *letter)
+{
+	char text[LINE_BYTES + 1];
+
+	memset(text, *(const char *)letter, LINE_BYTES);
+	text[LINE_BYTES] = '\0';
+	for (int i = 0; i < LINES; i++)
+		log_line(LOG_WARNING, text, NULL);
+	return NULL;
+}
+
+struct reading {
+	FILE *file;
+	int count; /* of lines of one letter alone */
+};
+
+static void *read_lines(void *ctx)
+{
+	struct reading *reading = ctx;
+	char *line = NULL;
+	size_t room = 0;
+
+	while (getline(&line, &room, reading->file) > 0) {
+		const char *text = strstr(line, "msg=");
+
+		reading->count += text && strlen(text) == 4 + LINE_BYTES + 1 &&
+		                  strspn(text + 4, (const char[]){ text[4], '\0' }) == LINE_BYTES;
+	}
+	free(line);
+	return NULL;
+}
+
+static void lines_come_out_whole(void **state)
+{
+	char letters[] = "abcd";
+	struct reading reading = { .count = 0 };
+	pthread_t reader, writers[4];
+	int ends[2], before = dup(STDERR_FILENO);
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	assert_true(fcntl(ends[1], F_SETPIPE_SZ, 4096) >= 4096);
+	reading.file = fdopen(ends[0], "r");
+	assert_non_null(reading.file);
+	assert_int_equal(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
+	(void)close(ends[1]);
+	assert_int_equal(pthread_create(&reader, NULL, read_lines, &reading), 0);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&writers[i], NULL, write_lines, &letters[i]), 0);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(pthread_join(writers[i], NULL), 0);
+	assert_int_equal(dup2(before, STDERR_FILENO), STDERR_FILENO); /* the pipe's end */
+	assert_int_equal(pthread_join(reader, NULL), 0);
+	(void)close(before);
+	(void)fclose(reading.file);
+	assert_int_equal(reading.count, 4 * LINES);
+}
+
 static void configuration_is_read(void **state)
 {
 	char *args[] = { "serve",   "--poll-interval=1h30m", "--plain-http",      "--listen",
@@ -350,6 +416,7 @@ int main(void)
 		cmocka_unit_test(troubles_of_a_kind),
 		cmocka_unit_test(what_goes_on_is_not_forgotten),
 		cmocka_unit_test(another_measure_is_no_other_reason),
+		cmocka_unit_test(lines_come_out_whole),
 		cmocka_unit_test(configuration_is_read),
 		cmocka_unit_test(sizes_are_read),
 		cmocka_unit_test(types_follow_endings),
