@@ -131,7 +131,7 @@ static void wait_for_round(struct poller *poller, int64_t pause, const struct se
 		uint64_t count;
 
 		storing_expire(poller->store);
-		status_look_at_disk(poller->status, poller->config->data_dir);
+		storing_look(poller->store, poller->config, poller->status);
 		if (wanted < left)
 			left = wanted;
 		if (left <= 0 || is_news(poller, seen, waited))

@@ -116,6 +116,14 @@ void status_look_at_disk(struct status *status, const char *dir)
 	(void)pthread_mutex_unlock(&status->mutex);
 }
 
+void status_set_quarantined(struct status *status, bool is_known, uint64_t count)
+{
+	(void)pthread_mutex_lock(&status->mutex);
+	status->now.has_quarantined = is_known;
+	status->now.quarantined = count;
+	(void)pthread_mutex_unlock(&status->mutex);
+}
+
 /* ---- troubles ---- */
 
 /* The trouble with a subject, or NULL. */

@@ -60,6 +60,8 @@ struct status_snapshot {
 	uint64_t inodes;    /* 0: it has no fixed number */
 	uint64_t inodes_free;
 	int64_t disk_at;
+	bool has_quarantined; /* it could be counted: */
+	uint64_t quarantined; /* files in quarantine/ */
 };
 
 struct status;
@@ -83,6 +85,9 @@ int64_t status_synced_at(const struct status *status);
 
 /* The sync thread: look at the data directory's file system. */
 void status_look_at_disk(struct status *status, const char *dir);
+
+/* The sync thread: how many files lie in quarantine/, or that they can't be counted. */
+void status_set_quarantined(struct status *status, bool is_known, uint64_t count);
 
 /* Something went wrong (again), or is over. Any thread. */
 void status_happened(struct status *status, const char *subject, bool is_tag, const char *what,

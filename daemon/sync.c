@@ -252,7 +252,7 @@ static void pull_in_order(struct round *round, const struct change *changes, siz
 	round->changes += count;
 	for (size_t i = 0; i < count && !cancel_is_raised(round->sync->cancel); i++) {
 		pull_change(round, &changes[i]);
-		status_look_at_disk(round->sync->trouble.status, round->sync->config->data_dir);
+		storing_look(round->sync->store, round->sync->config, round->sync->trouble.status);
 	}
 }
 

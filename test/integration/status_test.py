@@ -12,7 +12,7 @@ import subprocess
 import tarfile
 import threading
 
-from lib import artifact, hidden, proc, tree
+from lib import artifact, fault, hidden, proc, tree
 from lib.browser import Browser
 from lib.case import Case, FakeCase
 from lib.client import plain
@@ -494,6 +494,44 @@ class Answers(StatusCase):
         self.assertRegex(answer.body.decode(), r"(?m)^\[-\]sync failed: "
                          r"Sync failed: .* \(for information\)$")
         self.assertEqual(get(daemon, "/livez").status, 200)
+
+    def test_a_disk_that_hangs(self):
+        """The sync thread is in it; whoever asks is answered all the same,
+        and after half an hour that the thread does not go round."""
+        folder = self.folder()
+        hold, clock = (os.path.join(folder, n) for n in ("hold", "clock"))
+        env = fault.preload("")
+        env.update(LD_PRELOAD=fault.built("hang.so"), HANG_WHILE=hold,
+                   HANG_CLOCK=clock)
+        daemon = self.launch(self.fake.repository(), env=env)
+        self.wait_synced(daemon)
+
+        def answers(path, status):
+            return until(lambda: get(daemon, path).status == status,
+                         f"{path} to answer {status}", 30, daemon.tail)
+        client = self.client(daemon)
+        with open(hold, "w", encoding="ascii"):
+            pass
+        self.addCleanup(lambda: os.path.exists(hold) and os.unlink(hold))
+        self.wait_status(
+            daemon, lambda s: s["sync"]["thread_turned_seconds_ago"] > 4)
+        for path in "/livez", "/readyz?verbose", "/status", "/metrics":
+            self.assertEqual(get(daemon, path).status, 200, path)
+        self.assertEqual(client.get("/a.yaml").status, 200)
+        with open(clock, "w", encoding="ascii") as file:
+            file.write(str(31 * 60))
+        answers("/livez", 503)
+        until(lambda: get(daemon, "/livez?verbose").body.decode()
+              == "[+]workers ok\n"
+              "[-]sync-thread failed: the sync thread does not go round\n"
+              "livez check failed\n", "the workers to be well", 30, daemon.tail)
+        found = status(daemon)
+        self.assertIn(("The sync thread does not go round", "sync thread"),
+                      needs(found))
+        self.assertEqual(get(daemon, "/readyz").status, 200)
+        os.unlink(hold)
+        answers("/livez", 200)
+        self.wait_status(daemon, lambda s: s["state"] == "healthy")
 
     def test_not_ready(self):
         daemon = self.launch(self.fake.repository(), "--tag-include", "^2")
