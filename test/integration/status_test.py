@@ -8,6 +8,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import tarfile
 import threading
@@ -494,6 +495,36 @@ class Answers(StatusCase):
         self.assertRegex(answer.body.decode(), r"(?m)^\[-\]sync failed: "
                          r"Sync failed: .* \(for information\)$")
         self.assertEqual(get(daemon, "/livez").status, 200)
+
+    def test_one_address_keeps_no_probe_out(self):
+        """More connections than there may be in all, which say now and then
+        one byte more."""
+        daemon = self.launch(self.fake.repository())
+        self.wait_synced(daemon)
+        held = []
+        self.addCleanup(lambda: [sock.close() for sock in held])
+        for _ in range(100):
+            sock = socket.create_connection(daemon.address("admin"), 30,
+                                            ("127.0.0.2", 0))
+            held.append(sock)
+            try:
+                sock.sendall(b"GET /livez HTTP/1.1\r\nHost: a\r\nX: ")
+            except OSError:
+                pass  # it is one too many
+        done = threading.Event()
+
+        def trickle():
+            while not done.wait(1):
+                for sock in held:
+                    try:
+                        sock.sendall(b"x")
+                    except OSError:
+                        pass
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        self.addCleanup(lambda: (done.set(), thread.join()))
+        for _ in range(3):
+            self.assertEqual(get(daemon, "/livez").status, 200)
 
     def test_a_disk_that_hangs(self):
         """The sync thread is in it; whoever asks is answered all the same,
