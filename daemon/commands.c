@@ -272,22 +272,33 @@ static int require_fips(const struct config *config, const struct command *comma
 	return -1;
 }
 
+static int usage(const struct err *err)
+{
+	const char *last = err->msg + strlen(err->msg) - 1;
+
+	(void)fprintf(stderr, "specman: %s%s specman --help\n", err->msg,
+	              *last == '?' ? " See" : "; see");
+	return EXIT_USAGE;
+}
+
 int command_run(char *const *args, char *const *environment)
 {
 	CLEANUP(config_release) struct config config = { .command = NULL };
 	const struct command *command;
 	struct err err;
 
-	if (wants_help(args, &command))
-		return command ? print_command_help(command) : print_help();
-	command = &commands[0];
-	if (understand(args, environment, &config, &command, &err)) {
-		const char *last = err.msg + strlen(err.msg) - 1;
-
-		(void)fprintf(stderr, "specman: %s%s specman --help\n", err.msg,
-		              *last == '?' ? " See" : "; see");
-		return EXIT_USAGE;
+	if (wants_help(args, &command)) {
+		if (command)
+			return print_command_help(command);
+		/* "help", and behind it what is no command. */
+		if (strcmp(*args, "help") != 0 || !args[1] || *args[1] == '-')
+			return print_help();
+		(void)refuse(args[1], &err);
+		return usage(&err);
 	}
+	command = &commands[0];
+	if (understand(args, environment, &config, &command, &err))
+		return usage(&err);
 	log_set_level(config.log_level);
 	log_set_format(config.log_format);
 	if (require_fips(&config, command))

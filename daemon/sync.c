@@ -137,6 +137,7 @@ static void tag_failed(struct round *round, struct policy_tag *entry, enum err_k
 static void pull_change(struct round *round, const struct change *change)
 {
 	struct sync *sync = round->sync;
+	const int64_t began_ms = clock_now_ms();
 	struct store_release release;
 	bool refused = false;
 	struct err err;
@@ -144,7 +145,7 @@ static void pull_change(struct round *round, const struct change *change)
 	if (!fetch(&(struct fetching){ round->client, sync->store, sync->signers,
 	                               sync->config->data_dir, sync->cancel, sync->observer },
 	           change->tag, change->manifest, &release, &refused, &err)) {
-		sync_log_published(sync->store, &release);
+		sync_log_published(sync->store, &release, clock_now_ms() - began_ms);
 		change->entry->is_stored = change->entry->is_served = true;
 		if (sync_trouble_over(&sync->trouble, NULL, change->tag))
 			log_line(LOG_INFO, "Release accepted again",

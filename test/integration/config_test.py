@@ -530,6 +530,11 @@ class Configuration(Case):
                              ("a\x1bb", "a?b"), ("x" * 99, "x" * 63)):
             self.refused(f"unknown command {shown}: it may be one of "
                          f"{', '.join(names)}; see", command=("--", given))
+        done = call("help", "snyc", check=False)
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (
+            2, b"", b"specman: unknown command snyc: did you mean sync? See "
+            b"specman --help\n"))
+        self.assertIn(b"Usage: specman sync ", call("help", "sync").stdout)
 
     def test_operands(self):
         self.refused('"x" is not understood: usage: specman sync; see', "x",

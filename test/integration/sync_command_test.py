@@ -89,6 +89,10 @@ class Alone(CommandCase):
         records = self.sync(DONE, *flags)
         self.assertIn("Persisting 4.5.13", self.messages(records))
         self.assertIn("Sync done", self.messages(records))
+        self.assertEqual([(r["tag"], r["files"]) for r in records
+                          if r["msg"] == "Published"], [("4.5.13", "1")])
+        self.assertRegex(next(r["duration"] for r in records
+                              if r["msg"] == "Published"), r"^\d+\.\d{3}s$")
         records = self.sync(DONE, *flags)
         self.assertEqual(self.messages(records)[-1], "Nothing new")
         registry.stop()
