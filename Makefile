@@ -89,9 +89,9 @@ $(eval $(call unit_rule,daemon,$(MODULES)))
 $(patsubst %,$(O)/%,$(patsubst %.c,%,$(wildcard test/unit/daemon/*_test.c))): $(O)/libmicrohttpd.a
 
 # The layer goes under any program, so it is built without sanitizers.
-FAULT    := $(O)/test/fault/layer.so $(O)/test/fault/served
+FAULT    := $(O)/test/fault/layer.so $(O)/test/fault/hang.so $(O)/test/fault/served
 
-$(O)/test/fault/layer.so: test/fault/layer.c
+$(O)/test/fault/%.so: test/fault/%.c
 	@mkdir -p $(@D)
 	$(CC) -std=c17 -D_GNU_SOURCE $(WARNINGS) -O2 -g -fPIC -shared -o $@ $<
 

@@ -14,6 +14,7 @@ enum {
 	LISTENERS_MAX = 8,
 	IDLE_SECONDS = 15,
 	CONNECTIONS_MAX = 64,
+	PER_ADDRESS_MAX = 32, /* of them, so that nobody alone keeps the kubelet's probes out */
 	ANSWER_MAX = 16 * 1024 * 1024,
 };
 
@@ -176,7 +177,8 @@ static int add_listener(struct admin *admin, const struct listen_address *addres
 		return -1;
 	daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, handle, admin,
 	                          MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
-	                          (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+	                          (unsigned)CONNECTIONS_MAX, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+	                          (unsigned)PER_ADDRESS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
 	                          (unsigned)IDLE_SECONDS, MHD_OPTION_NOTIFY_COMPLETED, complete,
 	                          NULL, MHD_OPTION_END);
 	if (!daemon)

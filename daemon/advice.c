@@ -413,6 +413,11 @@ static const struct advice advices[ADVICE_CAUSE_COUNT] = {
 	                  "made there with openssl fipsinstall, and an openssl.cnf that includes "
 	                  "it (OPENSSL_CONF); see FIPS in the README. Or run it without --fips." },
 
+	[ADVICE_HOOK_TOKEN] = { "hook-token-unfit",
+	                        "Give --hook-token-file a file with a token that nobody can guess "
+	                        "(openssl rand -hex 24), and the registry's webhook the same "
+	                        "one." },
+
 	[ADVICE_CLOCK] = { "clock-wrong",
 	                   "Set this node's clock (timedatectl set-ntp true; chronyc makestep): "
 	                   "certificates and signatures are judged by it." },

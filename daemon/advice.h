@@ -53,6 +53,7 @@ enum advice_cause {
 	ADVICE_CLIENT_CA_BAD,
 	ADVICE_CLIENT_CA_UNFIT, /* it can be read, and nobody is let in by it */
 	ADVICE_USERS,           /* lines of the htpasswd file */
+	ADVICE_HOOK_TOKEN,      /* a file without a token */
 
 	ADVICE_CLOCK,
 

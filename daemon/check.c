@@ -48,6 +48,7 @@ static void check_without(struct check *check)
 	report_skip(check, "certificate", "needs OpenSSL");
 	report_skip(check, "client CA", "needs OpenSSL");
 	report_skip(check, "users", "needs OpenSSL");
+	report_skip(check, "hook", "needs OpenSSL");
 	check_clock(check);
 	report_skip(check, "registry", "needs OpenSSL");
 }

@@ -1,4 +1,4 @@
-/* Who may ask: client certificates, and users with passwords; see check_steps.h. */
+/* Who may ask: client certificates, users with passwords, webhooks; see check_steps.h. */
 #include "check_steps.h"
 
 #include <errno.h>
@@ -9,6 +9,7 @@
 
 #include "advice.h"
 #include "base/cleanup.h"
+#include "hook.h"
 #include "htpasswd.h"
 #include "tls/tls.h"
 
@@ -140,8 +141,25 @@ static void check_users(struct check *check)
 	}
 }
 
+/* ---- webhooks ---- */
+
+static void check_hook(struct check *check)
+{
+	static const char step[] = "hook";
+	const char *file = check->config->hook_token_file;
+	struct err err;
+
+	if (!file)
+		report_ok(check, step, "no --hook-token-file is given: nobody may ask for a sync");
+	else if (hook_check_token(file, &err))
+		report_failure(check, step, &err);
+	else
+		report_ok(check, step, "%s has a token", file);
+}
+
 void check_clients(struct check *check)
 {
 	check_client_ca(check);
 	check_users(check);
+	check_hook(check);
 }

@@ -90,7 +90,7 @@ static int check_writing(const char *dir, struct err *err)
 
 static int check_parts(const char *dir, struct err *err)
 {
-	static const char *const names[] = { "objects", "releases", "tmp" };
+	static const char *const names[] = { "objects", "blocks", "releases", "quarantine", "tmp" };
 	char path[PATH_MAX];
 	struct stat st;
 

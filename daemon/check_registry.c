@@ -4,18 +4,21 @@
  */
 #include "check_steps.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "advice.h"
 #include "base/cleanup.h"
+#include "policy.h"
 #include "registry.h"
-#include "storage/storage.h"
 
 enum { ENOUGH_BYTES = 64 * 1024 };
 
 DEFINE_CLEANUP(cleanup_client, struct oci_client, oci_client_free);
+DEFINE_CLEANUP(cleanup_policy, struct policy, policy_free);
 
 /* What is asked of each source, in this order. The first four are proven by one list of tags. */
 enum step { REACH, TLS, LOGIN, TAGS, DIGEST, SIGNATURE, MANIFEST, CONTENT, STEP_COUNT };
@@ -200,16 +203,6 @@ static void check_content(struct check *check, struct source *source,
 		               tag, layer->size, room);
 }
 
-static void find_newest(const struct oci_tags *tags, struct release *newest)
-{
-	const char *best = tags->names[0];
-
-	for (size_t i = 1; i < tags->count; i++)
-		if (store_tag_compare(tags->names[i], best) > 0)
-			best = tags->names[i];
-	(void)snprintf(newest->tag, sizeof(newest->tag), "%s", best);
-}
-
 /* `first` is what the first source has, for a mirror to be compared with. */
 static int resolve(struct check *check, struct source *source, const struct release *first)
 {
@@ -256,19 +249,70 @@ static void check_newest(struct check *check, struct source *source, const struc
 	check_content(check, source, &artifact.layer);
 }
 
+/* ---- which tags ---- */
+
+/* The tags that a first round would ask for, newest first; their texts are the list's. */
+struct taken {
+	struct oci_tags tags;
+};
+
+static void taken_release(struct taken *taken)
+{
+	free(taken->tags.names);
+}
+
+static int take_tags(const struct config *config, const struct oci_tags *listed,
+                     struct taken *taken, struct err *err)
+{
+	CLEANUP(cleanup_free) struct policy_tag *tags = calloc(listed->count + 1, sizeof(*tags));
+	CLEANUP(cleanup_policy) struct policy *policy = policy_new(config, err);
+
+	taken->tags.names = calloc(listed->count + 1, sizeof(*taken->tags.names));
+	if (!policy)
+		return -1;
+	if (!tags || !taken->tags.names)
+		return err_set_sys(err, ENOMEM, "%zu tags", listed->count);
+	for (size_t i = 0; i < listed->count; i++)
+		tags[i] = (struct policy_tag){ .tag = listed->names[i], .is_listed = true };
+	policy_judge(policy, tags, listed->count);
+	(void)policy_next(policy, tags, listed->count);
+	for (size_t i = 0; i < listed->count; i++)
+		if (tags[i].is_next)
+			taken->tags.names[taken->tags.count++] = (char *)(uintptr_t)tags[i].tag;
+	if (taken->tags.count)
+		return 0;
+	(void)err_set(err, ERR_NOT_FOUND,
+	              "none of %zu is taken: --tag-include, --tag-exclude and --tag-semver leave "
+	              "nothing",
+	              listed->count);
+	return err_cause(err, ADVICE_REPOSITORY_EMPTY);
+}
+
 /* ---- each source ---- */
 
 static void ask(struct check *check, struct source *source, const struct release *first)
 {
 	CLEANUP(oci_tags_release) struct oci_tags tags = { .names = NULL };
+	CLEANUP(taken_release) struct taken taken = { .tags = { .names = NULL } };
+	struct err err;
 
 	if (list_tags(check, source, &tags))
 		return;
-	find_newest(&tags, &source->newest);
-	report_ok(check, names[TAGS], "%s has %zu, the newest is %s", source->name, tags.count,
-	          source->newest.tag);
+	if (take_tags(check->config, &tags, &taken, &err)) {
+		(void)err_context(&err, "%.300s", source->name);
+		fail(check, TAGS, &err);
+		return;
+	}
+	(void)snprintf(source->newest.tag, sizeof(source->newest.tag), "%s", taken.tags.names[0]);
+	if (taken.tags.count == tags.count)
+		report_ok(check, names[TAGS], "%s has %zu, the newest is %s", source->name,
+		          tags.count, source->newest.tag);
+	else
+		report_ok(check, names[TAGS],
+		          "%s has %zu, of which %zu are taken; the newest of these is %s",
+		          source->name, tags.count, taken.tags.count, source->newest.tag);
 	check_newest(check, source, first);
-	check_older_signatures(check, source->client, &tags);
+	check_older_signatures(check, source->client, &taken.tags);
 }
 
 static void check_source(struct check *check, const struct oci_settings *settings,

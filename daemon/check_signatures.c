@@ -67,12 +67,8 @@ int check_signature(struct check *check, struct oci_client *client, const char *
 	return 0;
 }
 
-static int newest_first(const void *a, const void *b)
-{
-	return store_tag_compare(*(char *const *)b, *(char *const *)a);
-}
-
-void check_older_signatures(struct check *check, struct oci_client *client, struct oci_tags *tags)
+void check_older_signatures(struct check *check, struct oci_client *client,
+                            const struct oci_tags *tags)
 {
 	CLEANUP(buf_release) struct buf without = BUF_INIT(4096);
 	struct oci_resolved resolved[TAGS_MAX];
@@ -80,7 +76,6 @@ void check_older_signatures(struct check *check, struct oci_client *client, stru
 	size_t count;
 	struct err err;
 
-	qsort(tags->names, tags->count, sizeof(*tags->names), newest_first);
 	count = tags->count - 1 < TAGS_MAX ? tags->count - 1 : TAGS_MAX;
 	if (!check->keys || !count)
 		return;

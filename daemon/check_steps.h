@@ -26,7 +26,8 @@ uint64_t check_disk_room(const struct config *config);
 /* The certificate that clients on 8443 are shown. */
 void check_certificate(struct check *check);
 
-/* Who may ask on 8443: the CAs of client certificates, and users with passwords. */
+/* Who may ask: the CAs of client certificates and users with passwords on 8443, webhooks on 8080.
+ */
 void check_clients(struct check *check);
 
 /* The clock, by what can't be from the future. */
@@ -40,12 +41,14 @@ void check_signers(struct check *check);
 MUST_CHECK int check_signature(struct check *check, struct oci_client *client, const char *tag,
                                const struct digest *manifest);
 
-/* The same for those before the newest, as a warning; sorts the tags. */
-void check_older_signatures(struct check *check, struct oci_client *client, struct oci_tags *tags);
+/* The same for those before the newest, as a warning; the tags are sorted, newest first. */
+void check_older_signatures(struct check *check, struct oci_client *client,
+                            const struct oci_tags *tags);
 
 /*
  * The repository and each mirror: reach, TLS, login, tags, and of the newest tag
- * the signature, the manifest and the first bytes of its content. curl_global_init was called.
+ * that is taken the signature, the manifest and the first bytes of its content. curl_global_init
+ * was called.
  */
 void check_sources(struct check *check);
 

@@ -105,13 +105,15 @@ static void check_self_made(struct check *check)
 
 	(void)snprintf(cert, sizeof(cert), "%s/tls/ca.crt", dir);
 	(void)snprintf(key, sizeof(key), "%s/tls/ca.key", dir);
-	if (access(cert, F_OK)) {
+	if (access(cert, F_OK) && (errno == ENOENT || errno == ENOTDIR)) {
 		report_ok(check, step,
 		          "none is given: one of an own CA is made at the first start");
 		return;
 	}
-	if (read_certificate(cert, key, &certificate, &err)) {
-		(void)err_cause(&err, ADVICE_SELF_MADE_BROKEN);
+	if (check_readable("the own CA", cert, &err) || check_readable("its key", key, &err) ||
+	    read_certificate(cert, key, &certificate, &err)) {
+		(void)err_cause(&err, err.sys == EACCES ? ADVICE_DATA_DIR_UNWRITABLE
+		                                        : ADVICE_SELF_MADE_BROKEN);
 		report_failure(check, step, &err);
 		return;
 	}

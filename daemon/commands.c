@@ -16,6 +16,7 @@
 #include "nearest.h"
 #include "policy.h"
 #include "push_command.h"
+#include "reading.h"
 #include "serve.h"
 #include "store_commands.h"
 #include "sync_command.h"
@@ -62,17 +63,20 @@ static int run_ca(const struct config *config)
 	if (serve_state_dir(config, state_dir, sizeof(state_dir), &err) ||
 	    !(pem = tls_selfsigned_ca(state_dir, &err)))
 		return fail("no CA", &err);
-	return fputs(pem, stdout) < 0 || fflush(stdout) ? EXIT_FAILED : EXIT_DONE;
+	(void)fputs(pem, stdout);
+	return reading_done("ca");
 }
 
 static int run_check(const struct config *config)
 {
 	struct err err;
 	bool fine;
+	int written;
 
 	if (check_run(config, &fine, &err))
 		return fail("no check", &err);
-	return fine && !fflush(stdout) ? EXIT_DONE : EXIT_FAILED;
+	written = reading_done("check");
+	return fine ? written : EXIT_FAILED;
 }
 
 static int run_version(const struct config *config)
@@ -86,7 +90,7 @@ static int run_version(const struct config *config)
 		(void)printf("%s %s active\n", provider.name, provider.version);
 	else
 		(void)puts("no FIPS provider active");
-	return fflush(stdout) ? EXIT_FAILED : EXIT_DONE;
+	return reading_done("version");
 }
 
 static const struct command commands[] = {
@@ -160,7 +164,7 @@ static int print_help(void)
 	(void)puts("\nspecman COMMAND --help says more of a command.\n"
 	           "SIGUSR1 polls now, SIGTERM stops after running answers.\n"
 	           "Exit codes: 0 done, 1 failed, 2 usage, 3 nothing to serve yet (sync).");
-	return fflush(stdout) ? EXIT_FAILED : EXIT_DONE;
+	return reading_done("help");
 }
 
 static int print_command_help(const struct command *command)
@@ -169,7 +173,7 @@ static int print_command_help(const struct command *command)
 	             *command->operands ? " " : "", command->operands, command->help,
 	             command->about);
 	print_flags();
-	return fflush(stdout) ? EXIT_FAILED : EXIT_DONE;
+	return reading_done("help");
 }
 
 /* The command with this name; NULL when there is none. */
@@ -269,22 +273,33 @@ static int require_fips(const struct config *config, const struct command *comma
 	return -1;
 }
 
+static int usage(const struct err *err)
+{
+	const char *last = err->msg + strlen(err->msg) - 1;
+
+	(void)fprintf(stderr, "specman: %s%s specman --help\n", err->msg,
+	              *last == '?' ? " See" : "; see");
+	return EXIT_USAGE;
+}
+
 int command_run(char *const *args, char *const *environment)
 {
 	CLEANUP(config_release) struct config config = { .command = NULL };
 	const struct command *command;
 	struct err err;
 
-	if (wants_help(args, &command))
-		return command ? print_command_help(command) : print_help();
-	command = &commands[0];
-	if (understand(args, environment, &config, &command, &err)) {
-		const char *last = err.msg + strlen(err.msg) - 1;
-
-		(void)fprintf(stderr, "specman: %s%s specman --help\n", err.msg,
-		              *last == '?' ? " See" : "; see");
-		return EXIT_USAGE;
+	if (wants_help(args, &command)) {
+		if (command)
+			return print_command_help(command);
+		/* "help", and behind it what is no command. */
+		if (strcmp(*args, "help") != 0 || !args[1] || *args[1] == '-')
+			return print_help();
+		(void)refuse(args[1], &err);
+		return usage(&err);
 	}
+	command = &commands[0];
+	if (understand(args, environment, &config, &command, &err))
+		return usage(&err);
 	log_set_level(config.log_level);
 	log_set_format(config.log_format);
 	if (require_fips(&config, command))

@@ -4,12 +4,12 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <sched.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/cpus.h"
 #include "config_check.h"
 #include "config_value.h"
 #include "nearest.h"
@@ -122,13 +122,13 @@ static const struct flag flags[] = {
 	{ "log-format", CHOICE, AT(log_format), "text|json", "text", "both as logrus writes them" },
 };
 
-enum { FLAG_COUNT = sizeof(flags) / sizeof(flags[0]), NAME_SIZE = 64 };
+enum { FLAG_COUNT = sizeof(flags) / sizeof(flags[0]), NAME_SIZE = 64, WORKERS_MAX = 256 };
 
 _Static_assert(sizeof(flags) / sizeof(flags[0]) <= CONFIG_FLAGS_MAX, "each flag has its origin");
 
 /* What each COUNT may be. */
 static const struct bounds bounds[] = {
-	{ AT(workers), 1, 256 },           { AT(registry_retries), 0, 20 },
+	{ AT(workers), 1, WORKERS_MAX },   { AT(registry_retries), 0, 20 },
 	{ AT(max_releases), 1, 10000 },    { AT(max_entries), 1, 10000000 },
 	{ AT(max_ratio), 1, 1000000 },     { AT(max_path_length), 1, 4096 },
 	{ AT(max_depth), 1, 256 },         { AT(max_connections), 1, 65536 },
@@ -390,7 +390,7 @@ const char *config_layout(const char *repository)
 
 static int fill_defaults(struct config *config, struct err *err)
 {
-	cpu_set_t cpus;
+	const int64_t cpus = cpus_available("");
 
 	for (size_t i = 0; i < FLAG_COUNT; i++) {
 		if (!flags[i].by_default || (flags[i].kind == LISTEN))
@@ -398,7 +398,7 @@ static int fill_defaults(struct config *config, struct err *err)
 		if (set_value(&flags[i], flags[i].name, flags[i].by_default, config, err))
 			return -1;
 	}
-	config->workers = sched_getaffinity(0, sizeof(cpus), &cpus) ? 1 : CPU_COUNT(&cpus);
+	config->workers = cpus < WORKERS_MAX ? cpus : WORKERS_MAX;
 	return 0;
 }
 

@@ -10,19 +10,38 @@
 
 DEFINE_CLEANUP(cleanup_download, struct store_download, store_download_free);
 
+/* A layer on its way. */
+struct receiving {
+	struct store_download *file;
+	const struct fetch_observer *observer; /* or NULL */
+	const char *tag;
+	uint64_t done, all;
+};
+
 static int write_download(void *ctx, const void *bytes, size_t size, struct err *err)
 {
-	return store_download_write(ctx, bytes, size, err);
+	struct receiving *receiving = ctx;
+
+	if (store_download_write(receiving->file, bytes, size, err))
+		return -1;
+	receiving->done += size;
+	if (receiving->observer)
+		receiving->observer->came(receiving->observer->ctx, receiving->tag, receiving->done,
+		                          receiving->all);
+	return 0;
 }
 
 static int restart_download(void *ctx, struct err *err)
 {
-	return store_download_restart(ctx, err);
+	struct receiving *receiving = ctx;
+
+	receiving->done = 0;
+	return store_download_restart(receiving->file, err);
 }
 
 static int read_download(void *ctx, void *bytes, size_t size, uint64_t offset, struct err *err)
 {
-	return store_download_read(ctx, bytes, size, offset, err);
+	return store_download_read(((struct receiving *)ctx)->file, bytes, size, offset, err);
 }
 
 /* Sets *out_refused when the archive's own content is at fault. */
@@ -32,16 +51,21 @@ static int download(const struct fetching *with, const struct store_source *sour
 {
 	char layer[DIGEST_TEXT_SIZE], bytes[24], held[24];
 	CLEANUP(cleanup_download) struct store_download *file = NULL;
+	struct receiving receiving = { .observer = with->observer,
+		                       .tag = source->tag,
+		                       .all = (uint64_t)artifact->layer.size };
 	struct oci_sink sink = { .write = write_download,
 		                 .restart = restart_download,
-		                 .read = read_download };
+		                 .read = read_download,
+		                 .ctx = &receiving };
 
 	file = store_download_open(with->store, &artifact->layer.digest,
 	                           (uint64_t)artifact->layer.size, err);
 	if (!file)
 		return -1;
-	sink.ctx = file;
 	sink.held = store_download_held(file);
+	receiving.file = file;
+	receiving.done = sink.held;
 	(void)snprintf(bytes, sizeof(bytes), "%" PRId64, artifact->layer.size);
 	(void)snprintf(held, sizeof(held), "%" PRIu64, sink.held);
 	sync_log_step(

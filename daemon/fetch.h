@@ -3,12 +3,19 @@
 #define SPECMAN_FETCH_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/cancel.h"
 #include "base/err.h"
 #include "oci/oci.h"
 #include "storage/storage.h"
 #include "signers.h"
+
+/* Told how many bytes of a tag's layer have come, again and again. */
+struct fetch_observer {
+	void (*came)(void *ctx, const char *tag, uint64_t done, uint64_t all);
+	void *ctx;
+};
 
 /* From where and to where; all borrowed. */
 struct fetching {
@@ -17,6 +24,7 @@ struct fetching {
 	struct signers *signers; /* who has to have signed it */
 	const char *data_dir;    /* as the log calls the store */
 	const struct cancel *cancel;
+	const struct fetch_observer *observer; /* or NULL */
 };
 
 /*

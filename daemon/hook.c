@@ -51,15 +51,24 @@ static int read_token(const char *path, unsigned char out_hash[static HASH_BYTES
 		(void)err_cause(err, ADVICE_FILE_UNREADABLE);
 	while (text.size && strchr("\r\n", text.data[text.size - 1]))
 		text.size--;
-	if (!failed && text.size < TOKEN_LEAST)
+	if (!failed && text.size < TOKEN_LEAST) {
 		failed = err_set(err, ERR_CONFIG, "%s: a token has %d bytes at least", path,
 		                 TOKEN_LEAST);
+		(void)err_cause(err, ADVICE_HOOK_TOKEN);
+	}
 	if (!failed)
 		failed = hash(text.data, text.size, out_hash, err);
 	if (text.data)
 		OPENSSL_cleanse(text.data, text.room);
 	buf_release(&text);
 	return failed ? err_context(err, "--hook-token-file") : 0;
+}
+
+int hook_check_token(const char *path, struct err *err)
+{
+	unsigned char unneeded[HASH_BYTES];
+
+	return read_token(path, unneeded, err);
 }
 
 /* "Bearer TOKEN" (RFC 6750), or the token alone: senders differ in what they can be told. */
@@ -90,24 +99,24 @@ static void say(struct admin_answer *answer, unsigned status, const char *text)
 static bool may_ask(struct hook *hook, const struct admin_request *request,
                     struct admin_answer *answer)
 {
-	static const char subject[] = "hook's token";
+	static const char unread[] = "hook's token file";
 	const char *shown = admin_header(request, "Authorization");
 	unsigned char wanted[HASH_BYTES];
 	struct err err;
 
 	if (read_token(hook->config->hook_token_file, wanted, &err)) {
-		if (recurring_happened(hook->troubles, subject, err.msg, clock_now_ms()))
+		if (recurring_happened(hook->troubles, unread, err.msg, clock_now_ms()))
 			log_line(LOG_ERROR, "Hook not taken",
 			         (struct log_field[]){ { "error", err.msg }, { NULL, NULL } });
 		say(answer, MHD_HTTP_INTERNAL_SERVER_ERROR, "the token can't be read: see the log");
 		return false;
 	}
-	if (shown && is_right(shown, wanted)) {
-		(void)recurring_over(hook->troubles, subject);
+	(void)recurring_over(hook->troubles, unread);
+	if (shown && is_right(shown, wanted))
 		return true;
-	}
-	/* Not what was shown: it may be a token of somewhere else. */
-	if (recurring_happened(hook->troubles, subject, "refused", clock_now_ms()))
+	/* Thinned whatever comes between. Not what was shown: it may be a token of somewhere else.
+	 */
+	if (recurring_happened(hook->troubles, "hook refused", "", clock_now_ms()))
 		log_line(LOG_WARNING, "Hook refused",
 		         (struct log_field[]){ { "reason", shown ? "wrong token" : "no token" },
 		                               { NULL, NULL } });
@@ -178,10 +187,9 @@ void hook_answer(void *ctx, const struct admin_request *request, struct admin_an
 
 struct hook *hook_new(const struct config *config, struct recurring *troubles, struct err *err)
 {
-	unsigned char token[HASH_BYTES];
 	struct hook *hook;
 
-	if (config->hook_token_file && read_token(config->hook_token_file, token, err))
+	if (config->hook_token_file && hook_check_token(config->hook_token_file, err))
 		return NULL;
 	hook = calloc(1, sizeof(*hook));
 	if (!hook) {

@@ -22,6 +22,10 @@ struct hook;
 MUST_CHECK struct hook *hook_new(const struct config *config, struct recurring *troubles,
                                  struct err *err);
 
+/* Just whether the file holds a token. ERR_CONFIG, ERR_NOT_FOUND or ERR_IO with a cause of
+ * advice.h. */
+MUST_CHECK int hook_check_token(const char *path, struct err *err);
+
 /* Not before the admin port has stopped. NULL is fine. */
 void hook_free(struct hook *hook);
 

@@ -457,8 +457,7 @@ struct http *http_new(const struct http_settings *settings, struct err *err)
 	if (!open_counts(http, settings->workers, err))
 		http->loader = offload_new(LOADS_MAX, NULL, NULL, err);
 	if (http->loader && settings->htpasswd)
-		http->login = login_new(settings->htpasswd, settings->troubles, settings->status,
-		                        err);
+		http->login = login_new(settings->htpasswd, settings->status, err);
 	if (http->loader && (http->login || !settings->htpasswd))
 		return http;
 	http_free(http);

@@ -1,6 +1,7 @@
 /* The log; see log.h. */
 #include "log.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -8,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "unicode.h"
 
 enum {
@@ -19,6 +21,10 @@ static const char *const level_names[LOG_LEVELS] = { "debug", "info", "warning",
 static enum log_level least_level = LOG_INFO;
 static atomic_uint_fast64_t written_lines[LOG_LEVELS];
 static enum log_format line_format = LOG_TEXT;
+static void (*before_line)(void *ctx);
+static void *before_line_ctx;
+/* A pipe takes at once no more than PIPE_BUF bytes of a line that nobody else's comes between. */
+static pthread_mutex_t writing = PTHREAD_MUTEX_INITIALIZER;
 
 void log_set_level(enum log_level least)
 {
@@ -28,6 +34,12 @@ void log_set_level(enum log_level least)
 void log_set_format(enum log_format format)
 {
 	line_format = format;
+}
+
+void log_set_before(void (*before)(void *ctx), void *ctx)
+{
+	before_line = before;
+	before_line_ctx = ctx;
 }
 
 uint64_t log_lines_written(enum log_level level)
@@ -194,7 +206,6 @@ void log_line(enum log_level level, const char *msg, const struct log_field *fie
 	CLEANUP(buf_release) struct buf line = BUF_INIT(LINE_MAX_BYTES);
 	time_t now = time(NULL);
 	struct err err;
-	ssize_t written;
 
 	if (level < least_level)
 		return;
@@ -206,7 +217,11 @@ void log_line(enum log_level level, const char *msg, const struct log_field *fie
 			return;
 	}
 	(void)atomic_fetch_add_explicit(&written_lines[level], 1, memory_order_relaxed);
+	(void)pthread_mutex_lock(&writing);
+	if (before_line)
+		before_line(before_line_ctx);
 	/* Nobody is left to be told when standard error is gone. */
-	written = write(STDERR_FILENO, line.data, line.size);
-	(void)written;
+	if (io_write_all(STDERR_FILENO, line.data, line.size, "the log", &err))
+		buf_clear(&line);
+	(void)pthread_mutex_unlock(&writing);
 }

@@ -1,7 +1,8 @@
 /*
  * The log: one line an event on standard error, as the formatters of logrus
  * (github.com/sirupsen/logrus 1.9, text_formatter.go and json_formatter.go) make
- * it. Any thread may log; a line is one write.
+ * it. Any thread may log; lines come out whole, one
+ * after the other.
  *
  * Text: time, level, msg, then the fields sorted by key. A value is bare when it
  * has only A-Za-z0-9-._/@^+, or nothing at all, else quoted as Go's %q does. A
@@ -42,6 +43,10 @@ void log_set_level(enum log_level least);
 
 /* LOG_TEXT until it is set. Before other threads start. */
 void log_set_format(enum log_format format);
+
+/* Called before each line that is written: a command takes its progress bar away. NULL: nothing is.
+ * For programs of which one thread logs. */
+void log_set_before(void (*before)(void *ctx), void *ctx);
 
 /* fields may be NULL. */
 void log_line(enum log_level level, const char *msg, const struct log_field *fields);

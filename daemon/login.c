@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -21,6 +22,7 @@
 #include "htpasswd.h"
 #include "log.h"
 #include "offload.h"
+#include "recurring.h"
 
 enum {
 	KEY_BYTES = 32,
@@ -45,7 +47,7 @@ struct address {
 
 struct login {
 	const char *file;
-	struct recurring *troubles;
+	struct recurring *failures; /* its own: strangers must not push other troubles out */
 	struct status *status;
 	struct offload *offload;
 	unsigned char secret[KEY_BYTES];
@@ -198,16 +200,29 @@ static bool read_field(const char *field, struct credentials *out)
 
 /* ---- tries ---- */
 
+/* Under which name its failures are thinned: an IPv6 /64 counts as one here, too. */
+static void name_of(const struct sockaddr_storage *peer, char name[static LISTEN_TEXT_SIZE])
+{
+	struct listen_address address = { .address = *peer };
+	struct sockaddr_in6 *six = (struct sockaddr_in6 *)(void *)&address.address;
+
+	if (peer->ss_family == AF_INET6 && !IN6_IS_ADDR_V4MAPPED(&six->sin6_addr))
+		memset(six->sin6_addr.s6_addr + 8, 0, 8);
+	(void)listen_format(&address, name);
+	*strrchr(name, ':') = '\0';
+}
+
 static void tell_failure(struct login *login, const struct login_try *attempt, bool is_known)
 {
 	struct listen_address peer = { .address = attempt->peer };
-	char address[LISTEN_TEXT_SIZE];
+	char address[LISTEN_TEXT_SIZE], name[LISTEN_TEXT_SIZE];
 	const char *reason = is_known ? "wrong password" : "no such user";
 
 	/* Thinned by the address alone; a name that nobody has may be a password. */
 	(void)listen_format(&peer, address);
 	*strrchr(address, ':') = '\0';
-	if (recurring_happened(login->troubles, address, "login", clock_now_ms()))
+	name_of(&attempt->peer, name);
+	if (recurring_happened(login->failures, name, "login", clock_now_ms()))
 		log_line(LOG_WARNING, "Login failed",
 		         (struct log_field[]){
 				 { "peer", address },
@@ -402,8 +417,7 @@ static void read_again(void *ctx)
 	         (struct log_field[]){ { "count", count }, { NULL, NULL } });
 }
 
-struct login *login_new(const char *file, struct recurring *troubles, struct status *status,
-                        struct err *err)
+struct login *login_new(const char *file, struct status *status, struct err *err)
 {
 	struct login *login = calloc(1, sizeof(*login));
 
@@ -412,15 +426,18 @@ struct login *login_new(const char *file, struct recurring *troubles, struct sta
 		return NULL;
 	}
 	login->file = file;
-	login->troubles = troubles;
 	login->status = status;
 	(void)pthread_mutex_init(&login->mutex, NULL);
+	login->failures = recurring_new(err);
+	if (!login->failures)
+		goto fail;
 	if (RAND_bytes(login->secret, sizeof(login->secret)) != 1)
 		(void)err_set(err, ERR_IO, "no random numbers");
 	else if (has_changed(login), (login->users = htpasswd_read(file, err)))
 		login->offload = offload_new(WAITING_MAX, read_again, login, err);
 	if (login->offload)
 		return login;
+fail:
 	login_free(login);
 	return NULL;
 }
@@ -432,6 +449,7 @@ void login_free(struct login *login)
 	atomic_store(&login->stopping, true);
 	offload_free(login->offload);
 	htpasswd_free(login->users);
+	recurring_free(login->failures);
 	(void)pthread_mutex_destroy(&login->mutex);
 	OPENSSL_cleanse(login, sizeof(*login));
 	free(login);

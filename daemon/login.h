@@ -14,14 +14,12 @@
 #include <sys/socket.h>
 
 #include "base/err.h"
-#include "recurring.h"
 #include "status.h"
 
 struct login;
 
-/* ERR_CONFIG for a file that is missing or broken. troubles and status must outlive it. */
-MUST_CHECK struct login *login_new(const char *file, struct recurring *troubles,
-                                   struct status *status, struct err *err);
+/* ERR_CONFIG for a file that is missing or broken. status must outlive it. */
+MUST_CHECK struct login *login_new(const char *file, struct status *status, struct err *err);
 
 /* End all tries (they find LOGIN_BUSY) and the thread. NULL is fine. */
 void login_free(struct login *login);

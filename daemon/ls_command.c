@@ -76,18 +76,21 @@ static int list_files(struct store *store, const char *tag, const char *path, st
 
 int ls_command(const struct config *config)
 {
-	struct err err;
-	CLEANUP(cleanup_store) struct store *store = reading_open(config, &err);
 	const char *first = config->operands[0], *second = config->operands[1];
+	CLEANUP(cleanup_store) struct store *store = NULL;
+	struct err err;
 	int failed;
 
+	if (first && *first == '/' && second) {
+		(void)err_set(&err, ERR_CONFIG, "\"%.80s\" is no tag: /PATH stands alone", first);
+		(void)reading_fail("ls", &err);
+		return EXIT_USAGE;
+	}
+	store = reading_open(config, &err);
 	if (!store)
 		return reading_fail("ls", &err);
 	if (!first)
 		failed = list_releases(store, &err);
-	else if (*first == '/' && second)
-		failed = err_set(&err, ERR_CONFIG, "\"%.80s\" is no tag: /PATH stands alone",
-		                 first);
 	else if (*first == '/')
 		failed = list_files(store, NULL, first, &err);
 	else

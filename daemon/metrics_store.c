@@ -69,44 +69,40 @@ static void add_scrub(struct exposition *e, const struct store_counters *c)
 	add_singles(e, singles, sizeof(singles) / sizeof(singles[0]));
 }
 
-static void add_quarantine(struct exposition *e, struct store *store)
+static void add_quarantine(struct exposition *e, const struct status_snapshot *now)
 {
 	static const struct metric metric = { "specman_store_quarantined_objects", METRIC_GAUGE,
 		                              NULL,
 		                              "Files in quarantine/: damaged, and not fetched "
 		                              "again yet." };
-	uint64_t count;
-	struct err err;
 
 	exposition_family(e, &metric);
 	/* A folder that can't be read has no figure. */
-	if (!store_count_quarantined(store, &count, &err))
-		exposition_value(e, NULL, (double)count);
+	if (now->has_quarantined)
+		exposition_value(e, NULL, (double)now->quarantined);
 }
 
 /* As the sync thread saw it lately: a disk that hangs must not hold up who looks. */
-static void add_disk(struct exposition *e, const struct metrics *metrics)
+static void add_disk(struct exposition *e, const struct metrics *metrics,
+                     const struct status_snapshot *now)
 {
-	struct status_snapshot now;
-
-	status_read(metrics->status, &now);
-	if (!now.disk_at)
+	if (!now->disk_at)
 		return;
 	const struct single singles[] = {
 		{ { "specman_disk_size_bytes", METRIC_GAUGE, "bytes",
 		    "Size of the data directory's file system." },
-		  (double)now.disk_total },
+		  (double)now->disk_total },
 		{ { "specman_disk_free_bytes", METRIC_GAUGE, "bytes",
 		    "What of it is free for specman." },
-		  (double)now.disk_free },
+		  (double)now->disk_free },
 		{ { "specman_disk_reserve_bytes", METRIC_GAUGE, "bytes",
 		    "--disk-reserve: what no release may use of that." },
 		  (double)metrics->config->disk_reserve },
 		{ { "specman_disk_inodes", METRIC_GAUGE, NULL,
 		    "Inodes of the file system; 0: it has no fixed number." },
-		  (double)now.inodes },
+		  (double)now->inodes },
 		{ { "specman_disk_free_inodes", METRIC_GAUGE, NULL, "What of them is free." },
-		  (double)now.inodes_free },
+		  (double)now->inodes_free },
 	};
 
 	add_singles(e, singles, sizeof(singles) / sizeof(singles[0]));
@@ -115,11 +111,13 @@ static void add_disk(struct exposition *e, const struct metrics *metrics)
 void metrics_add_store(struct exposition *e, const struct metrics *metrics)
 {
 	struct store_counters counters;
+	struct status_snapshot now;
 
 	store_count(metrics->store, &counters);
+	status_read(metrics->status, &now);
 	add_objects(e, &counters);
-	add_quarantine(e, metrics->store);
-	add_disk(e, metrics);
+	add_quarantine(e, &now);
+	add_disk(e, metrics, &now);
 	add_cache(e, &counters);
 	add_scrub(e, &counters);
 }

@@ -36,6 +36,7 @@ struct poller {
 	pthread_mutex_t mutex; /* guards all below */
 	bool is_wanted;        /* a round, before its time */
 	bool is_hinted;        /* the same, but not at once */
+	bool is_reloading;     /* the next round, all that it is configured by */
 	uint64_t started;      /* rounds */
 	uint64_t ended;
 	struct sync_outcome outcome; /* of the last that ended */
@@ -130,7 +131,7 @@ static void wait_for_round(struct poller *poller, int64_t pause, const struct se
 		uint64_t count;
 
 		storing_expire(poller->store);
-		status_look_at_disk(poller->status, poller->config->data_dir);
+		storing_look(poller->store, poller->config, poller->status);
 		if (wanted < left)
 			left = wanted;
 		if (left <= 0 || is_news(poller, seen, waited))
@@ -149,12 +150,17 @@ static void wait_for_round(struct poller *poller, int64_t pause, const struct se
 static enum sync_result go_round(struct poller *poller)
 {
 	enum sync_result result;
+	bool is_reloading;
 
 	(void)pthread_mutex_lock(&poller->mutex);
 	poller->started++;
 	poller->is_wanted = false;
 	poller->is_hinted = false;
+	is_reloading = poller->is_reloading;
+	poller->is_reloading = false;
 	(void)pthread_mutex_unlock(&poller->mutex);
+	if (is_reloading)
+		sync_reload(poller->sync);
 	status_round_began(poller->status);
 	result = sync_round(poller->sync);
 	status_round_ended(poller->status, result, sync_outcome(poller->sync));
@@ -238,6 +244,14 @@ void poller_trigger(struct poller *poller)
 	poller->is_wanted = true;
 	(void)pthread_mutex_unlock(&poller->mutex);
 	wake(poller->trigger_fd);
+}
+
+void poller_reload(struct poller *poller)
+{
+	(void)pthread_mutex_lock(&poller->mutex);
+	poller->is_reloading = true;
+	(void)pthread_mutex_unlock(&poller->mutex);
+	poller_trigger(poller);
 }
 
 bool poller_hint(struct poller *poller)

@@ -29,6 +29,9 @@ MUST_CHECK struct poller *poller_start(const struct config *config, struct sync 
 /* Go a round as soon as the one under way, if any, is done. Any thread. */
 void poller_trigger(struct poller *poller);
 
+/* The same, with all that it is configured by read anew. Any thread. */
+void poller_reload(struct poller *poller);
+
 /*
  * The same for the sake of strangers: not before a second has passed since the
  * last round. Returns whether no such round was due yet. Any thread.

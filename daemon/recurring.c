@@ -8,8 +8,8 @@
 #include <string.h>
 
 enum {
-	TROUBLES = 256, /* beyond that the oldest is forgotten, and told again */
-	TEXT_SIZE = 200,
+	TROUBLES = 256, /* beyond that the one not met for longest is forgotten, and told again */
+	TEXT_SIZE = RECURRING_TEXT_SIZE,
 	FIRST_MS = 60 * 1000,
 	LONGEST_MS = 60 * 60 * 1000,
 };
@@ -19,6 +19,8 @@ struct trouble {
 	char reason[TEXT_SIZE];
 	int64_t told_ms;
 	int64_t pause_ms;
+	int64_t met_ms;  /* told or not */
+	bool is_changed; /* what it depends on: the next time is the first */
 };
 
 struct recurring {
@@ -45,7 +47,8 @@ void recurring_free(struct recurring *recurring)
 	free(recurring);
 }
 
-/* The trouble with a subject, or else the place to note it: a free one or the oldest. */
+/* The trouble with a subject, or else the place to note it: a free one, or that of the one not met
+ * for longest. */
 static struct trouble *find(struct recurring *recurring, const char *subject)
 {
 	struct trouble *best = &recurring->troubles[0];
@@ -55,7 +58,7 @@ static struct trouble *find(struct recurring *recurring, const char *subject)
 
 		if (!strncmp(trouble->subject, subject, TEXT_SIZE - 1))
 			return trouble;
-		if (*best->subject && (!*trouble->subject || trouble->told_ms < best->told_ms))
+		if (*best->subject && (!*trouble->subject || trouble->met_ms < best->met_ms))
 			best = trouble;
 	}
 	return best;
@@ -93,6 +96,24 @@ static bool is_same_reason(const char *noted, const char *reason)
 	return noted == end || *noted == *reason;
 }
 
+static bool is_about(const struct trouble *trouble, const char *subject)
+{
+	return *subject && !strncmp(trouble->subject, subject, TEXT_SIZE - 1);
+}
+
+/* Whether what goes on is to be told again. */
+static bool meet_again(struct trouble *trouble, int64_t now_ms)
+{
+	bool tell = now_ms - trouble->told_ms >= trouble->pause_ms;
+
+	if (tell && trouble->pause_ms < LONGEST_MS)
+		trouble->pause_ms *= 2;
+	if (tell)
+		trouble->told_ms = now_ms;
+	trouble->met_ms = now_ms;
+	return tell;
+}
+
 bool recurring_happened(struct recurring *recurring, const char *subject, const char *reason,
                         int64_t now_ms)
 {
@@ -101,20 +122,62 @@ bool recurring_happened(struct recurring *recurring, const char *subject, const 
 
 	(void)pthread_mutex_lock(&recurring->mutex);
 	trouble = find(recurring, subject);
-	if (!strncmp(trouble->subject, subject, TEXT_SIZE - 1) &&
+	if (is_about(trouble, subject) && !trouble->is_changed &&
 	    is_same_reason(trouble->reason, reason)) {
-		tell = now_ms - trouble->told_ms >= trouble->pause_ms;
-		if (tell && trouble->pause_ms < LONGEST_MS)
-			trouble->pause_ms *= 2;
+		tell = meet_again(trouble, now_ms);
 	} else {
+		*trouble = (struct trouble){ .told_ms = now_ms,
+			                     .pause_ms = FIRST_MS,
+			                     .met_ms = now_ms };
 		(void)snprintf(trouble->subject, TEXT_SIZE, "%s", subject);
 		(void)snprintf(trouble->reason, TEXT_SIZE, "%s", reason);
-		trouble->pause_ms = FIRST_MS;
 	}
-	if (tell)
-		trouble->told_ms = now_ms;
 	(void)pthread_mutex_unlock(&recurring->mutex);
 	return tell;
+}
+
+bool recurring_stays(struct recurring *recurring, const char *subject, int64_t now_ms)
+{
+	struct trouble *trouble;
+	bool tell;
+
+	(void)pthread_mutex_lock(&recurring->mutex);
+	trouble = find(recurring, subject);
+	tell = is_about(trouble, subject) && meet_again(trouble, now_ms);
+	(void)pthread_mutex_unlock(&recurring->mutex);
+	return tell;
+}
+
+/* Whether it is one of a kind of subjects. */
+static bool is_of(const struct trouble *trouble, const char *kind)
+{
+	return *trouble->subject && !strncmp(trouble->subject, kind, strlen(kind));
+}
+
+void recurring_renew(struct recurring *recurring, const char *kind)
+{
+	(void)pthread_mutex_lock(&recurring->mutex);
+	for (size_t i = 0; i < TROUBLES; i++)
+		if (is_of(&recurring->troubles[i], kind))
+			recurring->troubles[i].is_changed = true;
+	(void)pthread_mutex_unlock(&recurring->mutex);
+}
+
+bool recurring_sweep(struct recurring *recurring, const char *kind, int64_t since_ms,
+                     char out_subject[static RECURRING_TEXT_SIZE])
+{
+	size_t i = 0;
+
+	(void)pthread_mutex_lock(&recurring->mutex);
+	while (i < TROUBLES &&
+	       (!is_of(&recurring->troubles[i], kind) || recurring->troubles[i].met_ms >= since_ms))
+		i++;
+	if (i < TROUBLES) {
+		memcpy(out_subject, recurring->troubles[i].subject, TEXT_SIZE);
+		recurring->troubles[i] = (struct trouble){ .subject = "" };
+	}
+	(void)pthread_mutex_unlock(&recurring->mutex);
+	return i < TROUBLES;
 }
 
 bool recurring_over(struct recurring *recurring, const char *subject)
@@ -124,7 +187,7 @@ bool recurring_over(struct recurring *recurring, const char *subject)
 
 	(void)pthread_mutex_lock(&recurring->mutex);
 	trouble = find(recurring, subject);
-	was = *subject && !strncmp(trouble->subject, subject, TEXT_SIZE - 1);
+	was = is_about(trouble, subject);
 	if (was)
 		*trouble = (struct trouble){ .subject = "" };
 	(void)pthread_mutex_unlock(&recurring->mutex);

@@ -107,6 +107,9 @@ static int read_flag_file(const char *flag, const char *path, struct buf *text, 
 {
 	if (!io_read_file(AT_FDCWD, path, text, err))
 		return 0;
+	/* Not found is for who waits for the secret; a flag names what has to be there. */
+	if (err->kind == ERR_NOT_FOUND)
+		err->kind = ERR_CONFIG;
 	(void)err_cause(err, ADVICE_FILE_UNREADABLE);
 	return err_context(err, "%s", flag);
 }

@@ -361,11 +361,13 @@ static void wait_for_stop(struct service *service, int signals)
 			return;
 		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
 			return;
-		poller_trigger(service->poller);
-		if (info.ssi_signo == SIGHUP) {
-			certificate_watch_trigger(service->certificate);
-			signers_watch_trigger(service->signers_watch);
+		if (info.ssi_signo != SIGHUP) {
+			poller_trigger(service->poller);
+			continue;
 		}
+		poller_reload(service->poller);
+		certificate_watch_trigger(service->certificate);
+		signers_watch_trigger(service->signers_watch);
 	}
 }
 

@@ -6,8 +6,8 @@
 #include "config.h"
 
 /*
- * Run until SIGTERM or SIGINT. SIGUSR1 polls at once; SIGHUP does as well,
- * since every setting that can change is read anew in each round. Returns 0
+ * Run until SIGTERM or SIGINT. SIGUSR1 polls at once; SIGHUP does as well, and
+ * reads all files anew, also those that don't seem to have changed. Returns 0
  * after an ordered stop, -1 with err when it can't start.
  */
 MUST_CHECK int serve(const struct config *config, struct err *err);

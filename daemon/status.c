@@ -116,6 +116,14 @@ void status_look_at_disk(struct status *status, const char *dir)
 	(void)pthread_mutex_unlock(&status->mutex);
 }
 
+void status_set_quarantined(struct status *status, bool is_known, uint64_t count)
+{
+	(void)pthread_mutex_lock(&status->mutex);
+	status->now.has_quarantined = is_known;
+	status->now.quarantined = count;
+	(void)pthread_mutex_unlock(&status->mutex);
+}
+
 /* ---- troubles ---- */
 
 /* The trouble with a subject, or NULL. */
@@ -209,7 +217,7 @@ void status_warned(struct status *status, const char *subject, bool is_tag, cons
 	(void)pthread_mutex_unlock(&status->mutex);
 }
 
-void status_stays(struct status *status, const char *tag, const char *what, const char *error)
+void status_lost(struct status *status, const char *tag, const char *what, const char *error)
 {
 	struct status_trouble *trouble;
 
@@ -218,6 +226,26 @@ void status_stays(struct status *status, const char *tag, const char *what, cons
 	if (trouble && !*trouble->what)
 		describe(trouble, what, error);
 	(void)pthread_mutex_unlock(&status->mutex);
+}
+
+bool status_stays(struct status *status, const char *tag, struct err *out_err)
+{
+	struct status_trouble *trouble;
+	bool is_known;
+
+	(void)pthread_mutex_lock(&status->mutex);
+	trouble = meet(status, tag, true);
+	is_known = trouble && *trouble->what;
+	if (is_known) {
+		(void)err_set(out_err, trouble->kind, "%s", trouble->error);
+		(void)err_cause(out_err, trouble->cause);
+	} else if (trouble) {
+		trouble->kind = ERR_FORMAT;
+		trouble->cause = ADVICE_RELEASE_UNFIT;
+		describe(trouble, "Release refused", "as at its first try, which the log tells of");
+	}
+	(void)pthread_mutex_unlock(&status->mutex);
+	return is_known;
 }
 
 void status_over(struct status *status, const char *subject, bool is_tag)

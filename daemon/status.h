@@ -60,6 +60,8 @@ struct status_snapshot {
 	uint64_t inodes;    /* 0: it has no fixed number */
 	uint64_t inodes_free;
 	int64_t disk_at;
+	bool has_quarantined; /* it could be counted: */
+	uint64_t quarantined; /* files in quarantine/ */
 };
 
 struct status;
@@ -84,6 +86,9 @@ int64_t status_synced_at(const struct status *status);
 /* The sync thread: look at the data directory's file system. */
 void status_look_at_disk(struct status *status, const char *dir);
 
+/* The sync thread: how many files lie in quarantine/, or that they can't be counted. */
+void status_set_quarantined(struct status *status, bool is_known, uint64_t count);
+
 /* Something went wrong (again), or is over. Any thread. */
 void status_happened(struct status *status, const char *subject, bool is_tag, const char *what,
                      const struct err *err);
@@ -93,8 +98,12 @@ void status_over(struct status *status, const char *subject, bool is_tag);
 void status_warned(struct status *status, const char *subject, bool is_tag, const char *what,
                    const char *reason, int cause);
 
-/* The sync thread: a tag's trouble is as it was; what and error count when none is known. */
-void status_stays(struct status *status, const char *tag, const char *what, const char *error);
+/* The sync thread: a refused tag's trouble is as it was; false when it is not known what it was. */
+bool status_stays(struct status *status, const char *tag, struct err *out_err);
+
+/* The same of a release that can't be had any more; what and error count when nothing else is
+ * known. */
+void status_lost(struct status *status, const char *tag, const char *what, const char *error);
 
 /* The sync thread: tags that the round under way, which got through, met no trouble with are well.
  */

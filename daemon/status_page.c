@@ -203,7 +203,8 @@ static void add_state(struct page *page, const struct overview *overview)
 		sayf(page, "%s, %s, ",
 		     overview_count(files, overview->served.files, "file", "files"),
 		     size_text(size, overview->served.bytes));
-		if (overview->status.success_at) {
+		/* A healthy one's headline says so already. */
+		if (overview->status.success_at && overview->state != OVERVIEW_HEALTHY) {
 			html(page, "synced ");
 			say_when(page, overview, overview->status.success_at);
 			html(page, ", ");
@@ -248,10 +249,10 @@ static void add_need(struct page *page, const struct overview *overview, size_t 
 			say(page, advice->name);
 		}
 		if (need->since) {
-			html(page, advice ? " · since " : "Since ");
+			html(page, advice ? " · first met " : "First met ");
 			say_when(page, overview, need->since);
-			sayf(page, ", met %" PRIu64 " %s", need->times,
-			     need->times == 1 ? "time" : "times");
+			if (need->times > 1)
+				sayf(page, ", %" PRIu64 " times so far", need->times);
 		}
 		html(page, "</p>\n");
 	}
@@ -301,9 +302,13 @@ static void add_release(struct page *page, const struct overview *overview, size
 	say_digest(page, digest_format(&release->manifest, digest));
 	html(page, "</div><div class=\"narrow small quiet\">");
 	say_created(page, release->created);
+	html(page, ", taken ");
+	say_when(page, overview, release->seen_ms / 1000);
 	html(page, "</div></th><td class=\"wide\">");
 	say_created(page, release->created);
-	html(page, "</td><td class=\"number\">");
+	html(page, "<div class=\"small quiet\">taken ");
+	say_when(page, overview, release->seen_ms / 1000);
+	html(page, "</div></td><td class=\"number\">");
 	sayf(page, "%" PRIu64, release->files);
 	html(page, "<div class=\"small quiet\">");
 	say(page, size_text(size, release->bytes));
@@ -368,7 +373,10 @@ static void add_sync(struct page *page, const struct overview *overview)
 	say_name(page, *status->source ? status->source : "no registry is named yet");
 	html(page, "</dd>\n");
 	add_term(page, "Last success");
-	say_when(page, overview, status->success_at);
+	if (status->success_at)
+		say_when(page, overview, status->success_at);
+	else
+		html(page, "none since the start");
 	html(page, "</dd>\n");
 	add_term(page, "Last round");
 	if (status->round_ended_at) {

@@ -113,6 +113,16 @@ int storing_sweep(struct store *store, char *out_text, size_t size, struct err *
 	return 0;
 }
 
+void storing_look(struct store *store, const struct config *config, struct status *status)
+{
+	uint64_t count = 0;
+	struct err err;
+	bool is_known = !store_count_quarantined(store, &count, &err);
+
+	status_look_at_disk(status, config->data_dir);
+	status_set_quarantined(status, is_known, count);
+}
+
 void storing_expire(struct store *store)
 {
 	uint64_t swept;

@@ -29,6 +29,9 @@ extern const char storing_damage[];
 /* Sweep it; the text says how much that was, in a line without its end. Errors of store_collect. */
 MUST_CHECK int storing_sweep(struct store *store, char *out_text, size_t size, struct err *err);
 
+/* Have a look at the disk, for the status: whoever reads that must not wait for it. */
+void storing_look(struct store *store, const struct config *config, struct status *status);
+
 /* Let go of the replaced views whose time is over, and sweep what went with them. */
 void storing_expire(struct store *store);
 

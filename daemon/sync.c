@@ -36,6 +36,7 @@ struct sync {
 	struct store *store;
 	struct signers *signers;
 	struct cancel *cancel;
+	const struct fetch_observer *observer; /* or NULL */
 	struct sync_trouble trouble;
 	struct sync_source source;
 	struct policy *policy;
@@ -105,6 +106,17 @@ void sync_free(struct sync *sync)
 	free(sync);
 }
 
+void sync_reload(struct sync *sync)
+{
+	sync_source_drop(&sync->source);
+	sync_trouble_renew(&sync->trouble);
+}
+
+void sync_observe(struct sync *sync, const struct fetch_observer *observer)
+{
+	sync->observer = observer;
+}
+
 /* ---- one tag ---- */
 
 /* Whether a tag's trouble is everybody's: one bad tag must not slow the polling of the others. */
@@ -125,14 +137,15 @@ static void tag_failed(struct round *round, struct policy_tag *entry, enum err_k
 static void pull_change(struct round *round, const struct change *change)
 {
 	struct sync *sync = round->sync;
+	const int64_t began_ms = clock_now_ms();
 	struct store_release release;
 	bool refused = false;
 	struct err err;
 
 	if (!fetch(&(struct fetching){ round->client, sync->store, sync->signers,
-	                               sync->config->data_dir, sync->cancel },
+	                               sync->config->data_dir, sync->cancel, sync->observer },
 	           change->tag, change->manifest, &release, &refused, &err)) {
-		sync_log_published(sync->store, &release);
+		sync_log_published(sync->store, &release, clock_now_ms() - began_ms);
 		change->entry->is_stored = change->entry->is_served = true;
 		if (sync_trouble_over(&sync->trouble, NULL, change->tag))
 			log_line(LOG_INFO, "Release accepted again",
@@ -240,7 +253,7 @@ static void pull_in_order(struct round *round, const struct change *changes, siz
 	round->changes += count;
 	for (size_t i = 0; i < count && !cancel_is_raised(round->sync->cancel); i++) {
 		pull_change(round, &changes[i]);
-		status_look_at_disk(round->sync->trouble.status, round->sync->config->data_dir);
+		storing_look(round->sync->store, round->sync->config, round->sync->trouble.status);
 	}
 }
 
@@ -389,11 +402,11 @@ static void tell_lost(struct round *round)
 
 		if (!tag->is_stored || tag->is_served || tag->is_listed || tag->drop)
 			continue;
-		status_stays(round->sync->trouble.status, tag->tag,
-		             store_release_is_withheld(round->sync->store, tag->tag)
-		                     ? "Release not served: no trusted key signs it"
-		                     : "Release damaged on disk",
-		             "the registry does not have it any more");
+		status_lost(round->sync->trouble.status, tag->tag,
+		            store_release_is_withheld(round->sync->store, tag->tag)
+		                    ? "Release not served: no trusted key signs it"
+		                    : "Release damaged on disk",
+		            "the registry does not have it any more");
 	}
 }
 
@@ -408,7 +421,7 @@ static enum sync_result follow(struct sync *sync, const struct oci_tags *listed)
 	} else {
 		(void)sync_trouble_over(&sync->trouble, "round", NULL);
 		tell_lost(&round);
-		status_sweep_tags(sync->trouble.status);
+		sync_trouble_sweep_tags(&sync->trouble);
 	}
 	round_release(&round);
 	if (failed)
@@ -440,7 +453,7 @@ static enum sync_result wait_for_secret(struct sync *sync, const char *reason)
 
 	/* Nothing is asked any more, so nothing of what was asked before can fail. */
 	status_set_source(sync->trouble.status, "");
-	status_over(sync->trouble.status, "sync", false);
+	(void)sync_trouble_over(&sync->trouble, "sync", NULL);
 	if (sync_trouble_is_news(&sync->trouble, "secret", reason))
 		log_line(LOG_WARNING, msg,
 		         (struct log_field[]){ { "reason", reason }, { NULL, NULL } });

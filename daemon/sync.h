@@ -15,12 +15,20 @@
 struct sync;
 
 struct status;
+struct fetch_observer;
 
 /* All are borrowed for its life. A cancel that is only interrupted ends a round, and no more. */
 MUST_CHECK struct sync *sync_new(const struct config *config, struct store *store,
                                  struct status *status, struct signers *signers,
                                  struct cancel *cancel, struct err *err);
 void sync_free(struct sync *sync);
+
+/* The next round reads flags' files and the secret anew, whether they seem to have changed or not.
+ * The thread of sync_round only. */
+void sync_reload(struct sync *sync);
+
+/* From now on this one is told of downloads, on the thread of sync_round; borrowed. */
+void sync_observe(struct sync *sync, const struct fetch_observer *observer);
 
 enum sync_result {
 	SYNC_DONE,    /* the store has what the registry has */

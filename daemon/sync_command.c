@@ -1,14 +1,22 @@
 /* One round in the foreground; see sync_command.h. */
 #include "sync_command.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
 #include <curl/curl.h>
 
 #include "base/cancel.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "commands.h"
 #include "control.h"
+#include "fetch.h"
 #include "interrupt.h"
 #include "log.h"
+#include "reading.h"
 #include "recurring.h"
 #include "status.h"
 #include "storing.h"
@@ -20,8 +28,61 @@ DEFINE_CLEANUP(cleanup_recurring, struct recurring, recurring_free);
 DEFINE_CLEANUP(cleanup_cancel, struct cancel, cancel_free);
 DEFINE_CLEANUP(cleanup_status, struct status, status_free);
 DEFINE_CLEANUP(cleanup_signers, struct signers, signers_free);
-DEFINE_CLEANUP(cleanup_store, struct store, store_close);
 DEFINE_CLEANUP(cleanup_sync, struct sync, sync_free);
+
+/* ---- progress: on a terminal a bar, of which lines of the log take the place; else lines ---- */
+
+enum { LINE_MS = 10 * 1000 };
+
+struct showing {
+	struct progress bar;
+	char tag[OCI_TAG_SIZE]; /* whose layer is on its way */
+	int64_t line_ms;        /* when its next line is due */
+};
+
+static void take_bar_away(void *ctx)
+{
+	progress_end(&((struct showing *)ctx)->bar);
+}
+
+static void show(void *ctx, const char *tag, uint64_t done, uint64_t all)
+{
+	struct showing *showing = ctx;
+	int64_t now = clock_now_ms();
+	char bytes[24], of[24];
+
+	if (strcmp(tag, showing->tag) != 0) {
+		*showing = (struct showing){ .line_ms = now + LINE_MS };
+		(void)snprintf(showing->tag, sizeof(showing->tag), "%s", tag);
+		showing->bar.verb = showing->tag;
+	}
+	if (isatty(STDERR_FILENO)) {
+		progress_show(&showing->bar, done, all);
+		return;
+	}
+	if (now < showing->line_ms)
+		return;
+	showing->line_ms = now + LINE_MS;
+	(void)snprintf(bytes, sizeof(bytes), "%" PRIu64, done);
+	(void)snprintf(of, sizeof(of), "%" PRIu64, all);
+	log_line(LOG_INFO, "Still downloading",
+	         (struct log_field[]){
+			 { "tag", tag }, { "bytes", bytes }, { "of", of }, { NULL, NULL } });
+}
+
+static void go_round(struct sync *sync)
+{
+	struct showing showing = { .tag = "" };
+	const struct fetch_observer observer = { show, &showing };
+
+	log_set_before(take_bar_away, &showing);
+	sync_observe(sync, &observer);
+	(void)sync_round(sync);
+	log_set_before(NULL, NULL);
+	take_bar_away(&showing);
+}
+
+/* ---- the round ---- */
 
 static int go_alone(const struct config *config, struct sync_outcome *out_outcome, struct err *err)
 {
@@ -40,7 +101,7 @@ static int go_alone(const struct config *config, struct sync_outcome *out_outcom
 		return -1;
 	interrupt_begin(cancel);
 	sync_log_trust(config);
-	(void)sync_round(sync);
+	go_round(sync);
 	interrupt_end();
 	*out_outcome = *sync_outcome(sync);
 	return 0;

@@ -22,20 +22,23 @@ void sync_log_trust(const struct config *config)
 		log_line(LOG_WARNING, "The registry is asked without TLS (--plain-http)", NULL);
 }
 
-void sync_log_published(struct store *store, const struct store_release *release)
+void sync_log_published(struct store *store, const struct store_release *release, int64_t took_ms)
 {
-	char digest[DIGEST_TEXT_SIZE], files[24], bytes[24], releases[24];
+	char digest[DIGEST_TEXT_SIZE], files[24], bytes[24], releases[24], duration[32];
 	struct store_view *view = store_view_get(store);
 
 	(void)snprintf(files, sizeof(files), "%" PRIu64, release->files);
 	(void)snprintf(bytes, sizeof(bytes), "%" PRIu64, release->bytes);
 	(void)snprintf(releases, sizeof(releases), "%zu", store_view_release_count(view));
+	(void)snprintf(duration, sizeof(duration), "%" PRId64 ".%03" PRId64 "s", took_ms / 1000,
+	               took_ms % 1000);
 	log_line(LOG_INFO, "Published",
 	         (struct log_field[]){ { "tag", release->tag },
 	                               { "manifest", digest_format(&release->manifest, digest) },
 	                               { "files", files },
 	                               { "bytes", bytes },
 	                               { "releases", releases },
+	                               { "duration", duration },
 	                               { "view", store_view_id(view) },
 	                               { NULL, NULL } });
 	store_view_put(view);

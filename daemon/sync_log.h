@@ -2,6 +2,8 @@
 #ifndef SPECMAN_SYNC_LOG_H
 #define SPECMAN_SYNC_LOG_H
 
+#include <stdint.h>
+
 #include "config.h"
 #include "log.h"
 #include "oci/oci.h"
@@ -19,7 +21,7 @@ void sync_log_step(const char *verb, const char *subject, const struct log_field
 /* "filename: <title>, isDir: false" */
 void sync_log_file(const char *title);
 
-/* That the store's view has this release now. */
-void sync_log_published(struct store *store, const struct store_release *release);
+/* That the store's view has this release now, and how long that took. */
+void sync_log_published(struct store *store, const struct store_release *release, int64_t took_ms);
 
 #endif

@@ -46,11 +46,15 @@ static void on_notice(void *ctx, enum oci_notice_kind kind, const char *name, co
 		[OCI_NOTICE_MIRROR_DIFFERS] = "A source differs from the one that is believed",
 	};
 	struct sync_source *source = ctx;
-	char pause[24];
+	bool is_of_tag = kind == OCI_NOTICE_MIRROR_DIFFERS;
+	char pause[24], key[RECURRING_TEXT_SIZE];
 
 	(void)snprintf(pause, sizeof(pause), "%" PRId64 "ms", pause_ms);
+	/* All that a source fails with is one thing; that it differs is another for each tag. */
+	(void)snprintf(key, sizeof(key), "notice %d %s %s", (int)kind, is_of_tag ? subject : "",
+	               name);
 	/* When it begins and then at growing intervals; each time for those who look closely. */
-	log_line(sync_trouble_is_news(source->trouble, name, lines[kind]) ? LOG_WARNING : LOG_DEBUG,
+	log_line(sync_trouble_is_news(source->trouble, key, lines[kind]) ? LOG_WARNING : LOG_DEBUG,
 	         lines[kind],
 	         (struct log_field[]){ { "source", name },
 	                               { "subject", subject },
@@ -86,6 +90,9 @@ int sync_source_renew(struct sync_source *source, struct err *err)
 	if (source->client && seen == source->seen)
 		return 0;
 	sync_source_drop(source);
+	if (seen != source->seen)
+		sync_trouble_renew(source->trouble);
+	source->seen = seen;
 	if (registry_load(source->config, &registry, err))
 		return -1;
 	if (sync_trouble_over(source->trouble, "secret", NULL))
@@ -98,7 +105,6 @@ int sync_source_renew(struct sync_source *source, struct err *err)
 	source->client = oci_client_new(registry.sources, registry.count,
 	                                &(struct oci_observer){ on_notice, source }, source->cancel,
 	                                err);
-	source->seen = seen;
 	if (source->client)
 		oci_client_set_retries(source->client, (unsigned)source->config->registry_retries);
 	else if (err->kind == ERR_NOT_FOUND) /* which here means: no secret yet */

@@ -19,6 +19,7 @@ struct sync_trouble {
 	struct status *status;
 	bool advised[ADVICE_CAUSE_COUNT]; /* causes whose advice was told since all was well */
 	char reason[SYNC_REASON_SIZE];    /* the first trouble of the round, in one line */
+	int64_t began_ms;                 /* the round */
 };
 
 /* status is borrowed for its life. */
@@ -44,11 +45,19 @@ void sync_trouble_tell(struct sync_trouble *trouble, const char *subject, const 
 void sync_trouble_warn(struct sync_trouble *trouble, const char *subject, const char *msg,
                        const char *tag, const char *reason, int cause);
 
-/* A tag whose refusal was told in an earlier round is as it was. */
+/* A tag whose refusal was told in an earlier round is as it was: told again at growing intervals.
+ */
 void sync_trouble_stays(struct sync_trouble *trouble, const char *tag);
 
 /* Whether there was trouble with the subject until now, or with the tag; it is over. */
 bool sync_trouble_over(struct sync_trouble *trouble, const char *subject, const char *tag);
+
+/* What rounds depend on has changed (the secret, say): whatever fails next is told, as if for the
+ * first time. */
+void sync_trouble_renew(struct sync_trouble *trouble);
+
+/* The round got through: tags that it met no trouble with are well, which is told. */
+void sync_trouble_sweep_tags(struct sync_trouble *trouble);
 
 /* Whether a line that is no trouble, but comes again each round, is to be written now. */
 bool sync_trouble_is_news(struct sync_trouble *trouble, const char *subject, const char *reason);

@@ -7,12 +7,12 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/cpus.h"
 #include "object.h"
 
 enum {
@@ -196,10 +196,9 @@ static int start_worker(struct ingest *ingest, struct err *err)
 
 static unsigned cpus(void)
 {
-	cpu_set_t set;
-	int count = sched_getaffinity(0, sizeof(set), &set) ? 1 : CPU_COUNT(&set);
+	unsigned count = cpus_available("");
 
-	return count < WORKERS_MAX ? (unsigned)count : WORKERS_MAX;
+	return count < WORKERS_MAX ? count : WORKERS_MAX;
 }
 
 struct ingest *ingest_new(const struct layout *layout, struct err *err)

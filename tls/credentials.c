@@ -76,7 +76,10 @@ static int take(struct credentials *credentials, SSL_CTX *context, uint64_t of, 
 	return 1;
 }
 
-/* 1 when the files' state was taken, 0 when it changed meanwhile. */
+/*
+ * 1 when the files' state was taken, 0 when it changed meanwhile. What can't be renewed at the
+ * start is taken as it is, since it may be good for months; the next refresh tells why.
+ */
 static int load(struct credentials *credentials, struct err *err)
 {
 	const struct context_settings settings = {
@@ -86,15 +89,17 @@ static int load(struct credentials *credentials, struct err *err)
 		.must_authenticate = credentials->must_authenticate,
 		.tickets = credentials->tickets,
 	};
+	bool is_stale = credentials->state_dir && selfsigned_ensure(credentials->state_dir, err);
+	struct err reason;
 	SSL_CTX *context;
 	uint64_t of;
 
-	if (credentials->state_dir && selfsigned_ensure(credentials->state_dir, err))
+	if (is_stale && credentials->context)
 		return -1;
 	of = fingerprint(credentials);
-	context = context_new(&settings, err);
+	context = context_new(&settings, is_stale ? &reason : err);
 	if (!context)
-		return of == fingerprint(credentials) ? -1 : 0;
+		return is_stale || of == fingerprint(credentials) ? -1 : 0;
 	return take(credentials, context, of, err);
 }
 

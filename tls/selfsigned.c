@@ -37,6 +37,7 @@ static void pair_release(struct pair *pair)
 {
 	X509_free(pair->cert);
 	EVP_PKEY_free(pair->key);
+	*pair = (struct pair){ NULL, NULL };
 }
 
 static void cleanup_bio(BIO **bio)
@@ -156,20 +157,19 @@ static int issue(struct pair *pair, const struct pair *issuer, const char *name,
 	return 0;
 }
 
+/* A new certificate, for the key that pair has or else for a new one. */
 static int make_pair(int dir, const char *cert_file, const char *key_file, struct pair *pair,
                      const struct pair *issuer, const char *name, const char *names, long days,
                      struct err *err)
 {
-	X509_free(pair->cert);
-	EVP_PKEY_free(pair->key);
-	pair->cert = NULL;
-	pair->key = EVP_EC_gen("P-256");
-	if (!pair->key)
+	bool has_key = pair->key;
+
+	if (!has_key && !(pair->key = EVP_EC_gen("P-256")))
 		return openssl_failed(name, err);
 	if (issue(pair, issuer, name, names, days, err))
 		return -1;
 	/* The key first: a certificate without its key is seen as none. */
-	if (write_pem(dir, key_file, pair, true, err))
+	if (!has_key && write_pem(dir, key_file, pair, true, err))
 		return -1;
 	return write_pem(dir, cert_file, pair, false, err);
 }
@@ -221,6 +221,7 @@ static int ensure(int dir, struct err *err)
 	if (read_pair(dir, "ca.crt", "ca.key", &ca, &reason)) {
 		bool is_new = reason.kind == ERR_NOT_FOUND && faccessat(dir, "ca.crt", F_OK, 0);
 
+		pair_release(&ca);
 		if (!is_new) {
 			*err = reason;
 			return -1;
@@ -228,8 +229,14 @@ static int ensure(int dir, struct err *err)
 		if (make_pair(dir, "ca.crt", "ca.key", &ca, NULL, "specman CA", NULL, CA_DAYS, err))
 			return -1;
 	}
-	if (!read_pair(dir, "tls.crt", "tls.key", &server, &reason) && !is_due(&server, &ca))
+	if (read_pair(dir, "tls.crt", "tls.key", &server, &reason))
+		pair_release(&server);
+	else if (!is_due(&server, &ca))
 		return 0;
+	/* The key stays: with one more file to write, a disk that takes only the first would leave
+	 * the old certificate without its key. */
+	X509_free(server.cert);
+	server.cert = NULL;
 	if (server_names(&names, err))
 		return -1;
 	return make_pair(dir, "tls.crt", "tls.key", &server, &ca, "specman-service", names.data,

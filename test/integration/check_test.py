@@ -8,9 +8,10 @@ import signal
 import threading
 import unittest
 
-from lib import hidden, proc, push_mishaps, secret
+from lib import artifact, hidden, proc, push_mishaps, secret
 from lib.case import Case
 from lib.daemon import REPORT, environment, program
+from lib.faulty import FakeRegistry
 from lib.mishaps import (CAUSES, TOLD_BY_FIPS, TOLD_BY_ROUNDS,
                          users_that_cannot_be_used)
 from lib.registry import PATH
@@ -86,7 +87,8 @@ class Check(Case):
         self.assertEqual(code, 0, stdout + stderr)
         self.assertNotRegex(stdout, "(?m)^(FAIL|warn|skip)")
         for step in ("configuration", "secret", "data directory",
-                     "OpenSSL", "certificate", "client CA", "users", "clock", "reach", "TLS", "login",
+                     "OpenSSL", "certificate", "client CA", "users", "hook",
+                     "clock", "reach", "TLS", "login",
                      "tags", "digest", "manifest", "content"):
             self.assertRegex(stdout, f"(?m)^ok   {step}: ")
         self.assertIn("--poll-interval 5m  [environment: "
@@ -124,6 +126,23 @@ class Check(Case):
         self.assertRegex(stdout, r"  endpoint \S+  \[secret, but what counts "
                          r"is --repository\]")
         self.assertRegex(stdout, "(?m)^ok   content: 4.5.13")
+
+    def test_the_newest_that_is_taken_is_tried(self):
+        """What the policy leaves out decides nothing."""
+        fake = FakeRegistry()
+        self.addCleanup(fake.stop)
+        for tag in "1.0.0", "2.0.0":
+            fake.push(tag, artifact.tgz({tag: b"a"}))
+        fake.push("3.0.0", b"", manifest=b"no manifest at all")
+        flags = ("--plain-http", "--repository", fake.repository(),
+                 *self.stage.data())
+        code, stdout, _ = check(Run(*flags))
+        self.assertEqual(code, 1, stdout)
+        code, stdout, _ = check(Run(*flags, "--tag-semver", "<3"))
+        self.assertEqual(code, 0, stdout)
+        self.assertRegex(stdout, "(?m)^ok   tags: .* has 3, of which 2 are "
+                         "taken; the newest of these is 2.0.0$")
+        self.assertRegex(stdout, "(?m)^ok   manifest: 2.0.0 has")
 
     def test_who_may_ask(self):
         users = self.stage.file("".join(f"{name}:{hash_}\n" for name, hash_ in (

@@ -5,9 +5,11 @@ import os
 import re
 import unittest
 
-from lib import hidden
+from lib import hidden, proc
 from lib.case import Case
-from lib.daemon import call
+from lib.daemon import call, environment, program
+from lib.stage import in_mounts
+from lib.wait import scale
 
 LONG = 4095  # bytes that a text may have
 HUGE = "9" * 30
@@ -159,6 +161,23 @@ REPOSITORY_BAD = [
 ]
 PAIR = "/some/other/file"
 
+def cpus():
+    """Those of the affinity, or what the quota of this very container, if it
+    is one, comes to; cpus_test.c has the rest."""
+    count = len(os.sched_getaffinity(0))
+    for name in ("/sys/fs/cgroup/cpu.max", "/sys/fs/cgroup/cpu/cpu.cfs_quota_us"):
+        if os.path.exists(name):
+            with open(name, encoding="ascii") as file:
+                words = file.read().split()
+            if len(words) == 1:
+                with open(name.replace("quota", "period"),
+                          encoding="ascii") as file:
+                    words += file.read().split()
+            if words[0].isdigit():
+                count = min(count, -(-int(words[0]) // int(words[1])))
+    return count
+
+
 FLAGS = {
     "repository": Text(["127.0.0.1:1/a/b", "127.0.0.1:5000/a",
                         "oci-layout:/mnt/scar"], REPOSITORY_BAD),
@@ -210,7 +229,7 @@ FLAGS = {
     "listen": Listen(default="[::]:8443"),
     "admin-listen": Listen(["127.0.0.2:0", "[::2]:2", "0.0.0.0:3"],
                            default="[::]:8080"),
-    "workers": Count(1, 256, shows=str(len(os.sched_getaffinity(0)))),
+    "workers": Count(1, 256, shows=str(cpus())),
     "tls-cert": Text(beside=["--tls-key", PAIR]),
     "tls-key": Text(beside=["--tls-cert", PAIR]),
     "hook-token-file": Text(),
@@ -342,6 +361,22 @@ class Configuration(Case):
         found = self.effective(*flags, env=env)
         for name, value in expected.items():
             self.assertEqual(found[name], (value, "flag"), name)
+
+    def test_workers_of_a_container_with_a_quota(self):
+        """One, whatever the machine has: a quota of half a CPU, as both kinds
+        of control groups tell it."""
+        groups = self.folder()
+        os.mkdir(os.path.join(groups, "cpu"))
+        for name, text in (("cpu.max", "50000 100000"),
+                           ("cpu/cpu.cfs_quota_us", "50000"),
+                           ("cpu/cpu.cfs_period_us", "100000")):
+            with open(os.path.join(groups, name), "w",
+                      encoding="ascii") as file:
+                file.write(text + "\n")
+        done = proc.run([*in_mounts('mount --bind "$1" /sys/fs/cgroup', groups),
+                         program(), "check", *self.base], 60 * scale(),
+                        check=False, env=environment())
+        self.assertIn("  --workers 1  [default]\n", done.stdout.decode())
 
     def test_by_flag(self):
         for beside, values, _ in self.rounds():
@@ -495,6 +530,11 @@ class Configuration(Case):
                              ("a\x1bb", "a?b"), ("x" * 99, "x" * 63)):
             self.refused(f"unknown command {shown}: it may be one of "
                          f"{', '.join(names)}; see", command=("--", given))
+        done = call("help", "snyc", check=False)
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (
+            2, b"", b"specman: unknown command snyc: did you mean sync? See "
+            b"specman --help\n"))
+        self.assertIn(b"Usage: specman sync ", call("help", "sync").stdout)
 
     def test_operands(self):
         self.refused('"x" is not understood: usage: specman sync; see', "x",

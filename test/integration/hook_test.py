@@ -131,6 +131,10 @@ class Asked(HookCase):
         self.assertIsNone(status(daemon)["sync"]["reason"])
         daemon.wait_log('level=warning msg="Hook refused"')
         self.assertEqual(self.lists(), 1)
+        # Those that are right between do not make it news.
+        for token in ("Bearer " + TOKEN, "Bearer wrong") * 2:
+            self.hook(daemon, token)
+        self.assertEqual(daemon.log().count('msg="Hook refused"'), 1)
         # Harbor sends what it is given as it is.
         for token in ("Bearer " + TOKEN, "bearer " + TOKEN, TOKEN):
             with self.subTest(token=token):

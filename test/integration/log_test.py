@@ -7,6 +7,7 @@ import json
 import os
 import random
 import re
+import threading
 import time
 import unittest
 
@@ -15,6 +16,7 @@ from lib.case import Case
 from lib.daemon import call, program
 from lib.faulty import FakeRegistry
 from lib.registry import PATH
+from lib.secret import Secret
 from lib.stage import closed_port
 from lib.wait import until
 from lib.wire import Wire
@@ -260,6 +262,10 @@ class Levels(Case):
 class Thinning(Case):
     """An error of each poll: told at first, and when it is over."""
 
+    def setUp(self):
+        self.fake = FakeRegistry()
+        self.addCleanup(self.fake.stop)
+
     def test_registry_that_is_down_for_some_polls(self):
         port = closed_port()
         flags = ["--plain-http", "--registry-retries", "0", "--repository",
@@ -281,6 +287,127 @@ class Thinning(Case):
         self.poll(daemon, 1)
         self.assertEqual(self.told(daemon), [
             "Sync failed", "The registry answers again", "Sync failed"])
+
+    def launch(self, *flags):
+        """A daemon that polls when it is told to."""
+        return self.start(
+            "--plain-http", "--registry-retries", "0", "--poll-interval", "1h",
+            *flags)
+
+    def named(self):
+        return "--repository", self.fake.repository()
+
+    def lines(self, daemon, *messages):
+        """(message, tag or None) of those lines, in order."""
+        return [(r["msg"], r.get("tag")) for r in daemon.records()
+                if r["msg"] in messages]
+
+    def test_tag_that_fails_for_some_polls(self):
+        """What it fails with is told once, and that it is over; then it is
+        something new."""
+        failed, over = "Tag not resolved", "Trouble with a tag is over"
+        self.fake.push("1.0.0", artifact.tgz({"a": b"a"}))
+        daemon = self.launch(*self.named())
+        daemon.wait_log('msg="Sync done"')
+        story = []
+        for _ in range(2):
+            broken = threading.Event()
+            broken.set()
+
+            def fail(request, broken=broken):
+                if broken.is_set():
+                    request.reply(500)
+                return broken.is_set()
+            for method in ("HEAD", "GET"):
+                self.fake.on(method, "/manifests/1.0.0", fail)
+            self.poll(daemon, 1)
+            story.append((failed, "1.0.0"))
+            self.assertEqual(self.lines(daemon, failed, over), story)
+            broken.clear()
+            self.poll(daemon, 0)
+            story.append((over, "1.0.0"))
+            self.assertEqual(self.lines(daemon, failed, over), story)
+
+    def test_release_that_stays_refused(self):
+        """Who asks for a round is told why each time; the log tells once."""
+        self.fake.push("1.0.0", b"no archive")
+        daemon = self.launch(*self.named())
+        first = daemon.wait_log('msg="Release refused"')
+        for _ in range(2):
+            done = call("sync", "--data-dir", daemon.data, check=False)
+            self.assertIn(first["error"][:60], done.stderr.decode())
+        del self.fake.repositories[PATH].tags["1.0.0"]
+        daemon.poll_now()
+        daemon.wait_log('msg="Trouble with a tag is over" tag=1.0.0')
+        self.assertEqual(
+            self.lines(daemon, "Release refused", "Trouble with a tag is over"),
+            [("Release refused", "1.0.0"),
+             ("Trouble with a tag is over", "1.0.0")])
+
+    def test_two_tags_that_are_kept(self):
+        """Neither makes the other news."""
+        kept = "Release kept although its tag is gone"
+        for tag in ("1.0.0", "2.0.0", "3.0.0"):
+            self.fake.push(tag, artifact.tgz({tag: b"a"}))
+        daemon = self.launch("--prune", *self.named())
+        daemon.wait_log('msg="Sync done"')
+        for tag in ("2.0.0", "3.0.0"):
+            del self.fake.repositories[PATH].tags[tag]
+        self.poll(daemon, 0)
+        self.assertEqual(self.lines(daemon, kept),
+                         [(kept, "2.0.0"), (kept, "3.0.0")])
+
+    def test_mirrors_that_are_all_away(self):
+        """That one is asked after the other, and all again, is told once."""
+        ports = [closed_port(), closed_port()]
+        daemon = self.launch(
+            "--registry-retries", "1",
+            "--repository", f"127.0.0.1:{ports[0]}/{PATH}",
+            "--repository-mirror", f"127.0.0.1:{ports[1]}/{PATH}")
+        daemon.wait_log('msg="Sync failed"')
+        self.poll(daemon, 1)
+        told = [r["msg"] for r in daemon.records()
+                if r["msg"].startswith("Asking the")]
+        self.assertEqual(sorted(told), sorted(set(told)), daemon.log())
+
+    def test_mirror_that_differs_in_two_tags(self):
+        """Each tag is told of."""
+        differs = "A source differs from the one that is believed"
+        mirror = FakeRegistry()
+        self.addCleanup(mirror.stop)
+        for tag in ("1.0.0", "2.0.0"):
+            self.fake.push(tag, artifact.tgz({tag: b"a"}))
+            mirror.push(tag, artifact.tgz({tag: b"another"}))
+        daemon = self.launch(*self.named(), "--repository-mirror",
+                             mirror.repository())
+        daemon.wait_log('msg="Sync done"')
+        self.assertEqual(
+            sorted(r["subject"] for r in daemon.records()
+                   if r["msg"] == differs), ["1.0.0", "2.0.0"], daemon.log())
+
+    def test_secret_that_is_changed_and_still_wrong(self):
+        """Who corrects the password learns that it did not help."""
+        self.fake.on("GET", "/tags/list", lambda request: request.reply(
+            401, headers=[("WWW-Authenticate", 'Basic realm="x"')]))
+        folder = os.path.join(self.folder(), "secret")
+        keys = {"endpoint": self.fake.repository().split("/")[0],
+                "baseContentPath": "spectro-packs", "username": "user"}
+        secret = Secret(folder, **keys, password="wrong-0123456789")
+        daemon = self.launch("--registry-secret-dir", folder)
+        daemon.wait_log('msg="Sync failed"')
+        self.poll(daemon, 1)
+        self.assertEqual(self.told(daemon), ["Sync failed"], daemon.log())
+        mark = daemon.mark()
+        secret.put(**keys, password="wrong-too-123456")
+        daemon.wait_log('msg="Sync failed"', mark)
+        self.poll(daemon, 1)
+        self.assertEqual(self.told(daemon), ["Sync failed"] * 2, daemon.log())
+        # The same after one that was taken away meanwhile.
+        mark = daemon.mark()
+        secret.remove()
+        daemon.wait_log('msg="Waiting for the registry secret"', mark)
+        secret.put(**keys, password="wrong-too-123456")
+        daemon.wait_log('msg="Sync failed"', mark)
 
     def poll(self, daemon, code):
         """Three rounds, besides those that the daemon goes by itself."""

@@ -1,6 +1,9 @@
 """Basic authentication of clients: --htpasswd."""
 import base64
 import os
+import signal
+import socket
+import ssl
 import threading
 import time
 import unittest
@@ -272,6 +275,37 @@ class Login(Case):
                  if r["msg"] == "Request"]
         self.assertEqual(len(asked), len(wires))
         self.assertFalse(set(asked) - {"401", "503", "-"}, asked)
+
+    def test_many_addresses_hide_nothing(self):
+        """Who fails from hundreds of addresses is told of, and makes no news
+        of what the operator was told already."""
+        daemon = self.serve(line("eva", GOOD), flags=("--log-level", "debug"))
+        cert = os.path.join(daemon.data, "tls", "tls.crt")
+        with open(cert, "w", encoding="ascii") as file:
+            file.write("broken")
+        os.rename(os.path.join(daemon.data, "tls", "ca.key"), cert + ".away")
+        kept = 'msg="Certificate not reloaded"'
+        mark, begun = daemon.mark(), time.monotonic()
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait_log(kept, mark)
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        for number in range(300):
+            source = f"127.0.{1 + number // 200}.{1 + number % 200}"
+            with socket.create_connection(daemon.address(), 30,
+                                          (source, 0)) as sock, \
+                    context.wrap_socket(sock) as tls:
+                tls.sendall(request(PATH, "Authorization: " + basic(
+                    "eva", "guess")))
+                self.assertIn(b" 401 ", tls.recv(100))
+        for _ in range(3):
+            mark = daemon.mark()
+            daemon.process.send_signal(signal.SIGHUP)
+            daemon.wait_log('msg="(Nothing new|Sync done)"', mark)
+        told = daemon.log().count(kept)
+        # After a minute it is told again by right.
+        self.assertLessEqual(told, 1 + int((time.monotonic() - begun) / 60))
+        self.assertEqual(daemon.log().count('msg="Login failed"'), 300)
 
 
 if __name__ == "__main__":

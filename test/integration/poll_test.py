@@ -1,10 +1,13 @@
 """What a poll asks when nothing is new, and when polls are."""
+import os
+import signal
 import threading
 import time
 import unittest
 
 from lib import artifact
 from lib.case import Case, FakeCase
+from lib.faulty import FakeRegistry, basic
 from lib.registry import PATH, Registry
 from lib.wait import patience, until
 
@@ -39,6 +42,37 @@ class NothingNew(Case):
             self.assertRegex(first[1], rf"^/v2/{PATH}/tags/list(\?|$)")
             self.assertEqual(sorted(rest), sorted(
                 ("HEAD", f"/v2/{PATH}/manifests/{tag}", 200) for tag in TAGS))
+
+
+class Reload(Case):
+    """SIGHUP: everything is read anew, and not what seems to have changed."""
+
+    def test_file_whose_change_does_not_show(self):
+        """The password is another, in a file of the same size and time."""
+        fake = FakeRegistry(user="user", password="first-password")
+        self.addCleanup(fake.stop)
+        fake.push("1.0.0", artifact.tgz({"a": b"a"}))
+        path = os.path.join(self.folder(), "password")
+
+        def write(password):
+            with open(path, "r+" if os.path.exists(path) else "w",
+                      encoding="ascii") as file:
+                file.write(password)
+            os.utime(path, (1733488994, 1733488994))
+        write("first-password")
+        daemon = self.start("--plain-http", "--poll-interval", "1h",
+                            "--log-level", "debug", "--registry-username",
+                            "user", "--registry-password-file", path,
+                            "--repository", fake.repository())
+        daemon.wait_log('msg="Sync done"')
+        for number in range(2):
+            other = ("other-password", "third-password")[number]
+            fake.login = basic("user", other)
+            write(other)
+            mark = daemon.mark()
+            daemon.process.send_signal(signal.SIGHUP)
+            daemon.wait_log('msg="(Nothing new|Sync failed)"', mark)
+            self.assertNotIn("Sync failed", daemon.log())
 
 
 class Manner(FakeCase):

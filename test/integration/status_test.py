@@ -8,11 +8,12 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import tarfile
 import threading
 
-from lib import artifact, hidden, proc, tree
+from lib import artifact, fault, hidden, proc, tree
 from lib.browser import Browser
 from lib.case import Case, FakeCase
 from lib.client import plain
@@ -233,7 +234,12 @@ class Seen(StatusCase):
                  sum(map(len, own.values()))))
         self.assertEqual((found["view"]["files"], found["view"]["bytes"]),
                          (len(covered), sum(map(len, covered.values()))))
-        for link in re.findall('<a href="([^"]+)"', get(daemon).body.decode()):
+        page = get(daemon).body.decode()
+        for release in found["releases"]:  # in the wide form and the narrow one
+            self.assertGreaterEqual(page.count(
+                'taken <time datetime="%s"' % release["seen_at"]), 2)
+        self.assertEqual(len(re.findall("synced", page.split("<main>")[1])), 1)
+        for link in re.findall('<a href="([^"]+)"', page):
             self.assertEqual(get(daemon, "/" + link).status, 200, link)
         self.look(daemon, "healthy", found["summary"].split(",")[0],
                   "4.5.15", found["view"]["id"], registry.repository(),
@@ -291,7 +297,7 @@ class Seen(StatusCase):
         self.assertIn("Push the release again", found["needs"][0]["advice"])
         self.look(daemon, "refused", "Error: Release refused, 4.6.0",
                   "Needs attention: release refused, 4.6.0; serving 3 releases",
-                  "<b>&\"'pipe")
+                  "<b>&\"'pipe", "none since the start", "first met ")
         # It is remembered, and stays until the tag moves.
         daemon.poll_now()
         again = self.wait_status(
@@ -489,6 +495,74 @@ class Answers(StatusCase):
         self.assertRegex(answer.body.decode(), r"(?m)^\[-\]sync failed: "
                          r"Sync failed: .* \(for information\)$")
         self.assertEqual(get(daemon, "/livez").status, 200)
+
+    def test_one_address_keeps_no_probe_out(self):
+        """More connections than there may be in all, which say now and then
+        one byte more."""
+        daemon = self.launch(self.fake.repository())
+        self.wait_synced(daemon)
+        held = []
+        self.addCleanup(lambda: [sock.close() for sock in held])
+        for _ in range(100):
+            sock = socket.create_connection(daemon.address("admin"), 30,
+                                            ("127.0.0.2", 0))
+            held.append(sock)
+            try:
+                sock.sendall(b"GET /livez HTTP/1.1\r\nHost: a\r\nX: ")
+            except OSError:
+                pass  # it is one too many
+        done = threading.Event()
+
+        def trickle():
+            while not done.wait(1):
+                for sock in held:
+                    try:
+                        sock.sendall(b"x")
+                    except OSError:
+                        pass
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        self.addCleanup(lambda: (done.set(), thread.join()))
+        for _ in range(3):
+            self.assertEqual(get(daemon, "/livez").status, 200)
+
+    def test_a_disk_that_hangs(self):
+        """The sync thread is in it; whoever asks is answered all the same,
+        and after half an hour that the thread does not go round."""
+        folder = self.folder()
+        hold, clock = (os.path.join(folder, n) for n in ("hold", "clock"))
+        env = fault.preload("")
+        env.update(LD_PRELOAD=fault.built("hang.so"), HANG_WHILE=hold,
+                   HANG_CLOCK=clock)
+        daemon = self.launch(self.fake.repository(), env=env)
+        self.wait_synced(daemon)
+
+        def answers(path, status):
+            return until(lambda: get(daemon, path).status == status,
+                         f"{path} to answer {status}", 30, daemon.tail)
+        client = self.client(daemon)
+        with open(hold, "w", encoding="ascii"):
+            pass
+        self.addCleanup(lambda: os.path.exists(hold) and os.unlink(hold))
+        self.wait_status(
+            daemon, lambda s: s["sync"]["thread_turned_seconds_ago"] > 4)
+        for path in "/livez", "/readyz?verbose", "/status", "/metrics":
+            self.assertEqual(get(daemon, path).status, 200, path)
+        self.assertEqual(client.get("/a.yaml").status, 200)
+        with open(clock, "w", encoding="ascii") as file:
+            file.write(str(31 * 60))
+        answers("/livez", 503)
+        until(lambda: get(daemon, "/livez?verbose").body.decode()
+              == "[+]workers ok\n"
+              "[-]sync-thread failed: the sync thread does not go round\n"
+              "livez check failed\n", "the workers to be well", 30, daemon.tail)
+        found = status(daemon)
+        self.assertIn(("The sync thread does not go round", "sync thread"),
+                      needs(found))
+        self.assertEqual(get(daemon, "/readyz").status, 200)
+        os.unlink(hold)
+        answers("/livez", 200)
+        self.wait_status(daemon, lambda s: s["state"] == "healthy")
 
     def test_not_ready(self):
         daemon = self.launch(self.fake.repository(), "--tag-include", "^2")

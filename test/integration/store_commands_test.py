@@ -273,7 +273,7 @@ class BesideADaemon(Commands):
         for arguments in (["cat"], ["cat", "a", "b", "c"], ["export"],
                           ["export", "4.5.15"], ["ls", "a", "b", "c"],
                           ["verify", "stray"], ["gc", "stray"],
-                          ["history", "-x"]):
+                          ["ls", "/roar", "v.yaml"], ["history", "-x"]):
             with self.subTest(arguments=arguments):
                 out, err = self.command(2, *arguments)
                 self.assertEqual(out, b"")

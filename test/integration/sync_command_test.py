@@ -89,6 +89,10 @@ class Alone(CommandCase):
         records = self.sync(DONE, *flags)
         self.assertIn("Persisting 4.5.13", self.messages(records))
         self.assertIn("Sync done", self.messages(records))
+        self.assertEqual([(r["tag"], r["files"]) for r in records
+                          if r["msg"] == "Published"], [("4.5.13", "1")])
+        self.assertRegex(next(r["duration"] for r in records
+                              if r["msg"] == "Published"), r"^\d+\.\d{3}s$")
         records = self.sync(DONE, *flags)
         self.assertEqual(self.messages(records)[-1], "Nothing new")
         registry.stop()
@@ -102,6 +106,17 @@ class Alone(CommandCase):
         self.assertEqual(self.messages(records),
                          ["Waiting for the registry secret",
                           "Nothing to serve yet"])
+
+    def test_file_of_a_flag_that_is_not_there(self):
+        """The registry is named: nobody waits for a secret."""
+        for flags in (("--registry-config", "/nonexistent/config.json"),
+                      ("--registry-username", "user",
+                       "--registry-password-file", "/nonexistent/password"),
+                      ("--registry-ca", "/nonexistent/ca.pem")):
+            records = self.sync(FAILED, *self.flags(), *flags)
+            told = [r for r in records if r["msg"] == "Sync failed"]
+            self.assertEqual([r["cause"] for r in told], ["file-unreadable"])
+            self.assertIn("/nonexistent/", told[0]["error"])
 
     def test_nothing_to_serve(self):
         self.push("4.5.13")

@@ -191,27 +191,63 @@ class Changes(Tls):
                              line for line in daemon.lines()
                              if "Certificate reloaded" in line))]))
 
-    def test_own_one_is_renewed_while_it_runs(self):
-        daemon = self.run_daemon()
-        ca = daemon.ca()
-        folder = os.path.join(daemon.data, "tls")
+    def short_one(self, folder):
+        """One of the own CA for the own key that ends in days; its bytes."""
         request = os.path.join(self.folder(), "request")
         fresh = os.path.join(os.path.dirname(request), "tls.crt")
+        with open(request + ".ext", "w", encoding="ascii") as file:
+            file.write("subjectAltName=DNS:localhost\n")
         proc.run(["openssl", "req", "-new", "-key",
                   os.path.join(folder, "tls.key"), "-subj", "/CN=short",
                   "-out", request])
         proc.run(["openssl", "x509", "-req", "-in", request, "-CA",
                   os.path.join(folder, "ca.crt"), "-CAkey",
-                  os.path.join(folder, "ca.key"), "-days", "5", "-out",
-                  fresh])
+                  os.path.join(folder, "ca.key"), "-days", "5", "-extfile",
+                  request + ".ext", "-out", fresh])
         short = der(fresh)
         os.rename(fresh, os.path.join(folder, "tls.crt"))
+        return short
+
+    def test_own_one_is_renewed_while_it_runs(self):
+        daemon = self.run_daemon()
+        ca = daemon.ca()
+        folder = os.path.join(daemon.data, "tls")
+        short = self.short_one(folder)
         daemon.wait_log('msg="Certificate reloaded"')
         client = Client(daemon.address(), ca)
         self.assertEqual(client.get(PATH).body, FILE)
         client.close()
         self.assertNotEqual(der(os.path.join(folder, "tls.crt")), short)
         self.assertNotIn("expires soon", daemon.log())
+
+    def test_own_one_that_can_not_be_renewed_at_the_start(self):
+        """It is good for days yet: it is shown, and the log says why."""
+        daemon = self.run_daemon()
+        ca = daemon.ca()
+        daemon.stop()
+        folder = os.path.join(daemon.data, "tls")
+        short = self.short_one(folder)
+        for broken in ("tls.crt.new", "ca.key"):
+            with self.subTest(broken=broken):
+                path = os.path.join(folder, broken)
+                if broken == "ca.key":
+                    os.rename(path, path + ".away")
+                os.mkdir(path)  # in the way of what is to be written or read
+                again = self.run_daemon(data=daemon.data)
+                told = again.wait_log('msg="Certificate not reloaded"')
+                self.assertIn(broken, told["error"])
+                client = Client(again.address(), ca)
+                self.assertEqual(client.get(PATH).body, FILE)
+                client.close()
+                self.assertEqual(der(os.path.join(folder, "tls.crt")), short)
+                # What was in the way is gone: it is renewed without a restart.
+                os.rmdir(path)
+                if broken == "ca.key":
+                    os.rename(path + ".away", path)
+                again.process.send_signal(signal.SIGHUP)
+                again.wait_log('msg="Certificate reloaded"')
+                again.stop()
+                short = self.short_one(folder)
 
 
 class ClientCertificates(Tls):

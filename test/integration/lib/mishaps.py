@@ -702,6 +702,33 @@ def users_not_there(stage):
                "/nonexistent/users")
 
 
+@cause("hook-token-unfit", says="a token has 16 bytes at least")
+def hook_without_a_token(stage):
+    return Run(*stage.plain(), *stage.data(), "--hook-token-file",
+               stage.file("short\n"))
+
+
+@cause("file-unreadable", title="hook_token_that_is_not_there",
+       says="--hook-token-file: /nonexistent/token")
+def no_hook_token(stage):
+    return Run(*stage.plain(), *stage.data(), "--hook-token-file",
+               "/nonexistent/token")
+
+
+@cause("data-dir-unwritable", title="own_ca_that_may_not_be_read",
+       says="the own CA")
+def own_ca_of_another_user(stage):
+    flags = stage.data()
+    os.mkdir(os.path.join(flags[1], "tls"), 0)
+    return Run(*stage.plain(), *flags, wrapper=without_privileges())
+
+
+@cause("repository-empty", title="policy_that_takes_nothing",
+       says="none of [0-9]+ is taken")
+def no_tag_is_taken(stage):
+    return Run(*stage.plain(), *stage.data(), "--tag-include", "^no-such$")
+
+
 @cause("self-made-broken")
 def own_ca_damaged(stage):
     flags = stage.data()

@@ -4,8 +4,13 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "daemon/conditional.h"
@@ -165,6 +170,60 @@ static void troubles_are_thinned(void **state)
 	recurring_free(troubles);
 }
 
+static void troubles_of_a_kind(void **state)
+{
+	char subject[RECURRING_TEXT_SIZE];
+	struct err err;
+	struct recurring *troubles = recurring_new(&err);
+	unsigned told = 0;
+
+	(void)state;
+	assert_non_null(troubles);
+	assert_true(recurring_happened(troubles, "tag a", "x", 1000));
+	assert_true(recurring_happened(troubles, "tag b", "x", 1000));
+	assert_true(recurring_happened(troubles, "sync", "x", 1000));
+	/* What goes on without a reason of its own. */
+	assert_false(recurring_stays(troubles, "tag c", 2000));
+	assert_true(recurring_happened(troubles, "tag c", "x", 2000));
+	for (int64_t second = 2; second < 3602; second++)
+		told += recurring_stays(troubles, "tag c", second * 1000);
+	assert_int_equal(told, 5); /* 1, 3, 7, 15, 31 minutes later */
+	/* What it depends on is another: of this kind alone. */
+	assert_false(recurring_happened(troubles, "tag b", "x", 3000));
+	recurring_renew(troubles, "tag ");
+	assert_true(recurring_happened(troubles, "tag b", "x", 3001));
+	assert_false(recurring_happened(troubles, "tag b", "x", 3002));
+	assert_false(recurring_happened(troubles, "sync", "x", 3002));
+	/* What did not happen any more, of this kind. */
+	assert_true(recurring_sweep(troubles, "tag ", 3002, subject));
+	assert_string_equal(subject, "tag a");
+	assert_false(recurring_sweep(troubles, "tag ", 3002, subject));
+	assert_false(recurring_over(troubles, "tag a"));
+	assert_true(recurring_over(troubles, "tag b"));
+	assert_true(recurring_over(troubles, "sync"));
+	recurring_free(troubles);
+}
+
+/* However many others come and go: what is met now and then, told or not, keeps its place. */
+static void what_goes_on_is_not_forgotten(void **state)
+{
+	struct err err;
+	struct recurring *troubles = recurring_new(&err);
+	unsigned told = 0;
+
+	(void)state;
+	assert_non_null(troubles);
+	for (int64_t second = 0; second < 3600; second++) {
+		char other[24];
+
+		(void)snprintf(other, sizeof(other), "other %d", (int)second);
+		assert_true(recurring_happened(troubles, other, "x", second * 1000));
+		told += recurring_happened(troubles, "disk", "x", second * 1000 + 1);
+	}
+	assert_int_equal(told, 6);
+	recurring_free(troubles);
+}
+
 static void another_measure_is_no_other_reason(void **state)
 {
 	static const struct {
@@ -209,6 +268,67 @@ static void another_measure_is_no_other_reason(void **state)
 		assert_true(recurring_happened(troubles, "sync", longer, 2));
 		recurring_free(troubles);
 	}
+}
+
+enum { LINES = 40, LINE_BYTES = 3 * 4096 };
+
+/* Lines of one letter each, longer than what a pipe takes at once. */
+static void *write_lines(void *letter)
+{
+	char text[LINE_BYTES + 1];
+
+	memset(text, *(const char *)letter, LINE_BYTES);
+	text[LINE_BYTES] = '\0';
+	for (int i = 0; i < LINES; i++)
+		log_line(LOG_WARNING, text, NULL);
+	return NULL;
+}
+
+struct reading {
+	FILE *file;
+	int count; /* of lines of one letter alone */
+};
+
+static void *read_lines(void *ctx)
+{
+	struct reading *reading = ctx;
+	char *line = NULL;
+	size_t room = 0;
+
+	while (getline(&line, &room, reading->file) > 0) {
+		const char *text = strstr(line, "msg=");
+
+		reading->count += text && strlen(text) == 4 + LINE_BYTES + 1 &&
+		                  strspn(text + 4, (const char[]){ text[4], '\0' }) == LINE_BYTES;
+	}
+	free(line);
+	return NULL;
+}
+
+static void lines_come_out_whole(void **state)
+{
+	char letters[] = "abcd";
+	struct reading reading = { .count = 0 };
+	pthread_t reader, writers[4];
+	int ends[2], before = dup(STDERR_FILENO);
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	assert_true(fcntl(ends[1], F_SETPIPE_SZ, 4096) >= 4096);
+	reading.file = fdopen(ends[0], "r");
+	assert_non_null(reading.file);
+	assert_int_equal(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
+	(void)close(ends[1]);
+	assert_int_equal(pthread_create(&reader, NULL, read_lines, &reading), 0);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&writers[i], NULL, write_lines, &letters[i]), 0);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(pthread_join(writers[i], NULL), 0);
+	assert_int_equal(dup2(before, STDERR_FILENO), STDERR_FILENO); /* the pipe's end */
+	assert_int_equal(pthread_join(reader, NULL), 0);
+	(void)close(before);
+	(void)fclose(reading.file);
+	assert_int_equal(reading.count, 4 * LINES);
 }
 
 static void configuration_is_read(void **state)
@@ -298,7 +418,10 @@ int main(void)
 		cmocka_unit_test(targets_are_resolved),
 		cmocka_unit_test(conditions_are_judged),
 		cmocka_unit_test(troubles_are_thinned),
+		cmocka_unit_test(troubles_of_a_kind),
+		cmocka_unit_test(what_goes_on_is_not_forgotten),
 		cmocka_unit_test(another_measure_is_no_other_reason),
+		cmocka_unit_test(lines_come_out_whole),
 		cmocka_unit_test(configuration_is_read),
 		cmocka_unit_test(sizes_are_read),
 		cmocka_unit_test(types_follow_endings),

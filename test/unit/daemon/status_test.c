@@ -94,6 +94,7 @@ static void tags_that_are_met_no_more_are_well(void **state)
 {
 	CLEANUP(cleanup_status) struct status *status = make();
 	struct status_snapshot now;
+	struct err err;
 
 	(void)state;
 	status_round_began(status);
@@ -105,8 +106,10 @@ static void tags_that_are_met_no_more_are_well(void **state)
 	status_read(status, &now);
 	assert_int_equal(now.trouble_count, 3);
 	status_round_began(status);
-	status_stays(status, "2", "Refused", "as before");
-	status_stays(status, "3", "Refused", "as before");
+	assert_true(status_stays(status, "2", &err));
+	assert_int_equal(err.kind, ERR_FORMAT);
+	assert_string_equal(err.msg, "why 2 fails");
+	assert_false(status_stays(status, "3", &err));
 	status_read(status, &now);
 	assert_int_equal(now.trouble_count, 4); /* the round may fail yet */
 	status_sweep_tags(status);
@@ -114,7 +117,15 @@ static void tags_that_are_met_no_more_are_well(void **state)
 	assert_int_equal(now.trouble_count, 3);
 	assert_string_equal(now.troubles[0].error, "why 2 fails");
 	assert_string_equal(now.troubles[1].subject, "certificate");
-	assert_string_equal(now.troubles[2].error, "as before");
+	assert_string_equal(now.troubles[2].error, "as at its first try, which the log tells of");
+	status_round_began(status);
+	status_lost(status, "2", "Lost", "for good");
+	status_lost(status, "4", "Lost", "for good");
+	status_sweep_tags(status);
+	status_read(status, &now);
+	assert_int_equal(now.trouble_count, 3);
+	assert_string_equal(now.troubles[0].error, "why 2 fails");
+	assert_string_equal(now.troubles[2].what, "Lost");
 }
 
 static void many_tags_leave_room_for_the_others(void **state)
