@@ -146,7 +146,8 @@ $(KUBE): test/kube/package.json test/kube/package-lock.json
 deps:
 	@test/deps.sh
 
-demo: deps
+demo:
+	@test/deps.sh demo
 	@$(MAKE) --no-print-directory all
 	@test/demo.sh $(O)/specman $(if $(KEEP),--keep)
 
