@@ -3,13 +3,15 @@
 #   make [all]            build $(O)/specman
 #   make demo [KEEP=1]    the whole job against a real registry on loopback
 #   make check            every test; `unit` and `integration` are its halves
-#   make image            the container image, with buildah, podman or docker; IMAGE=NAME:TAG
+#   make image            the container image, with buildah, podman or docker; IMAGE=NAME:TAG,
+#                         FIPS_MODULE=FILE for one with that FIPS provider of OpenSSL
 #   make bench            how fast a poll is, how much memory large releases take (7 GiB of disk),
 #                         how fast files are served beside nginx, Caddy and Go
 #   make bench-store      how fast releases are unpacked, loaded, looked up in and published (12 GiB of disk)
 #   make soak             the largest samples of tests, in full size
 #   make abuse            100,000 random requests, scanners, slow clients, thousands of connections
-#   make fips-test        --fips with OpenSSL's FIPS provider, which is built from Debian's source first
+#   make fips-test        --fips with OpenSSL's FIPS provider, which is built from Debian's source first,
+#                         and the image with it
 #   make fuzz             each harness for FUZZ_SECONDS (60)
 #   make coverage         every test, and which lines they reach
 #   make analyze          gcc -fanalyzer, clang-tidy, cppcheck, shellcheck
@@ -147,7 +149,8 @@ $(KUBE): test/kube/package.json test/kube/package-lock.json
 deps:
 	@test/deps.sh
 
-demo: deps
+demo:
+	@test/deps.sh demo
 	@$(MAKE) --no-print-directory all
 	@test/demo.sh $(O)/specman $(if $(KEEP),--keep)
 
@@ -197,6 +200,7 @@ fips-test:
 	@$(MAKE) --no-print-directory all
 	@test/fips/provider.sh build-fips
 	@python3 -B test/fips/fips_test.py $(O)/specman build-fips
+	@python3 -B test/fips/fips_image_test.py $(O)/specman build-fips
 
 fuzz:
 	@test/deps.sh analyze
@@ -236,12 +240,15 @@ install: all $(O)/specman.1
 	install -D -m 0644 deploy/completion/specman.fish \
 		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/specman.fish
 
-# IMAGE_BASE is a Debian 12 to build in, instead of the one that the Dockerfile names.
-IMAGE      ?= specman:$(VERSION)
-IMAGE_BASE ?=
+# IMAGE_BASE is a Debian 12 to build in, instead of the one that the Dockerfile names. FIPS_MODULE is
+# a fips.so below this folder, which the image gets, active.
+IMAGE       ?= specman:$(VERSION)$(if $(FIPS_MODULE),-fips)
+IMAGE_BASE  ?=
+FIPS_MODULE ?=
 
 image:
-	@deploy/image.sh $(IMAGE) $(VERSION) $(if $(IMAGE_BASE),BASE=$(IMAGE_BASE))
+	@deploy/image.sh $(IMAGE) $(VERSION) $(if $(IMAGE_BASE),BASE=$(IMAGE_BASE)) \
+		$(if $(FIPS_MODULE),FIPS_MODULE=$(FIPS_MODULE))
 
 clean:
 	rm -rf build build-*

@@ -460,7 +460,9 @@ static const struct advice advices[ADVICE_CAUSE_COUNT] = {
 	[ADVICE_PUSH_UNFIT] = { "push-unfit",
 	                        "Nothing was sent: specman would refuse to serve this. Take out, "
 	                        "rename or replace what the error names. A link has to lead to "
-	                        "something within the folder, by a relative path." },
+	                        "something within the folder, by a relative path. A limit may be "
+	                        "raised, here and for the daemon: --max-file-size, "
+	                        "--max-unpacked-size, --max-entries, --max-ratio." },
 	[ADVICE_PUSH_NO_ROOM] = { "push-no-room",
 	                          "Set TMPDIR to a folder with room for the packed archive, or, "
 	                          "when an archive is given, for all that is in it." },

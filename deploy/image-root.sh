@@ -1,7 +1,7 @@
 #!/bin/sh
 # Lays out the root of the image: runs in the Dockerfile's build stage, on Debian.
 #
-#   image-root.sh PROGRAM ROOT VERSION EPOCH
+#   image-root.sh PROGRAM ROOT VERSION EPOCH [FIPS_MODULE]
 #
 # The program (stripped), the shared libraries that the loader finds for it, CA certificates, what
 # characters UTF-8 has, the account, the licences of all that, and a list of it (SPDX 2.3). What goes
@@ -9,7 +9,7 @@
 set -eu
 export LC_ALL=C
 
-program=$1 root=$2 version=$3 epoch=$4
+program=$1 root=$2 version=$3 epoch=$4 module=${5:-}
 # Linked statically; Makefile and daemon/mhd_socket.h say why.
 static='libmicrohttpd-dev libarchive-dev'
 list=$root/usr/share/specman/specman.spdx.json
@@ -71,6 +71,31 @@ echo 'specman:x:65532:' >"$root/etc/group"
 printf '%s\n' 'passwd: files' 'group: files' 'hosts: files dns' >"$root/etc/nsswitch.conf"
 chmod 0644 "$root/etc/passwd" "$root/etc/group" "$root/etc/nsswitch.conf"
 
+# OpenSSL's FIPS provider, where it is given: active, and the base provider (which has no algorithms)
+# beside it, but not the default one.
+if [ -n "$module" ]; then
+	module_path=$(openssl version -m | cut -d '"' -f 2)/fips.so
+	configuration=$(openssl version -d | cut -d '"' -f 2)
+	install -D -m 0755 "$module" "$root$module_path"
+	install -d -m 0755 "$root$configuration"
+	# With -self_test_onload the self-tests run whenever the module is loaded. Else the file says
+	# that they have passed, which is not to be copied to another machine (fips_module(7)).
+	openssl fipsinstall -quiet -self_test_onload -module "$root$module_path" \
+		-out "$root$configuration/fipsmodule.cnf"
+	cat >"$root$configuration/openssl.cnf" <<-END
+		openssl_conf = openssl_init
+		.include $configuration/fipsmodule.cnf
+		[openssl_init]
+		providers = providers
+		[providers]
+		fips = fips_sect
+		base = base_sect
+		[base_sect]
+		activate = 1
+	END
+	chmod 0644 "$root$configuration"/*.cnf
+fi
+
 packages=$(printf '%s' "$packages" | tr ' ' '\n' | sort -u)
 install -D -m 0644 LICENSE "$root/usr/share/doc/specman/copyright"
 for package in $packages; do
@@ -100,6 +125,17 @@ digest=$(sha256sum "$root/usr/bin/specman" | cut -d ' ' -f 1)
 		relations="$relations$relation $id
 "
 	done
+	if [ -n "$module" ]; then
+		module_digest=$(sha256sum "$module" | cut -d ' ' -f 1)
+		printf '    {"SPDXID": "SPDXRef-fips.so", "name": "fips.so",\n'
+		printf '     "comment": "As it was given to the build: nothing here says that it is validated",\n'
+		printf '     "downloadLocation": "NOASSERTION", "filesAnalyzed": false,\n'
+		printf '     "checksums": [{"algorithm": "SHA256", "checksumValue": "%s"}],\n' "$module_digest"
+		printf '     "licenseConcluded": "NOASSERTION", "licenseDeclared": "NOASSERTION",\n'
+		printf '     "copyrightText": "NOASSERTION"},\n'
+		relations="${relations}DEPENDS_ON fips.so
+"
+	fi
 	printf '    {"SPDXID": "SPDXRef-specman", "name": "specman", "versionInfo": "%s",\n' "$version"
 	printf '     "downloadLocation": "NOASSERTION", "filesAnalyzed": false,\n'
 	printf '     "checksums": [{"algorithm": "SHA256", "checksumValue": "%s"}],\n' "$digest"

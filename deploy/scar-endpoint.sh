@@ -325,9 +325,8 @@ validate() {
 	expect_success validation
 }
 
-# Set $former, what was there before; $kept is what the file had before.
-take_back() {
-	(put_setting "$former") || return 1
+# Have the file as it was before: $kept is what it had, if it was there.
+keep_again() {
 	if [[ -n $kept ]]; then
 		keep "$kept"
 	else
@@ -335,10 +334,19 @@ take_back() {
 	fi
 }
 
+# Set $former, what was there before.
+take_back() {
+	(put_setting "$former") || return 1
+	keep_again
+}
+
 # The setting has failed with code $1. Whether it came through is known for a refusal alone.
 give_up_setting() {
 	case $1 in
-	7 | 8 | 10) exit "$1" ;;
+	7 | 8 | 10)
+		keep_again
+		exit "$1"
+		;;
 	esac
 	take_back || die 14 "it is not known whether the endpoint is set; the former one is kept in $state: run rollback"
 	say "the former endpoint is set again: $(describe "$former")" >&2

@@ -3,6 +3,7 @@
 # what is missing: a second run touches neither apt nor the network.
 #
 #   test/deps.sh            build and tests
+#   test/deps.sh demo       what builds specman and shows it alone
 #   test/deps.sh analyze    the static analysers as well
 #   test/deps.sh bench      the servers and the client of the benches as well
 #   test/deps.sh abuse      the scanners and slow clients as well
@@ -11,21 +12,23 @@
 set -eu
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 
-packages="gcc make pkg-config libc6-dev
+demo="gcc make libc6-dev binutils
 	libmicrohttpd-dev libcurl4-openssl-dev libjansson-dev libarchive-dev
-	libssl-dev libcrypt-dev zlib1g-dev libcmocka-dev
-	python3 docker-registry skopeo curl openssl apache2-utils
-	libarchive-tools ca-certificates git nginx-light tinyproxy-bin
+	libssl-dev libcrypt-dev zlib1g-dev libzstd-dev liblzma-dev
+	python3 docker-registry skopeo curl openssl apache2-utils ca-certificates"
+packages="$demo pkg-config libcmocka-dev
+	libarchive-tools git nginx-light tinyproxy-bin
 	golang-go nodejs wget chromium tidy sslscan bats jq shellcheck mandoc
 	golang-github-sirupsen-logrus-dev zsh fish bash-completion
 	prometheus python3-prometheus-client
 	python3-yaml python3-jsonschema
 	buildah podman runc mmdebstrap uidmap catatonit
 	busybox-static zstd zip iproute2
-	libzstd-dev liblzma-dev libbz2-dev nettle-dev"
+	libbz2-dev nettle-dev npm"
 
 case "${1-}" in
 '') ;;
+demo) packages=$demo ;;
 analyze)
 	packages="$packages clang clang-tidy clang-format cppcheck
 		libclang-rt-14-dev valgrind"
@@ -43,14 +46,14 @@ coverage)
 	packages="$packages gcovr"
 	;;
 *)
-	echo "usage: ${0##*/} [analyze|bench|abuse|fips|coverage]" >&2
+	echo "usage: ${0##*/} [demo|analyze|bench|abuse|fips|coverage]" >&2
 	exit 2
 	;;
 esac
-command -v npm >/dev/null 2>&1 || packages="$packages npm"
-
-# A package that another one provides (pkgconf for pkg-config) counts as there.
+# A package that another one provides (pkgconf for pkg-config) counts as there, and so does an npm
+# that is none of Debian's.
 is_installed() {
+	[ "$1" != npm ] || ! command -v npm >/dev/null 2>&1 || return 0
 	dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null |
 		grep -qx installed && return 0
 	dpkg-query -W -f '${db:Status-Status} ${Provides}\n' 2>/dev/null |

@@ -2,6 +2,7 @@
 knows, and say what they have to."""
 import copy
 import os
+import re
 import unittest
 
 from lib import kube, pod_security, proc
@@ -67,25 +68,54 @@ class Objects(Case):
                     .replace("_", "-")
                 self.assertRegex(text, rf"(?m)^\s+{flag}\b", folder)
 
-    def test_all_at_once(self):
-        """The components fit together."""
+    def beside(self, text):
+        """The objects of a kustomization beside deploy/."""
         folder = self.folder()
-        parts = sorted(os.listdir(os.path.join(kube.DEPLOY, "components")))
-        link = os.path.join(folder, "deploy")
-        os.symlink(kube.DEPLOY, link)
+        os.symlink(kube.DEPLOY, os.path.join(folder, "deploy"))
         with open(os.path.join(folder, "kustomization.yaml"), "w",
                   encoding="ascii") as file:
-            file.write("apiVersion: kustomize.config.k8s.io/v1beta1\n"
-                       "kind: Kustomization\nresources: [deploy/base]\n"
-                       "components:\n")
-            for part in parts:
-                file.write(f"  - deploy/components/{part}\n")
-        objects = self.check(folder)
+            file.write(text)
+        return self.check(folder)
+
+    def image_of(self, objects):
+        return one(objects, "StatefulSet", "specman")["spec"]["template"][
+            "spec"]["containers"][0]["image"]
+
+    def test_as_the_readme_says(self):
+        """Its kustomization, word for word; and with the component fips, where the
+        tag has to be said anew."""
+        with open(os.path.join(kube.ROOT, "README.md"),
+                  encoding="utf-8") as file:
+            text = re.search(r"(?m)^ {7}resources: .*\n(?: {7}\S.*\n)+",
+                             file.read()).group()
+        text = "".join(line.strip() + "\n" for line in text.splitlines())
+        objects = self.beside(text)
+        self.assertEqual(self.image_of(objects),
+                         "harbor.example.com/tools/specman:0.1.0")
+        one(objects, "ServiceMonitor", "specman")
+        text = re.sub("components: .*", "components: [deploy/components/fips]",
+                      text)
+        for tag in ("0.1.0", "0.1.0-fips"):
+            self.assertEqual(
+                self.image_of(self.beside(text.replace("0.1.0}", tag + "}"))),
+                "harbor.example.com/tools/specman:" + tag)
+        self.assertEqual(
+            self.image_of(self.beside(re.sub(r", newTag: [^}]*", "", text))),
+            "harbor.example.com/tools/specman:0.1.0-fips")
+
+    def test_all_at_once(self):
+        """The components fit together."""
+        parts = sorted(os.listdir(os.path.join(kube.DEPLOY, "components")))
+        objects = self.beside(
+            "resources: [deploy/base]\ncomponents:\n" + "".join(
+                f"  - deploy/components/{part}\n" for part in parts))
         container = one(objects, "StatefulSet", "specman")["spec"][
             "template"]["spec"]["containers"][0]
         self.assertEqual({v["name"] for v in container["env"]},
                          {"SPECMAN_CACHE_SIZE", "SPECMAN_FIPS",
                           "SPECMAN_HOOK_TOKEN_FILE",
+                          "SPECMAN_MAX_CONNECTIONS",
+                          "SPECMAN_MAX_CONNECTIONS_PER_ADDRESS",
                           "SPECMAN_MAX_ENTRIES", "SPECMAN_TLS_CERT",
                           "SPECMAN_TLS_KEY", "SPECMAN_VERIFY_KEY"})
         self.assertEqual({m["name"] for m in container["volumeMounts"]},
@@ -301,9 +331,12 @@ class Base(Case):
             self.assertEqual(labels[name], value)
 
     def test_headless_service(self):
+        """It has the name of a pod that is not ready, too: a webhook is to reach
+        one that waits for the first release."""
         name = self.one("StatefulSet", "specman")["spec"]["serviceName"]
-        self.assertEqual(self.one("Service", name)["spec"]["clusterIP"],
-                         "None")
+        spec = self.one("Service", name)["spec"]
+        self.assertEqual(spec["clusterIP"], "None")
+        self.assertIs(spec["publishNotReadyAddresses"], True)
 
     def test_claim(self):
         claims = self.one("StatefulSet", "specman")["spec"][
@@ -326,6 +359,7 @@ class Base(Case):
                  if m["name"] == volumes[0]["name"]]
         self.assertEqual(mount[0]["mountPath"], "/etc/specman/registry")
         self.assertNotIn("subPath", mount[0], "a subPath is never updated")
+        self.assertEqual(volumes[0]["secret"]["defaultMode"], 0o440)
 
     def test_read_only_root(self):
         self.assertIs(self.container()["securityContext"][
@@ -346,6 +380,22 @@ class Base(Case):
                             ("livenessProbe", "/livez"),
                             ("readinessProbe", "/readyz")):
             self.assertEqual(container[probe]["httpGet"]["path"], path)
+            self.assertEqual(container[probe]["httpGet"]["port"], "admin")
+        start = container["startupProbe"]
+        self.assertGreaterEqual(start["periodSeconds"]
+                                * start["failureThreshold"], 600)
+        live = container["livenessProbe"]
+        self.assertGreaterEqual(live["timeoutSeconds"], 5)
+        self.assertGreaterEqual(live["periodSeconds"]
+                                * live["failureThreshold"], 60)
+
+    def test_grace(self):
+        """Longer than the daemon takes for answers that run."""
+        with open(os.path.join(kube.ROOT, "daemon", "serve.c"),
+                  encoding="utf-8") as file:
+            grace = re.search(r"GRACE_MS = (\d+) \* 1000,", file.read())
+        self.assertGreaterEqual(self.pod()["terminationGracePeriodSeconds"],
+                                int(grace.group(1)) + 10)
 
     def test_policy(self):
         """Files for all; the admin port for nobody but the kubelet; names and
@@ -399,12 +449,14 @@ class Overlays(Case):
         container = pod["containers"][0]
         volume = one_named(pod["volumes"], "tls")
         self.assertEqual(volume["secret"], {
-            "secretName": certificate["secretName"]})
+            "secretName": certificate["secretName"], "defaultMode": 0o440})
         mount = one_named(container["volumeMounts"], "tls")
         self.assertNotIn("subPath", mount, "a subPath is never updated")
         self.assertEqual(
             {v["name"]: v["value"] for v in container["env"]},
-            {"SPECMAN_CACHE_SIZE": "64Mi", "SPECMAN_MAX_ENTRIES": "150000",
+            {**{v["name"]: v["value"] for v in one(
+                kube.build("base"), "StatefulSet", "specman")["spec"][
+                    "template"]["spec"]["containers"][0]["env"]},
              "SPECMAN_TLS_CERT": mount["mountPath"] + "/tls.crt",
              "SPECMAN_TLS_KEY": mount["mountPath"] + "/tls.key"})
         self.assertIn("specman-service.hubble-system.svc",
@@ -415,7 +467,7 @@ class Overlays(Case):
         pod = self.pod(overlay)
         container = pod["containers"][0]
         self.assertEqual(one_named(pod["volumes"], volume)["secret"],
-                         {"secretName": secret})
+                         {"secretName": secret, "defaultMode": 0o440})
         mount = one_named(container["volumeMounts"], volume)
         self.assertNotIn("subPath", mount, "a subPath is never updated")
         self.assertIs(mount["readOnly"], True)

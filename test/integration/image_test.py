@@ -15,7 +15,7 @@ import time
 import unittest
 import zipfile
 
-from lib import artifact, image, kube, layout, proc
+from lib import artifact, image, kube, layout, proc, prometheus
 from lib.case import Case, quote
 from lib.certs import Authority
 from lib.client import Client
@@ -61,6 +61,13 @@ def pod():
         if item["kind"] == "StatefulSet":
             return item["spec"]["template"]["spec"]
     raise AssertionError("no StatefulSet")
+
+
+def pod_flags():
+    """The flags of the pod's variables."""
+    return [part for item in pod()["containers"][0]["env"] for part in (
+        "--" + item["name"].removeprefix("SPECMAN_").lower().replace("_", "-"),
+        item["value"])]
 
 
 class Contents(Case):
@@ -269,14 +276,9 @@ class Running(RunCase):
         stays within the limit."""
         limit = pod()["containers"][0]["resources"]["limits"]["memory"]
         self.assertEqual(limit, "256Mi")
-        flags = [part for item in pod()["containers"][0]["env"] for part in
-                 ("--" + item["name"].removeprefix("SPECMAN_").lower()
-                  .replace("_", "-"), item["value"])]
-        self.assertEqual(flags, ["--cache-size", "64Mi",
-                                 "--max-entries", "150000"])
         source = random.Random(4)
         files = {f"{n}.bin": source.randbytes(MIB) for n in range(80)}
-        container = self.synced(*flags, files=files)
+        container = self.synced(*pod_flags(), files=files)
         client = self.client(container)
         for _ in range(2):
             self.check_tree(client, files)
@@ -289,6 +291,38 @@ class Running(RunCase):
         note(f"at most {most / MIB:.0f} MiB of memory")
         self.assertLess(most, 256 * MIB)
         self.assertGreater(most, 150 * MIB, "no window was needed")
+
+    def test_memory_of_slow_clients(self):
+        """As many as may connect, from some addresses, each with an answer that it
+        does not take, beside a full cache: nobody has the pod killed so."""
+        source = random.Random(5)
+        files = {f"{n}.bin": source.randbytes(3 * MIB) for n in range(27)}
+        container = self.synced(*pod_flags(), files=files)
+        client = self.client(container)
+        for _ in range(2):
+            self.check_tree(client, files)
+        client.close()
+        slow = [sock for number in range(1, 6) for _ in range(250)
+                for sock in self.slow_client(client, f"127.0.0.{number}")]
+        # All that the pod's flags let in, or podman's limit of open files.
+        self.assertGreater(len(slow), 300)
+        until(lambda: prometheus.figures(container).sum(
+            "specman_http_requests_in_flight") >= len(slow),
+            "all answers to be under way")
+        most = int(container.status()["VmHWM"].split()[0]) * 1024
+        note(f"{len(slow)} slow clients: at most {most / MIB:.0f} MiB of memory")
+        self.assertLess(most, 256 * MIB)
+
+    def slow_client(self, client, address):
+        """A connection with an answer that is not read; none where it is turned
+        away."""
+        try:
+            sock = client.raw(receive_buffer=4096, source=address)
+        except OSError:
+            return
+        self.addCleanup(sock.close)
+        sock.sendall(b"GET /1.bin HTTP/1.1\r\nHost: a\r\n\r\n")
+        yield sock
 
     def memory_limit(self, container):
         for name in ("memory.limit_in_bytes", "memory.max"):

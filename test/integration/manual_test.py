@@ -1,6 +1,7 @@
 """The man page, as `make install` puts it, says all that --help says."""
 import os
 import re
+import shlex
 import unittest
 
 from lib import proc
@@ -58,6 +59,21 @@ class Manual(Case):
         self.assertEqual(described, commands)
         for command in commands:
             self.assertRegex(self.section("SYNOPSIS"), rf"\b{command}\b")
+
+    def test_examples(self):
+        """Each is a command that may be pasted as it stands: its lines belong
+        together for a shell, and its flags have their values."""
+        values = dict(re.findall(r"^  (--\S+) (\S*) +.*$", self.help, re.M))
+        shown = re.findall(r"(?m)^ {11}(\S.*\n(?:^ {12,}\S.*\n)*)",
+                           self.section("EXAMPLES"))
+        self.assertGreater(len(shown), 4)
+        for command in shown:
+            words = shlex.split(command)
+            self.assertIn(words[0].split("=")[0],
+                          ("specman", "repository", "kubectl", "cd"), command)
+            for word, after in zip(words, words[1:] + ["--end"]):
+                if values.get(word):
+                    self.assertFalse(after.startswith("--"), command)
 
     def test_exit_codes(self):
         codes = re.search(r"Exit codes: (.*)\.$", self.help, re.M).group(1)

@@ -423,8 +423,8 @@ class Refused(PushCase):
         cls.fake = FakeRegistry(cls.authority, user=USER, password=PASSWORD)
         cls.addClassCleanup(cls.fake.stop)
 
-    def refused(self, what, says, cause="push-unfit", wrapper=()):
-        out = self.push(f"{self.fake.host}/a/b:0.0.0", what, code=1,
+    def refused(self, what, says, cause="push-unfit", wrapper=(), flags=()):
+        out = self.push(f"{self.fake.host}/a/b:0.0.0", what, *flags, code=1,
                         wrapper=wrapper)
         self.assertRegex(out, says)
         self.assertIn(f"  cause: {cause}\n", out)
@@ -464,6 +464,18 @@ class Refused(PushCase):
         with open(os.path.join(folder, "roar", "hole"), "wb") as file:
             file.truncate((4 << 30) + 1)
         self.refused(folder, 'file "roar/hole" is over 4294967296 bytes')
+
+    def test_the_limits_of_the_flags(self):
+        """Those that say how large a release may be count here, too, and the advice
+        names them."""
+        advice = r"(?:.|\n)*\n  do: .*--max-file-size, --max-unpacked-size"
+        for flag, limit, says in (
+                ("--max-file-size", "1Mi", 'file "x" is over 1048576 bytes'),
+                ("--max-unpacked-size", "2Mi", "all are over 2097152 bytes"),
+                ("--max-entries", "1", "over 1 entries")):
+            folder = self.tree_folder(x=tree.binary(1, 3 << 20))
+            with self.subTest(flag):
+                self.refused(folder, says + advice, flags=[flag, limit])
 
     def test_a_file_that_packs_too_well(self):
         folder = self.tree_folder()

@@ -199,6 +199,61 @@ unchanged() { cmp "$STUB/setting.first" "$STUB/setting.json"; }
 	unchanged
 }
 
+@test "a setting that is refused leaves what was kept before" {
+	mode "GET /=200" "PUT /v1/system/config/scar=403"
+	scar set "$URL"
+	expect 8 "setting the endpoint"
+	[[ ! -e $STATE ]]
+	mode "GET /=200"
+	scar set "$URL"
+	mode "GET /=200" "PUT /v1/system/config/scar=403"
+	scar --endpoint-user other set "$URL"
+	expect 8 "setting the endpoint"
+	[[ $(jq -r .endpoint "$STATE") == https://nginx.example.com:9443 ]]
+}
+
+@test "a session that is not taken" {
+	mode "GET /v1/system/config/scar=401"
+	scar show
+	expect 7 "reading the endpoint: the session is refused (401)"
+}
+
+@test "answers that are not understood" {
+	mode "GET /v1/system/config/scar=302"
+	scar show
+	expect 10 "leads elsewhere (302)"
+	mode "GET /v1/system/config/scar=418"
+	scar show
+	expect 10 "reading the endpoint: unexpected answer 418: Wished: as wished"
+	mode 'GET /v1/system/config/scar=body:["a list"]'
+	scar show
+	expect 10 "the answer is not understood"
+	mode 'POST /v1/auth/syslogin=body:{"Authorization": "a\r\nb"}'
+	scar show
+	expect 10 "the session's token is not understood"
+	mode 'POST /v1/auth/syslogin=500'
+	scar show
+	expect 9 "login: the platform failed (500)"
+}
+
+@test "stopped between setting and validation: that is said, and the former one is kept" {
+	mode "GET /=200" "GET /v1/system/config/scar/validate=hang"
+	"$SCRIPT" "$URL" --ca "$STUB/ca/ca.pem" --endpoint-ca "$STUB/ca/ca.pem" \
+		--password-file "$BATS_TEST_TMPDIR/password" --state "$STATE" --timeout 3 set "$URL" \
+		>"$BATS_TEST_TMPDIR/said" 2>&1 3>&- &
+	for _ in {1..300}; do
+		grep -qs validate "$STUB/calls" && break
+		sleep 0.1
+	done
+	kill -TERM $!
+	status=0
+	wait $! || status=$?
+	output=$(<"$BATS_TEST_TMPDIR/said")
+	expect 14 "stopped before the endpoint was validated"
+	[[ $(setting endpoint) == "$URL" ]]
+	cmp <(jq -S . "$STATE") <(jq -S . "$STUB/setting.first")
+}
+
 @test "the platform fails" {
 	mode "GET /v1/system/config/scar=500"
 	scar show
@@ -322,6 +377,13 @@ unchanged() { cmp "$STUB/setting.first" "$STUB/setting.json"; }
 	scar show
 	expect 0 "endpoint: "
 	[[ ! -e $HOME/trace ]]
+}
+
+@test "a program that is missing is named" {
+	mkdir "$BATS_TEST_TMPDIR/bin"
+	ln -s "$(command -v bash)" "$(command -v curl)" "$BATS_TEST_TMPDIR/bin/"
+	PATH="$BATS_TEST_TMPDIR/bin" scar show
+	expect 2 "jq is not installed"
 }
 
 @test "usage" {

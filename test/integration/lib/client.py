@@ -73,13 +73,16 @@ class Client:
             self._connection.close()
             self._connection = None
 
-    def raw(self, receive_buffer=None):
-        """A TLS socket after its handshake, for bytes as they are."""
+    def raw(self, receive_buffer=None, source=None):
+        """A TLS socket after its handshake, for bytes as they are; `source` is an
+        address of this machine."""
         sock = socket.socket(socket.AF_INET)
         sock.settimeout(self.timeout)
         if receive_buffer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF,
                             receive_buffer)
+        if source:
+            sock.bind((source, 0))
         sock.connect(self.address)
         return self.context.wrap_socket(sock, server_hostname=self.name)
 

@@ -60,6 +60,7 @@ class Nested:
 
     name = "podman and runc"
     nested = True
+    fips_module = None  # a path below the tree, for the image with one
 
     def __init__(self, folder):
         self.folder = folder
@@ -142,9 +143,10 @@ tmp_dir = "{self.short}/engine"
 
     def build(self, name=NAME):
         """The id of the image (the digest of its configuration)."""
+        given = [f"FIPS_MODULE={self.fips_module}"] if self.fips_module else []
         done = self.run(
             os.path.join(kube.DEPLOY, "image.sh"), name, "0.1.0",
-            "BASE=" + BASE, seconds=200)
+            "BASE=" + BASE, *given, seconds=200)
         note(done.stdout.decode().strip().split("\n")[-1])
         return self.podman("image", "inspect", "--format={{.Id}}",
                            name).stdout.decode().strip()
@@ -188,6 +190,7 @@ class Jailed:
 
     name = "unshare and chroot, without limits of memory"
     nested = False
+    fips_module = None
 
     def __init__(self, folder):
         self.folder = os.path.join(folder, "jail")
@@ -199,7 +202,8 @@ class Jailed:
         proc.run(["make", "-s", "-C", kube.ROOT, "O=" + objects,
                   "ARCHIVE=static", objects + "/specman"], 200)
         proc.run([os.path.join(kube.DEPLOY, "image-root.sh"),
-                  objects + "/specman", root, "0.1.0", "0"], cwd=kube.ROOT)
+                  objects + "/specman", root, "0.1.0", "0",
+                  *filter(None, [self.fips_module])], cwd=kube.ROOT)
         os.chown(root + DATA, 65532, 65532)
         for name in ("dev", "proc", "sys"):  # a runtime makes them
             os.mkdir(os.path.join(root, name))
@@ -277,7 +281,9 @@ class Container(Specman):
         self.name = "specman-" + os.path.basename(tempfile.mktemp())
         self._pid_file = log + ".pid"
         os.makedirs(data, exist_ok=True)
-        os.chown(data, 65532, 65532)
+        # What the kubelet makes of a new volume by fsGroup.
+        os.chown(data, 0, 65532)
+        os.chmod(data, 0o2775)
         mounts = [f"{data}:{DATA}", *binds]
         if secret:
             mounts.append(f"{secret}:{SECRET}:ro")
