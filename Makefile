@@ -62,12 +62,18 @@ UNIT_BIN := $(patsubst %.c,$(O)/%,$(UNIT))
 
 all: $(O)/specman
 
-# libmicrohttpd with the calls that it makes on connections led to daemon/mhd_socket.c.
+# libmicrohttpd with the calls that it makes on connections led to daemon/mhd_socket.c, and the
+# clearing of its pools to daemon/mhd_pool.c.
 MHD_CALLS := recv send sendmsg setsockopt fcntl shutdown close epoll_ctl epoll_wait
+MHD_POOL  := libmicrohttpd_la-memorypool.o
 
 $(O)/libmicrohttpd.a: $(shell $(CC) -print-file-name=libmicrohttpd.a) Makefile
 	@mkdir -p $(@D)
-	objcopy $(foreach call,$(MHD_CALLS),--redefine-sym $(call)=mhd_$(call)) $< $@
+	objcopy $(foreach call,$(MHD_CALLS),--redefine-sym $(call)=mhd_$(call)) $< $@.part
+	ar --output=$(@D) x $@.part $(MHD_POOL)
+	objcopy --redefine-sym memset=mhd_pool_memset $(@D)/$(MHD_POOL)
+	ar r $@.part $(@D)/$(MHD_POOL)
+	mv $@.part $@
 
 $(O)/specman: $(call objects,$(MODULES) daemon/main.c) $(O)/libmicrohttpd.a
 	@mkdir -p $(@D)

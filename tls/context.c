@@ -207,6 +207,9 @@ static int set_rules(SSL_CTX *context, struct err *err)
 	SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_read_ahead(context, 1); /* a record's head and body in one read */
 	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF); /* tickets only */
+	/* It is good for as many connections as the client likes; a second one is a fiftieth of a
+	 * handshake. */
+	(void)SSL_CTX_set_num_tickets(context, 1);
 	SSL_CTX_set_default_passwd_cb(context, no_password);
 	SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
 	return 0;

@@ -281,6 +281,7 @@ void tls_stream_close(struct tls_stream *stream)
 /* All is sent: close in a way that the client does not lose the tail (RFC 9112, section 9.6). */
 static enum relay_state begin_lingering(struct relay *relay)
 {
+	relay->wire.goes_on = true; /* close_notify and the socket's end are one packet */
 	relay_say_goodbye(relay);
 	(void)shutdown(relay->wire.fd, SHUT_WR);
 	relay->lingers = true;
@@ -290,18 +291,20 @@ static enum relay_state begin_lingering(struct relay *relay)
 
 static enum relay_state linger(struct relay *relay)
 {
-	for (size_t total = 0; total < LINGER_BYTES;) {
+	for (size_t total = 0; !relay->wire.is_dry && total < LINGER_BYTES;) {
 		ssize_t n = recv(relay->wire.fd, relay->host->block, RELAY_BLOCK_BYTES, 0);
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0 && errno == EAGAIN)
-			return RELAY_WAITS;
+		if (n < 0 && errno == EAGAIN) {
+			relay->wire.is_dry = true;
+			break;
+		}
 		if (n <= 0)
 			return RELAY_ENDED;
 		total += (size_t)n;
 	}
-	return RELAY_MORE;
+	return relay->wire.is_dry ? RELAY_WAITS : RELAY_MORE;
 }
 
 void relay_say_goodbye(struct relay *relay)
@@ -365,8 +368,12 @@ static enum relay_state shake_hands(struct relay *relay)
 	relay->wire.budget = TURN_BYTES;
 	result = SSL_do_handshake(relay->ssl);
 	error = SSL_get_error(relay->ssl, result);
+	/* Where a request came with the client's last flight, its answer takes the tickets along.
+	 */
+	relay->wire.goes_on = error == SSL_ERROR_NONE && SSL_has_pending(relay->ssl);
 	if (wire_flush(&relay->wire) == STEP_BROKEN)
 		return give_up(relay);
+	relay->wire.goes_on = false;
 	switch (error) {
 	case SSL_ERROR_NONE:
 		return open_stream(relay);

@@ -31,8 +31,10 @@ static enum step hold(struct wire *wire, const unsigned char *bytes, size_t size
 
 static enum step push(struct wire *wire, const unsigned char *bytes, size_t size, size_t *done)
 {
+	int flags = MSG_NOSIGNAL | (wire->goes_on ? MSG_MORE : 0);
+
 	while (*done < size) {
-		ssize_t n = send(wire->fd, bytes + *done, size - *done, MSG_NOSIGNAL);
+		ssize_t n = send(wire->fd, bytes + *done, size - *done, flags);
 
 		if (n < 0 && errno == EINTR)
 			continue;

@@ -38,6 +38,7 @@ struct wire {
 	bool is_ending;           /* the peer has closed: an end, or an error, is to be read */
 	bool has_ended;           /* the end was read */
 	bool has_sent;            /* since wire_taken last said that all was */
+	bool goes_on;             /* what is sent now may wait for what is sent next (MSG_MORE) */
 	unsigned char *held;      /* what the socket did not take */
 	size_t held_size, held_done;
 };

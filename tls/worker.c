@@ -25,7 +25,8 @@ enum {
 	DRAIN_STALL_MS = 5 * 1000,
 	DRAIN_TICK_MS = 20,
 	TRIM_AFTER = 256, /* connections that have ended: give their memory back when it is calm */
-	QUIET_TURNS = 32, /* without a byte: no answer is under way; see may_end */
+	TRIM_LAST_TICKS = 5, /* calm for so long: that of fewer, too */
+	QUIET_TURNS = 32,    /* without a byte: no answer is under way; see may_end */
 };
 
 struct worker {
@@ -51,6 +52,7 @@ struct worker {
 	int64_t tick_ms;       /* when deadlines were last looked at */
 	unsigned freed;        /* connections since memory was given back */
 	unsigned freed_before; /* the same at the last tick */
+	unsigned calm_ticks;   /* in which none ended */
 	bool has_news;         /* the backend was told something since it last ran */
 	struct tls_counts *counts;
 };
@@ -118,10 +120,15 @@ static void free_dead(struct worker *worker)
 	}
 }
 
-/* After many have come and gone, and while nobody comes and goes: malloc keeps what it had. */
+/*
+ * After many have come and gone, and while nobody comes and goes: malloc keeps
+ * what it had. The last ones of a flood may be few, and slow clients have most.
+ */
 static void give_memory_back(struct worker *worker)
 {
-	if (worker->freed >= TRIM_AFTER && worker->freed == worker->freed_before) {
+	worker->calm_ticks = worker->freed == worker->freed_before ? worker->calm_ticks + 1 : 0;
+	if (worker->calm_ticks && (worker->freed >= TRIM_AFTER ||
+	                           (worker->freed && worker->calm_ticks >= TRIM_LAST_TICKS))) {
 		(void)malloc_trim(0);
 		worker->freed = 0;
 	}

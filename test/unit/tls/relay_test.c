@@ -1,4 +1,7 @@
-/* Relays: TLS messages that are none of the backend's, and that each want an answer. */
+/*
+ * Relays: TLS messages that are none of the backend's, and that each want an
+ * answer; and what a connection costs in calls and packets.
+ */
 #include "tls/counts.h" /* first: the harness has a global of a name in it */
 
 #include "harness.h"
@@ -95,6 +98,30 @@ static void a_flood_holds_no_stop(void **state)
 
 /* ---- a relay by itself, over a pair of sockets ---- */
 
+static struct {
+	int fd;     /* the relay's; what else calls is none of it */
+	int sends;  /* packets, as far as the relay has a say: */
+	int joined; /* sends that wait for the next */
+	int recvs;
+} calls = { .fd = -1 };
+
+/* In front of libc's. */
+ssize_t send(int fd, const void *bytes, size_t size, int flags)
+{
+	if (fd == calls.fd) {
+		calls.sends++;
+		calls.joined += (flags & MSG_MORE) != 0;
+	}
+	return sendto(fd, bytes, size, flags, NULL, 0);
+}
+
+ssize_t recv(int fd, void *bytes, size_t size, int flags)
+{
+	if (fd == calls.fd)
+		calls.recvs++;
+	return recvfrom(fd, bytes, size, flags, NULL, NULL);
+}
+
 struct solo {
 	struct relay_host host;
 	struct tls_counts counts;
@@ -103,6 +130,7 @@ struct solo {
 	struct client client;
 	int fd; /* the relay's */
 	int agains;
+	int tickets;
 };
 
 static void *take_stream(void *ctx, struct tls_stream *stream, const struct sockaddr_storage *peer)
@@ -145,7 +173,17 @@ static SSL_CTX *server_context(void)
 	return context;
 }
 
-static void solo_open(struct solo *solo)
+static int count_session(SSL *ssl, SSL_SESSION *session)
+{
+	struct solo *solo = SSL_get_app_data(ssl);
+
+	(void)session;
+	solo->tickets++;
+	return 0;
+}
+
+/* Shake hands; what is said goes with the client's last flight. */
+static void solo_open_saying(struct solo *solo, const char *text)
 {
 	const struct sockaddr_storage nobody = { .ss_family = AF_INET };
 	SSL_CTX *context = server_context();
@@ -170,15 +208,27 @@ static void solo_open(struct solo *solo)
 	solo->client.context = SSL_CTX_new(TLS_client_method());
 	solo->client.ssl = SSL_new(solo->client.context);
 	assert_int_equal(SSL_set_fd(solo->client.ssl, pair[1]), 1);
-	while (!solo->stream || !SSL_is_init_finished(solo->client.ssl)) {
-		(void)SSL_connect(solo->client.ssl);
+	SSL_CTX_set_session_cache_mode(solo->client.context, SSL_SESS_CACHE_CLIENT);
+	SSL_CTX_sess_set_new_cb(solo->client.context, count_session);
+	SSL_set_app_data(solo->client.ssl, solo);
+	calls.fd = solo->fd;
+	while (!solo->stream) {
+		if (SSL_connect(solo->client.ssl) == 1 && *text)
+			say(&solo->client, text);
+		calls.sends = calls.joined = calls.recvs = 0;
 		relay_note(solo->relay, EPOLLIN);
 		assert_int_not_equal(relay_pump(solo->relay), RELAY_ENDED);
 	}
 }
 
+static void solo_open(struct solo *solo)
+{
+	solo_open_saying(solo, "");
+}
+
 static void solo_close(struct solo *solo)
 {
+	calls.fd = -1;
 	relay_free(solo->relay);
 	BIO_meth_free((BIO_METHOD *)(uintptr_t)solo->host.method);
 	free(solo->host.block);
@@ -252,6 +302,70 @@ static void new_keys_are_taken(void **state)
 	client_close(&client);
 }
 
+static void answer(const struct solo *solo, const char *text)
+{
+	const struct iovec part = { .iov_base = (void *)(uintptr_t)text, .iov_len = strlen(text) };
+
+	assert_int_equal(tls_stream_write(solo->stream, &part, 1), part.iov_len);
+}
+
+/* A ticket waits for the answer of a request that is there, and for no other. */
+static void a_ticket_goes_with_the_answer(void **state)
+{
+	struct solo solo;
+	char got[16];
+
+	(void)state;
+	solo_open(&solo);
+	assert_int_equal(calls.sends, 1);
+	assert_int_equal(calls.joined, 0);
+	assert_int_equal(SSL_read(solo.client.ssl, got, sizeof(got)), -1);
+	assert_int_equal(solo.tickets, 1);
+	solo_close(&solo);
+
+	solo_open_saying(&solo, "x");
+	assert_int_equal(calls.recvs, 1);
+	assert_int_equal(calls.sends, 1);
+	assert_int_equal(calls.joined, 1);
+	assert_int_equal(tls_stream_read(solo.stream, got, sizeof(got)), 1);
+	answer(&solo, "y");
+	assert_int_equal(calls.sends, 2);
+	assert_int_equal(calls.joined, 1);
+	expect(&solo.client, "y");
+	assert_int_equal(solo.tickets, 1);
+	solo_close(&solo);
+}
+
+/* close_notify goes with the end, and a socket that has nothing is not asked. */
+static void an_end_is_one_packet(void **state)
+{
+	struct solo solo;
+	char got[16];
+
+	(void)state;
+	solo_open_saying(&solo, "x");
+	assert_int_equal(tls_stream_read(solo.stream, got, sizeof(got)), 1);
+	answer(&solo, "y");
+	calls.sends = calls.joined = calls.recvs = 0;
+	tls_stream_end(solo.stream);
+	assert_int_equal(relay_pump(solo.relay), RELAY_WAITS);
+	assert_int_equal(calls.sends, 1);
+	assert_int_equal(calls.joined, 1);
+	assert_int_equal(calls.recvs, 0);
+	expect(&solo.client, "y");
+	assert_int_equal(SSL_read(solo.client.ssl, got, sizeof(got)), 0);
+	assert_int_equal(SSL_get_error(solo.client.ssl, 0), SSL_ERROR_ZERO_RETURN);
+	/* What still comes is thrown away, up to the client's end. */
+	say(&solo.client, "z");
+	relay_note(solo.relay, EPOLLIN);
+	assert_int_equal(relay_pump(solo.relay), RELAY_WAITS);
+	assert_int_equal(unread(&solo), 0);
+	assert_int_equal(shutdown(solo.client.fd, SHUT_WR), 0);
+	relay_note(solo.relay, EPOLLIN | EPOLLRDHUP | EPOLLHUP);
+	assert_int_equal(relay_pump(solo.relay), RELAY_ENDED);
+	solo_close(&solo);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, before, after)
 
 int main(void)
@@ -261,6 +375,8 @@ int main(void)
 		TEST(a_client_that_takes_nothing_is_not_heard),
 		TEST(a_flood_holds_no_stop),
 		TEST(a_flood_is_read_in_turns),
+		TEST(a_ticket_goes_with_the_answer),
+		TEST(an_end_is_one_packet),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, drop_dir);
