@@ -137,7 +137,7 @@ static void a_descriptor_that_is_too_large(void **state)
 	(void)state;
 	prepare(&f);
 	f.blob.size++;
-	assert_int_equal(pull_init(&f.pull, &f.blob, &f.sink, &err), 0);
+	assert_int_equal(pull_init(&f.pull, &f.blob, &f.sink, NULL, &err), 0);
 	assert_int_equal(pull_write(&f.pull, text, strlen(text), &err), 0);
 	assert_int_equal(pull_end(&f.pull, &err), -1);
 	assert_int_equal(err.kind, ERR_DIGEST);
