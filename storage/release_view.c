@@ -74,6 +74,24 @@ struct store_view *store_release_view_get(struct store *store, const struct stor
 	return found;
 }
 
+/*
+ * One that somebody holds, though it is kept no more. Without this each who waits for a large
+ * release would come to hold a copy of his own, for as long as his client takes to read. (Those
+ * of store_view_of have more in them, but are of stores that are open for reading only.)
+ */
+static struct store_view *find_held(struct store *store, const struct store_release *release)
+{
+	struct store_view *found = NULL;
+
+	(void)pthread_mutex_lock(&store->mutex);
+	for (struct store_view *view = store->views; view && !found; view = *view_next(view))
+		if (store_view_release_count(view) == 1 && is_of(view, release) &&
+		    view_ref_held(view))
+			found = view;
+	(void)pthread_mutex_unlock(&store->mutex);
+	return found;
+}
+
 static struct store_view *read_view(struct store *store, const struct store_release *release,
                                     struct err *err)
 {
@@ -95,7 +113,9 @@ struct store_view *store_release_view_load(struct store *store, const struct sto
 
 	/* From its file being there until it is known to the store, nothing of it may be swept. */
 	(void)pthread_mutex_lock(&store->sweeping);
-	view = read_view(store, release, err);
+	view = find_held(store, release);
+	if (!view)
+		view = read_view(store, release, err);
 	(void)pthread_mutex_unlock(&store->sweeping);
 	if (!view)
 		return NULL;

@@ -387,9 +387,9 @@ const struct store_release *store_view_release(const struct store_view *view, si
 struct store_view *store_release_view_get(struct store *store, const struct store_release *release);
 
 /*
- * The same, read from the release's file: of 10,000 files that takes some tens
- * of milliseconds, for which sweeping has to wait. A few are kept in memory, at
- * most 100,000 entries in all or else one. Any thread. ERR_NOT_FOUND when it was
+ * The same, read from the release's file unless somebody holds it: of 10,000 files
+ * that takes some tens of milliseconds, for which sweeping has to wait. A few are
+ * kept in memory, at most 100,000 entries in all or else one. Any thread. ERR_NOT_FOUND when it was
  * replaced or removed meanwhile, ERR_FORMAT when it is damaged, ERR_IO.
  */
 MUST_CHECK struct store_view *

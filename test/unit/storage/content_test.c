@@ -17,7 +17,7 @@ ssize_t pread(int fd, void *bytes, size_t size, off_t at)
 }
 
 /* So does this: just before an object is put aside, another comes into its place. */
-static const char *good_object; /* a copy of it, or NULL */
+const char *good_object; /* a copy of it, or NULL */
 
 int renameat(int from, const char *old, int to, const char *new)
 {

@@ -18,11 +18,11 @@
 #include "harness.h"
 
 /* These stand before libc's: a disk that can't read, or can't be made durable. */
-static atomic_bool reads_fail, syncs_fail;
+atomic_bool reads_fail, syncs_fail;
 
 /* One file whose opening, or reading, fails so. */
-static const char *bad_file = "none";
-static int open_errno, read_errno, bad_fd = -1;
+const char *bad_file = "none";
+int open_errno, read_errno, bad_fd = -1;
 
 int openat(int at, const char *path, int flags, ...)
 {
@@ -55,7 +55,7 @@ ssize_t pread(int fd, void *bytes, size_t size, off_t at)
 }
 
 /* After so many entries listing fails; -1: it does not. */
-static int entries_left = -1;
+int entries_left = -1;
 
 struct dirent *readdir(DIR *dir)
 {

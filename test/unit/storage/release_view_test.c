@@ -77,6 +77,43 @@ static void a_release_has_what_lies_below_another(void **state)
 	store_view_put(two);
 }
 
+/* However many ask for a release, and whatever others are asked for meanwhile. */
+static void a_release_that_is_held_is_not_read_again(void **state)
+{
+	enum { OTHERS = 8 }; /* so many are kept */
+	struct fixture *f = *state;
+	struct store_release base;
+	struct store_view *one, *two;
+	struct err err;
+
+	assert_int_equal(publish(f, "0.0.0", base_items, &err), 0);
+	for (int i = 0; i < OTHERS; i++) {
+		char tag[16];
+
+		(void)snprintf(tag, sizeof(tag), "1.0.%d", i);
+		assert_int_equal(publish(f, tag, newer_items, &err), 0);
+	}
+	base = release_of(f, "0.0.0");
+	one = load(f, &base);
+	two = load(f, &base);
+	assert_ptr_equal(one, two);
+	store_view_put(two);
+	for (int i = 0; i < OTHERS; i++) {
+		struct store_release other;
+		char tag[16];
+
+		(void)snprintf(tag, sizeof(tag), "1.0.%d", i);
+		other = release_of(f, tag);
+		store_view_put(load(f, &other));
+	}
+	assert_null(store_release_view_get(f->store, &base));
+	two = load(f, &base);
+	assert_ptr_equal(one, two);
+	check_file(f, two, "roar/versions.yaml", "base");
+	store_view_put(one);
+	store_view_put(two);
+}
+
 static void a_release_that_goes_is_kept_by_its_reader_alone(void **state)
 {
 	static const char *const gone[] = { "1.0.0" };
@@ -160,6 +197,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_release_has_what_lies_below_another, setup,
+		                                teardown),
+		cmocka_unit_test_setup_teardown(a_release_that_is_held_is_not_read_again, setup,
 		                                teardown),
 		cmocka_unit_test_setup_teardown(a_release_that_goes_is_kept_by_its_reader_alone,
 		                                setup, teardown),
