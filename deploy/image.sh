@@ -33,7 +33,8 @@ for argument; do
 done
 case $builder in
 buildah | podman)
-	arguments+=(--timestamp "$epoch" --identity-label=false)
+	# podman keeps layers otherwise, buildah does not: the image is to be the same.
+	arguments+=(--timestamp "$epoch" --identity-label=false --layers=false)
 	[ -z "${ISOLATION:-}" ] || arguments+=(--isolation "$ISOLATION")
 	;;
 esac

@@ -15,9 +15,9 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(
 from lib import artifact, image, kube  # noqa: E402
 from lib.case import Case  # noqa: E402
 from lib.daemon import parse  # noqa: E402
-from lib.image import Container  # noqa: E402
+from lib.image import Container, Mounted  # noqa: E402
 from lib.registry import Registry  # noqa: E402
-from lib.secret import Secret, platform  # noqa: E402
+from lib.secret import platform  # noqa: E402
 
 FILE = b"versions: []\n"
 NAME = "roar/nickfury/versions.yaml"
@@ -68,8 +68,8 @@ class FipsImage(Case):
         registry = Registry(self.folder(), authority, "puller", "pass/of+puller")
         self.addCleanup(registry.stop)
         registry.push("4.5.15", artifact.tgz({NAME: FILE}))
-        secret = Secret(os.path.join(self.folder(), "secret"),
-                        **platform(registry))
+        secret = Mounted(os.path.join(self.folder(), "secret"),
+                         **platform(registry))
         container = self.run_image(secret=secret.folder)
         container.wait_log("msg=Published")
         self.assertEqual(container.records()[0]["msg"], "FIPS provider active")

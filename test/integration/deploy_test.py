@@ -3,6 +3,7 @@ knows, and say what they have to."""
 import copy
 import os
 import re
+import textwrap
 import unittest
 
 from lib import kube, pod_security, proc
@@ -86,10 +87,18 @@ class Objects(Case):
         tag has to be said anew."""
         with open(os.path.join(kube.ROOT, "README.md"),
                   encoding="utf-8") as file:
-            text = re.search(r"(?m)^ {7}resources: .*\n(?: {7}\S.*\n)+",
-                             file.read()).group()
-        text = "".join(line.strip() + "\n" for line in text.splitlines())
-        objects = self.beside(text)
+            readme = file.read()
+        text = re.search(r"(?m)^ {7}resources: .*\n(?: {7}\S.*\n)+",
+                         readme).group()
+        text = textwrap.dedent(text)
+        patches = re.search(r"(?m)^ {4}patches:\n(?: {6}.*\n)+", readme).group()
+        objects = self.beside(text + textwrap.dedent(patches))
+        spec = one(objects, "StatefulSet", "specman")["spec"]
+        self.assertIn({"name": "SPECMAN_MAX_RELEASES", "value": "5"},
+                      spec["template"]["spec"]["containers"][0]["env"])
+        claim = spec["volumeClaimTemplates"][0]["spec"]
+        self.assertEqual(claim["resources"]["requests"]["storage"], "50Gi")
+        self.assertEqual(claim["storageClassName"], "fast")
         self.assertEqual(self.image_of(objects),
                          "harbor.example.com/tools/specman:0.1.0")
         one(objects, "ServiceMonitor", "specman")

@@ -19,9 +19,9 @@ from lib import artifact, image, kube, layout, proc, prometheus
 from lib.case import Case, quote
 from lib.certs import Authority
 from lib.client import Client
-from lib.image import Container, note
+from lib.image import Container, Mounted, note
 from lib.registry import PATH, Registry
-from lib.secret import Secret, platform
+from lib.secret import platform
 from lib.wait import until
 
 MIB = 1 << 20
@@ -203,7 +203,7 @@ class RunCase(Case):
 
     def secret(self, **more):
         folder = os.path.join(self.folder(), "secret")
-        return Secret(folder, **platform(self.registry, self.path, **more))
+        return Mounted(folder, **platform(self.registry, self.path, **more))
 
     def run_image(self, *flags, **options):
         folder = self.folder()
@@ -567,7 +567,7 @@ class Lifecycle(RunCase):
     def test_secret_comes_changes_and_goes(self):
         """As the kubelet does it: by the link ..data."""
         folder = os.path.join(self.folder(), "secret")
-        secret = Secret(folder)
+        secret = Mounted(folder)
         container = self.run_image("--poll-interval", "1h", secret=folder)
         container.wait_log("Waiting for the registry secret")
         client = self.client(container)

@@ -17,6 +17,7 @@ import tempfile
 
 from . import hidden, kube, proc
 from .daemon import Specman
+from .secret import Secret
 from .wait import until
 
 NAME = "localhost/specman:test"
@@ -134,10 +135,11 @@ tmp_dir = "{self.short}/engine"
                 for name, value in found[0]["Config"]["Labels"].items()}
 
     def build_again(self):
-        """Of the same commit, though there may be another by now."""
+        """By the other tool; of the same commit, though there may be another by
+        now."""
         labels = self.labels()
         made = datetime.datetime.fromisoformat(labels["created"])
-        self.env.update(REVISION=labels["revision"],
+        self.env.update(BUILDER="podman", REVISION=labels["revision"],
                         SOURCE_DATE_EPOCH=str(int(made.timestamp())))
         return self.build("localhost/specman:again")
 
@@ -267,6 +269,14 @@ def choose(folder):
                 "\n")[-1].replace("OCI runtime error: ", ""))
     os.makedirs(os.path.join(folder, "jail"), exist_ok=True)
     return Jailed(folder)
+
+
+class Mounted(Secret):
+    """A secret as the pod has it: by defaultMode, for the group of fsGroup."""
+
+    def written(self, path):
+        os.chown(path, 0, 65532)
+        os.chmod(path, 0o440)
 
 
 class Container(Specman):

@@ -28,8 +28,10 @@ class Secret:
             if name in HIDDEN and isinstance(value, str):
                 hidden.hide(value)
             mode = "wb" if isinstance(value, bytes) else "w"
-            with open(os.path.join(self.folder, version, name), mode) as file:
+            path = os.path.join(self.folder, version, name)
+            with open(path, mode) as file:
                 file.write(value)
+            self.written(path)
         os.symlink(version, data + "_tmp")
         os.rename(data + "_tmp", data)
         for name in wanted:
@@ -41,6 +43,9 @@ class Secret:
                 os.unlink(os.path.join(self.folder, name))
         if before:
             shutil.rmtree(before)
+
+    def written(self, path):
+        """Called for each new file."""
 
     def remove(self):
         """The secret is deleted: an optional volume becomes empty."""
