@@ -25,7 +25,7 @@ BASE = "localhost/specman-base:test"
 DATA = "/var/lib/specman"
 SECRET = "/etc/specman/registry"
 # Ends a container whatever becomes of the test.
-SECONDS = 280
+SECONDS = 1400
 FORCED = os.environ.get("IMAGE_TEST_WAY")
 
 

@@ -439,6 +439,52 @@ static void limits_are_met_to_the_unit(void **state)
 	}
 }
 
+/* Links lead to what they are copies of: these lie as deep as they may, or one more. */
+static void links_lead_no_deeper(void **state)
+{
+	static const struct item within[] = { { "d/f", AE_IFREG, "x", false },
+		                              { "p/l", AE_IFLNK, "../d", false },
+		                              { NULL, 0, NULL, false } };
+	static const struct item over[] = { { "d/f", AE_IFREG, "x", false },
+		                            { "p/q/l", AE_IFLNK, "../../d", false },
+		                            { NULL, 0, NULL, false } };
+	struct fixture *f = *state;
+	struct store_settings settings = { .dir = f->dir,
+		                           .limits = store_default_limits,
+		                           .observer = count_event,
+		                           .observer_ctx = f };
+	struct err err;
+
+	store_close(f->store);
+	settings.limits.depth = 3;
+	f->store = store_open(&settings, &err);
+	assert_non_null(f->store);
+	if (publish(f, "1.0.0", within, &err))
+		fail_msg("%s", err.msg);
+	assert_string_equal(look(f, "p/l/f"), "x");
+	assert_int_equal(publish(f, "2.0.0", over, &err), -1);
+	assert_int_equal(err.kind, ERR_LIMIT);
+	assert_non_null(strstr(err.msg, "over 3 deep"));
+}
+
+/* Small archives may unpack to however many times their size. */
+static void the_ratio_counts_from_a_size_on(void **state)
+{
+	struct fixture *f = *state;
+	CLEANUP(buf_release) struct buf small = BUF_INIT(BYTES_MAX);
+	CLEANUP(buf_release) struct buf large = BUF_INIT(BYTES_MAX);
+	CLEANUP(cleanup_free) char *zeros = calloc(1, (1 << 20) + 1);
+	struct err err;
+
+	pack(f, &(struct member){ "zeros", zeros, 1 << 20 }, 1, true, &small);
+	assert_true(small.size * store_default_limits.ratio < 1 << 20);
+	publish_well(f, "1.0.0", &small);
+	pack(f, &(struct member){ "zeros", zeros, (1 << 20) + 1 }, 1, true, &large);
+	assert_int_equal(publish_bytes(f, "1.0.1", large.data, large.size, &err), -1);
+	assert_int_equal(err.kind, ERR_LIMIT);
+	assert_non_null(strstr(err.msg, "200 times its size"));
+}
+
 static void ends_of_gzip_data(void **state)
 {
 	struct fixture *f = *state;
@@ -626,6 +672,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_archive_in_an_archive, setup, teardown),
 		cmocka_unit_test_setup_teardown(limits_count_over_both_levels, setup, teardown),
 		cmocka_unit_test_setup_teardown(limits_are_met_to_the_unit, setup, teardown),
+		cmocka_unit_test_setup_teardown(links_lead_no_deeper, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_ratio_counts_from_a_size_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(ends_of_gzip_data, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_follows_the_end_counts, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_hidden_twin_is_kept, setup, teardown),
