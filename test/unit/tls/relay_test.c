@@ -320,16 +320,20 @@ static void an_end_is_one_packet(void **state)
 static void must_read(const struct solo *solo, const unsigned char *bytes, size_t size)
 {
 	unsigned char got[4096];
+	bool is_stuck = false;
 
 	while (size) {
 		int n = SSL_read(solo->client.ssl, got,
 		                 (int)(size < sizeof(got) ? size : sizeof(got)));
 
 		if (n <= 0) { /* the socket does not hold all of it at once */
+			assert_false(is_stuck);
+			is_stuck = true;
 			relay_note(solo->relay, EPOLLOUT);
 			assert_int_equal(relay_pump(solo->relay), RELAY_WAITS);
 			continue;
 		}
+		is_stuck = false;
 		assert_memory_equal(got, bytes, (size_t)n);
 		bytes += (size_t)n;
 		size -= (size_t)n;
