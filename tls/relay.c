@@ -25,6 +25,7 @@ enum {
 	VANISHED_TRIES = 2,                   /* and has been sent them again */
 	LINGER_BYTES = 4 * RELAY_BLOCK_BYTES, /* of that, in one turn */
 	TURN_BYTES = 32 * 1024, /* that are read of one client before others have a turn */
+	RECORD_BYTES = SSL3_RT_MAX_PLAIN_LENGTH,
 };
 
 struct tls_stream {
@@ -208,32 +209,49 @@ ssize_t tls_stream_read(struct tls_stream *stream, void *bytes, size_t size)
 	return -1;
 }
 
-/* As much as goes in one piece: a part as it is, or several together. */
-static const void *gather(struct relay *relay, const struct iovec *parts, size_t count,
-                          size_t *out_size)
+/* Give OpenSSL bytes to write; whether it took them. */
+static bool write_plain(struct relay *relay, const void *bytes, size_t size)
 {
-	size_t size = 0;
+	return !size || SSL_write(relay->ssl, bytes, (int)size) > 0;
+}
 
-	if (count == 1) {
-		*out_size = parts->iov_len < RELAY_BLOCK_BYTES ? parts->iov_len : RELAY_BLOCK_BYTES;
-		return parts->iov_base;
-	}
+/*
+ * As much as goes in one call. A head and what follows it are one record; of
+ * what is larger, only the first record's share is copied.
+ */
+static bool write_parts(struct relay *relay, const struct iovec *parts, size_t count,
+                        size_t *out_size)
+{
+	size_t joined = 0, size = 0;
+
 	for (size_t i = 0; i < count && size < RELAY_BLOCK_BYTES; i++) {
-		size_t room = RELAY_BLOCK_BYTES - size;
-		size_t part = parts[i].iov_len < room ? parts[i].iov_len : room;
+		const unsigned char *bytes = parts[i].iov_base;
+		size_t left = parts[i].iov_len < RELAY_BLOCK_BYTES - size
+		                      ? parts[i].iov_len
+		                      : RELAY_BLOCK_BYTES - size;
+		size_t share = i + 1 == count && !joined      ? 0
+		               : left < RECORD_BYTES - joined ? left
+		                                              : RECORD_BYTES - joined;
 
-		memcpy(relay->host->block + size, parts[i].iov_base, part);
-		size += part;
+		if (share)
+			memcpy(relay->host->block + joined, bytes, share);
+		joined += share;
+		size += left;
+		if (joined < RECORD_BYTES && i + 1 < count)
+			continue;
+		if (!write_plain(relay, relay->host->block, joined) ||
+		    !write_plain(relay, bytes + share, left - share))
+			return false;
+		joined = 0;
 	}
 	*out_size = size;
-	return relay->host->block;
+	return write_plain(relay, relay->host->block, joined);
 }
 
 ssize_t tls_stream_write(struct tls_stream *stream, const struct iovec *parts, size_t count)
 {
 	struct relay *relay = stream->relay;
-	size_t size, whole = 0;
-	const void *bytes;
+	size_t size = 0, whole = 0;
 
 	if (!relay->is_broken && wire_owes(&relay->wire)) {
 		relay->wants_room = true;
@@ -242,10 +260,9 @@ ssize_t tls_stream_write(struct tls_stream *stream, const struct iovec *parts, s
 	}
 	for (size_t i = 0; i < count; i++)
 		whole += parts[i].iov_len;
-	bytes = gather(relay, parts, count, &size);
-	if (!size)
+	if (!whole)
 		return 0;
-	if (!relay->is_broken && SSL_write(relay->ssl, bytes, (int)size) <= 0)
+	if (!relay->is_broken && !write_parts(relay, parts, count, &size))
 		break_off(relay);
 	if (wire_flush(&relay->wire) == STEP_BROKEN)
 		break_off(relay);

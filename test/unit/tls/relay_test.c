@@ -17,9 +17,10 @@ enum {
 	FLOOD_MAX = 4 * MIB, /* far more than all buffers on the way hold */
 	TINY_BUFFER = 4096,
 	FLOOD_BYTES = 128 * 1024,
-	STOPPED_FLOOD_BYTES = 24 *
-	                      MIB, /* more than the kernel's buffers and what is read at first */
+	/* More than the kernel's buffers and what is read at first. */
+	STOPPED_FLOOD_BYTES = 24 * MIB,
 	TURNS = 50,
+	RECORD = SSL3_RT_MAX_PLAIN_LENGTH,
 };
 
 /* Change keys, and ask the server to (RFC 8446, section 4.6.3); whether that could be sent. */
@@ -366,6 +367,74 @@ static void an_end_is_one_packet(void **state)
 	solo_close(&solo);
 }
 
+/* ---- what is written in parts ---- */
+
+static void must_read(const struct solo *solo, const unsigned char *bytes, size_t size)
+{
+	unsigned char got[4096];
+	bool is_stuck = false;
+
+	while (size) {
+		int n = SSL_read(solo->client.ssl, got,
+		                 (int)(size < sizeof(got) ? size : sizeof(got)));
+
+		if (n <= 0) { /* the socket does not hold all of it at once */
+			assert_false(is_stuck);
+			is_stuck = true;
+			relay_note(solo->relay, EPOLLOUT);
+			assert_int_equal(relay_pump(solo->relay), RELAY_WAITS);
+			continue;
+		}
+		is_stuck = false;
+		assert_memory_equal(got, bytes, (size_t)n);
+		bytes += (size_t)n;
+		size -= (size_t)n;
+	}
+}
+
+/* Write three parts of these sizes, none of them in its place; all must come, up to a limit. */
+static void pass_parts(const struct solo *solo, const unsigned char *bytes, const size_t sizes[3])
+{
+	struct iovec parts[3];
+	size_t whole = 0;
+	ssize_t taken;
+
+	for (int i = 0; i < 3; i++) {
+		parts[i].iov_len = sizes[i];
+		parts[i].iov_base = sizes[i] ? malloc(sizes[i]) : NULL;
+		if (sizes[i])
+			memcpy(parts[i].iov_base, bytes + whole, sizes[i]);
+		whole += sizes[i];
+	}
+	taken = tls_stream_write(solo->stream, parts, 3);
+	for (int i = 0; i < 3; i++)
+		free(parts[i].iov_base);
+	assert_int_equal(taken, whole < RELAY_BLOCK_BYTES ? whole : RELAY_BLOCK_BYTES);
+	must_read(solo, bytes, (size_t)taken);
+}
+
+/* However the bounds of parts, of records and of what one call takes lie to each other. */
+static void parts_are_one_text(void **state)
+{
+	static const size_t sizes[] = {
+		0, 1, RECORD - 1, RECORD, RECORD + 1, RELAY_BLOCK_BYTES - 1, RELAY_BLOCK_BYTES + 1,
+	};
+	const size_t kinds = sizeof(sizes) / sizeof(sizes[0]), longest = RELAY_BLOCK_BYTES + 1;
+	unsigned char *bytes = malloc(3 * longest);
+	struct solo solo;
+
+	(void)state;
+	for (size_t i = 0; i < 3 * longest; i++)
+		bytes[i] = (unsigned char)(i * 2654435761U >> 24);
+	solo_open(&solo);
+	for (size_t i = 0; i < kinds * kinds * kinds; i++)
+		pass_parts(&solo, bytes,
+		           (const size_t[]){ sizes[i % kinds], sizes[i / kinds % kinds],
+		                             sizes[i / kinds / kinds] });
+	solo_close(&solo);
+	free(bytes);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, before, after)
 
 int main(void)
@@ -377,6 +446,7 @@ int main(void)
 		TEST(a_flood_is_read_in_turns),
 		TEST(a_ticket_goes_with_the_answer),
 		TEST(an_end_is_one_packet),
+		TEST(parts_are_one_text),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, drop_dir);
