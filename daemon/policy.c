@@ -22,6 +22,7 @@ struct policy {
 	size_t max_releases;        /* 0: no limit */
 	char older[48];             /* the reason for what is beyond it */
 	bool prune;
+	bool is_doubted; /* the list: no pruning by it */
 	bool allow_rollback;
 };
 
@@ -105,6 +106,16 @@ int policy_check(const struct config *config, struct err *err)
 	return policy ? 0 : -1;
 }
 
+void policy_trust(struct policy *policy, bool is_proof)
+{
+	policy->is_doubted = !is_proof;
+}
+
+static bool prunes(const struct policy *policy)
+{
+	return policy->prune && !policy->is_doubted;
+}
+
 /* ---- taking ---- */
 
 static bool is_own(const char *tag)
@@ -155,7 +166,7 @@ static bool is_limited(const struct policy *policy, const struct policy_tag *tag
 /* Find what is held; tags are sorted, newest first. */
 static void hold(const struct policy *policy, struct policy_tag *tags, size_t count)
 {
-	bool is_newest = policy->prune && !policy->allow_rollback;
+	bool is_newest = prunes(policy) && !policy->allow_rollback;
 
 	for (size_t i = 0; i < count; i++) {
 		bool is_version = store_tag_kind(tags[i].tag) != STORE_TAG_NO_VERSION;
@@ -177,7 +188,7 @@ size_t policy_next(const struct policy *policy, struct policy_tag *tags, size_t 
 
 		tag->is_next = false;
 		/* What is not listed any more counts as long as it stays. */
-		if (!tag->is_taken || (!tag->is_listed && policy->prune && !tag->is_held))
+		if (!tag->is_taken || (!tag->is_listed && prunes(policy) && !tag->is_held))
 			continue;
 		if (is_limited(policy, tag)) {
 			if (versions == policy->max_releases)
@@ -227,9 +238,11 @@ size_t policy_drop(const struct policy *policy, struct policy_tag *tags, size_t 
 
 	*out_kept_all = NULL;
 	hold(policy, tags, count);
-	if (policy->prune)
+	if (prunes(policy))
 		dropped = prune(tags, count, out_kept_all);
 	for (size_t i = 0; i < count; i++) {
+		if (policy->prune && policy->is_doubted && is_prunable(&tags[i]))
+			*out_kept_all = "the list of tags is a mirror's, which may lag behind";
 		if (tags[i].drop || !tags[i].is_stored || !tags[i].is_taken ||
 		    !is_limited(policy, &tags[i]))
 			continue;

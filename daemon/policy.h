@@ -21,7 +21,7 @@
  * --allow-rollback is given: the platform would go back to an older one. Nothing
  * goes unless something of the list stays: a list that is empty,
  * or that has nothing in common with the store, is more likely a registry that
- * lost its storage or a wrong repository.
+ * lost its storage or a wrong repository. Nor does anything go by a mirror's list.
  */
 #ifndef SPECMAN_POLICY_H
 #define SPECMAN_POLICY_H
@@ -58,6 +58,12 @@ struct policy_tag {
 	bool is_held;     /* it would be pruned, and is not: it is newer than all that stay */
 	const char *drop; /* why it is to go, or NULL; the policy's own text */
 };
+
+/*
+ * Whether the list of this round proves that what it lacks is gone. That of a mirror, which may
+ * lag behind, doesn't: nothing is pruned then. At first it does.
+ */
+void policy_trust(struct policy *policy, bool is_proof);
 
 /* Begin: sort tags, newest first, and set is_taken. Each tag is there once. */
 void policy_judge(const struct policy *policy, struct policy_tag *tags, size_t count);

@@ -207,6 +207,7 @@ static int gather(struct round *round, struct err *err)
 		}
 		found->is_listed = true;
 	}
+	policy_trust(round->sync->policy, !round->listed->source);
 	policy_judge(round->sync->policy, round->tags, round->count);
 	return 0;
 }

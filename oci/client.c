@@ -246,6 +246,7 @@ int oci_tags(struct oci_client *client, struct oci_tags *out_tags, struct err *e
 	if (client_ask(client, &question, &line, err))
 		return client_context(client, "tags", err);
 	client->lister = (size_t)(line - client->lines);
+	out_tags->source = client->lister;
 	return 0;
 }
 

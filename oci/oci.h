@@ -259,6 +259,7 @@ void oci_client_free(struct oci_client *client);
 struct oci_tags {
 	char **names; /* unique, valid, in the registry's order */
 	size_t count;
+	size_t source; /* which of the client's has given them; beyond the first it is a mirror */
 };
 
 void oci_tags_release(struct oci_tags *tags);

@@ -139,8 +139,10 @@ static int begin(struct upload *upload, bool is_mount, struct err *err)
 	upload->is_mounted = is_mount && exchange.status == 201;
 	if (upload->is_mounted)
 		return 0;
-	if (exchange.status != 202)
-		return refusal_of_push(upload->remote, &exchange, err);
+	if (exchange.status != 202) {
+		(void)refusal_of_push(upload->remote, &exchange, err);
+		return -1;
+	}
 	/* distribution-spec, "Pushing a blob in chunks": no chunk but the last may be smaller. */
 	least = exchange_header(&exchange, "OCI-Chunk-Min-Length", 0);
 	if (least && strtoll(least, NULL, 10) > upload->chunk_bytes)

@@ -181,6 +181,27 @@ class Belief(MirrorCase):
         told = daemon.wait_log(r'level=warning msg="A source differs')
         self.assertRegex(told["reason"], "no such tag")
 
+    def test_mirror_that_lags_takes_nothing_away(self):
+        """What its list lacks is no proof, whatever is pruned."""
+        for tag in "2.0.0", "3.0.0":
+            layer = artifact.tgz({tag: tag.encode()})
+            manifest = artifact.oras_manifest(layer)
+            self.first.push(tag, layer, manifest=manifest)
+        self.second.push("3.0.0", layer, manifest=manifest)
+        del self.second.repositories[PATH].tags["1.0.0"]
+        daemon = self.run_daemon("--prune")
+        daemon.wait_log(r"msg=Published\b.* releases=3\b")
+        self.first.on("GET", "/tags/list", lambda request: request.reply(404))
+        daemon.poll_now()
+        told = daemon.wait_log('msg="Nothing pruned"')
+        self.assertIn("a mirror's", told["reason"])
+        self.assertEqual(self.client(daemon).get("/2.0.0").status, 200)
+        # By the repository's own word they go.
+        self.first.hooks.clear()
+        del self.first.repositories[PATH].tags["2.0.0"]
+        daemon.poll_now()
+        daemon.wait_log('msg="Release dropped".*2\\.0\\.0')
+
     def test_mirror_does_not_raise_the_dead(self):
         """Listed, then deleted before it was asked for."""
         self.first.push("2.0.0", artifact.tgz({"two": b"two"}))

@@ -240,6 +240,31 @@ static void older_and_gone_ones_are_let_go(void **state)
 	}
 }
 
+/* It may lag behind: what it lacks stays, and counts. */
+static void nothing_goes_by_the_list_of_a_mirror(void **state)
+{
+	const struct config config = { .prune = true, .max_releases = 2 };
+	struct policy *policy = policy_of(&config);
+	struct policy_tag tags[8];
+	char room[200];
+	const char *kept_all;
+	size_t count = fill("1.0.0:l 2.0.0:s 3.0.0:ls", room, tags);
+
+	(void)state;
+	for (int turn = 0; turn < 2; turn++) {
+		policy_trust(policy, turn);
+		policy_judge(policy, tags, count);
+		assert_int_equal(policy_next(policy, tags, count), turn ? 2 : 1);
+		assert_int_equal(policy_drop(policy, tags, count, &kept_all), turn);
+		assert_string_equal(turn ? "" : kept_all,
+		                    turn ? ""
+		                         : "the list of tags is a mirror's, which may lag behind");
+		if (turn)
+			assert_null(kept_all);
+	}
+	policy_free(policy);
+}
+
 static void with_rollback_allowed_the_newest_goes(void **state)
 {
 	const struct config config = { .prune = true, .allow_rollback = true };
@@ -267,6 +292,7 @@ int main(void)
 		cmocka_unit_test(bad_policies_are_refused),
 		cmocka_unit_test(the_newest_are_asked_for),
 		cmocka_unit_test(older_and_gone_ones_are_let_go),
+		cmocka_unit_test(nothing_goes_by_the_list_of_a_mirror),
 		cmocka_unit_test(with_rollback_allowed_the_newest_goes),
 	};
 
