@@ -26,6 +26,7 @@ enum {
 	LINGER_BYTES = 4 * RELAY_BLOCK_BYTES, /* of that, in one turn */
 	TURN_BYTES = 32 * 1024, /* that are read of one client before others have a turn */
 	RECORD_BYTES = SSL3_RT_MAX_PLAIN_LENGTH,
+	MESSAGES_MAX = 32,      /* of TLS itself, one behind the other: no client needs as many */
 };
 
 struct tls_stream {
@@ -47,12 +48,39 @@ struct relay {
 	bool wants_room;   /* the backend has more to write */
 	bool lingers;      /* all was sent; what comes is thrown away */
 	bool awaits;       /* the backend got bytes and has given none since */
+	unsigned messages; /* of the client's TLS, since the handshake or the last plain byte */
 	int64_t since_ms;  /* accepted, or lingering, since */
 	int64_t active_ms; /* last byte in any direction */
 	int64_t head_ms; /* since when a request comes in that was not answered yet; 0: none does */
 	int unacked;     /* bytes in the kernel when last looked at */
 	struct sockaddr_storage peer;
 };
+
+/* It can't go on: the worker is to see it. */
+static void break_off(struct relay *relay)
+{
+	relay->is_broken = true;
+	relay->host->again(relay->host->ctx, relay);
+}
+
+/*
+ * New keys (RFC 8446, section 4.6.3) and renegotiations that are refused cost the client little,
+ * and OpenSSL 3.0 a tenth of a millisecond each: one client could keep a worker busy.
+ */
+static void on_message(int is_written, int version, int type, const void *bytes, size_t size,
+                       SSL *ssl, void *ctx)
+{
+	struct relay *relay = ctx;
+
+	(void)version;
+	(void)bytes;
+	(void)size;
+	if (is_written || type != SSL3_RT_HANDSHAKE || !relay->is_open ||
+	    ++relay->messages <= MESSAGES_MAX)
+		return;
+	SSL_set_shutdown(ssl, SSL_RECEIVED_SHUTDOWN); /* what it has read yet is not looked at */
+	break_off(relay);
+}
 
 struct relay *relay_new_take(const struct relay_host *host, SSL_CTX *context, int fd,
                              const struct sockaddr_storage *peer, struct err *err)
@@ -78,6 +106,8 @@ struct relay *relay_new_take(const struct relay_host *host, SSL_CTX *context, in
 	}
 	SSL_set_bio(relay->ssl, bio, bio);
 	SSL_set_accept_state(relay->ssl);
+	SSL_set_msg_callback(relay->ssl, on_message);
+	SSL_set_msg_callback_arg(relay->ssl, relay);
 	relay->wire.fd = steal_fd(&tcp);
 	relay->peer = *peer;
 	relay->since_ms = host->now_ms;
@@ -113,31 +143,14 @@ void relay_note(struct relay *relay, uint32_t events)
 
 /* ---- the stream ---- */
 
-/*
- * Who does not take what is owed is not listened to: it could ask for more without end. So could
- * who has asked for nothing yet when all is about to end; that it goes is news nevertheless.
- */
-static bool is_heard(const struct relay *relay)
-{
-	if (wire_owes(&relay->wire))
-		return false;
-	return !relay->host->is_draining || relay->awaits || relay->wire.is_ending;
-}
-
+/* Who does not take what is owed is not listened to: it could ask for more without end. */
 static bool is_readable(const struct relay *relay)
 {
 	if (relay->client_ended)
 		return !relay->end_is_told;
-	if (!is_heard(relay))
+	if (wire_owes(&relay->wire))
 		return false;
 	return !relay->wire.is_dry || SSL_has_pending(relay->ssl);
-}
-
-/* It can't go on: the worker is to see it. */
-static void break_off(struct relay *relay)
-{
-	relay->is_broken = true;
-	relay->host->again(relay->host->ctx, relay);
 }
 
 static void note_activity(struct relay *relay)
@@ -192,6 +205,7 @@ ssize_t tls_stream_read(struct tls_stream *stream, void *bytes, size_t size)
 	if (done) {
 		note_activity(relay);
 		relay->awaits = true;
+		relay->messages = 0;
 		if (!relay->head_ms)
 			relay->head_ms = relay->host->now_ms;
 		if (is_readable(relay))
@@ -203,7 +217,7 @@ ssize_t tls_stream_read(struct tls_stream *stream, void *bytes, size_t size)
 		return 0;
 	}
 	/* There is more in the socket, but not in this turn. */
-	if (!relay->is_broken && !relay->wire.is_dry && is_heard(relay))
+	if (!relay->is_broken && !relay->wire.is_dry && !wire_owes(&relay->wire))
 		relay->host->again(relay->host->ctx, relay);
 	errno = relay->is_broken ? ECONNRESET : EAGAIN;
 	return -1;

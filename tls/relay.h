@@ -28,11 +28,7 @@ struct relay_host {
 	int head_ms;
 	int stall_ms;
 	int idle_ms;
-	/*
-	 * What the client has not confirmed counts as what it has not taken, and who has not
-	 * begun a request is not listened to any more.
-	 */
-	bool is_draining;
+	bool is_draining; /* what the client has not confirmed counts as what it has not taken */
 	/* Take the stream of a connection that is open (as tls_backend.add). */
 	void *(*attach)(void *ctx, struct tls_stream *stream, const struct sockaddr_storage *peer);
 	/* As tls_backend.ready. */

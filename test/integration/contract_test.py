@@ -161,6 +161,23 @@ CONTENT = [
         version="HTTP/1.2"),
     get("upgrade is passed over", "/small.yaml", 200, {"Upgrade": None},
         SMALL, "Upgrade: h2c", "Connection: upgrade"),
+    get("http/1.0 kept alive over an error", "/none", 404, None, None,
+        "Connection: keep-alive", version="HTTP/1.0", closes=False),
+    get("http/1.0 kept alive in upper case", "/small.yaml", 200, None, SMALL,
+        "Connection: KEEP-ALIVE", version="HTTP/1.0", closes=False),
+    get("http/1.0 with another token", "/small.yaml", 200, None, SMALL,
+        "Connection: x", version="HTTP/1.0"),
+    get("http/1.0 and a condition", "/small.yaml", 304, None, b"",
+        "Connection: keep-alive", "If-None-Match: " + etag(SMALL),
+        version="HTTP/1.0", closes=False),
+    get("http/1.0 and the absolute form", "http://localhost/small.yaml", 200,
+        None, SMALL, version="HTTP/1.0", host=None),
+    get("closed over an error", "/none", 404, {"Connection": "[Cc]lose"},
+        None, "Connection: close", closes=True),
+    get("an expectation that nobody knows", "/small.yaml", 200, None, SMALL,
+        "Expect: 200-ok"),
+    get("a long value", "/small.yaml", 200, None, SMALL,
+        "X-Long: " + "a" * 8000),
     get("unknown fields are passed over", "/small.yaml", 200, None, SMALL,
         "X-Whatever: \xe4 value", "Cookie: a=b; c=d"),
     get("an empty field", "/small.yaml", 200, None, SMALL, "X-Empty:"),
@@ -400,6 +417,32 @@ RANGES = [
     part("http/1.0 and a range", "bytes=0-1", 206, one(0, 1), BIN[:2],
          version="HTTP/1.0"),
     part("twice", "bytes=0-1", 400, None, None, "Range: bytes=0-1"),
+    part("an empty one in front", "bytes=,0-1", 206, one(0, 1), BIN[:2]),
+    part("an empty one at the end", "bytes=0-1,", 206, one(0, 1), BIN[:2]),
+    part("blanks within", "bytes= 0 - 1 ", 206, one(0, 1), BIN[:2]),
+    part("a blank within a number", "bytes=0 0-1", 416),
+    part("a semicolon", "bytes=0-1;10-19", 416),
+    part("two dashes", "bytes=--1", 416),
+    part("a blank behind the unit", "bytes =0-1", 200, None, BIN),
+    part("leading zeros", "bytes=0000000000000000000000-01", 206, one(0, 1),
+         BIN[:2]),
+    part("if-range, empty", "bytes=0-1", 200, None, BIN, "If-Range:"),
+    part("if-range, any", "bytes=0-1", 200, None, BIN, "If-Range: *"),
+    part("if-range, a list", "bytes=0-1", 200, None, BIN,
+         f'If-Range: "x", {etag(BIN)}'),
+    part("if-range without quotes", "bytes=0-1", 200, None, BIN,
+         "If-Range: " + etag(BIN).strip('"')),
+    part("if-range, the date in another form", "bytes=0-1", 206, None,
+         BIN[:2], "If-Range: Friday, 06-Dec-24 12:43:14 GMT"),
+    part("if-range, an earlier date", "bytes=0-1", 200, None, BIN,
+         "If-Range: " + BEFORE),
+    part("if-range, the tag of the other form", "bytes=0-1", 200,
+         {"Content-Encoding": "gzip"}, zipped, "If-Range: " + etag(TEXT),
+         "Accept-Encoding: gzip", target="/text.yaml"),
+    part("of an index", "bytes=1-2", 206, {"Content-Range": "bytes 1-2/15"},
+         b"h1", target="/site/"),
+    part("if-none-match of another, and behind the end", "bytes=5000-", 416,
+         None, None, 'If-None-Match: "x"'),
 ]
 
 
@@ -479,6 +522,11 @@ FRAMING = [
         nginx=True),
     raw("a host of IPv6", b"GET /small.yaml HTTP/1.1\r\nHost: [::1]:8443\r\n"
         b"\r\n", 200, None, SMALL, closes=False, nginx=True),
+    raw("two hosts, absolute form", b"GET http://localhost/small.yaml "
+        b"HTTP/1.1\r\n" + H + b"Host: other\r\n\r\n", 400, nginx=True),
+    raw("a host of another site, absolute form", b"GET http://localhost/"
+        b"small.yaml HTTP/1.1\r\nHost: other\r\n\r\n", 200, None, SMALL,
+        closes=False, nginx=True),
     raw("no host, absolute form",
         b"GET http://localhost/ HTTP/1.1\r\n\r\n", 400, nginx=True),
     raw("a blank in front of the colon",
@@ -667,7 +715,8 @@ DIFFERENCES = [
      "If-Unmodified-Since is ignored beside If-Match (RFC 9110, 13.1.4)"),
     (["an end over all numbers"], {"status": (206, 416)},
      "an end behind the end is the end, whatever number (RFC 9110, 14.1.2)"),
-    (["an empty one among two"], {"status": (206, 416)},
+    (["an empty one among two", "an empty one in front",
+      "an empty one at the end"], {"status": (206, 416)},
      "empty elements of lists are passed over (RFC 9110, 5.6.1.2)"),
     (["65 ranges"], {"status": (200, 206)},
      "a bound; many small ranges may be ignored (RFC 9110, 14.2)"),
@@ -678,7 +727,8 @@ DIFFERENCES = [
     (["gzip", "gzip in upper case", "gzip among others",
       "gzip as browsers say it", "gzip with a weight",
       "gzip with a weight and blanks", "gzip and no identity",
-      "http/1.0 and gzip", "gzip and head", "the tag of the other form"],
+      "http/1.0 and gzip", "gzip and head", "the tag of the other form",
+      "if-range, the tag of the other form"],
      {"Accept-Ranges": ("bytes", None)},
      "parts of the gzip form are had as well: downloads of it go on"),
     (["a range of the gzip form"], {"status": (206, 200)},
@@ -934,6 +984,33 @@ class Contract(Case):
             self.assertEqual(answer.status, row.status, row.name)
             if isinstance(row.body, bytes):
                 self.assertTrue(answer.body == row.body, row.name)
+
+    def test_pipelining_with_errors(self):
+        """What goes wrong with one is no other's, until one can't be read."""
+        sent = [("GET", "/none", (), 404), ("GET", "/data.bin",
+                                            ("Range: bytes=5000-",), 416),
+                ("HEAD", "/none", (), 404), ("GET", "/dir", (), 301),
+                ("GET", "/small.yaml", ('If-Match: "x"',), 412),
+                ("POST", "/dir/a.txt", ("Content-Length: 0",), 405),
+                ("HEAD", "/dir/a.txt", (), 200),
+                ("GET", "/small.yaml", ("If-None-Match: *",), 304),
+                ("GET", "/dir/a.txt", (), 200)]
+        for client in (self.ours, self.theirs):
+            wire = Wire(client.raw())
+            self.addCleanup(wire.close)
+            # nginx closes after 412 without saying so.
+            rows = [row for row in sent
+                    if client is self.ours or row[3] != 412]
+            wire.send(b"".join(request(target, *lines, method=method)
+                               for method, target, lines, _ in rows)
+                      + b"GET / HTTP/1.1\r\nX-A : b\r\n\r\n"
+                      + request("/dir/a.txt"))
+            self.assertEqual([wire.read(method).status
+                              for method, _, _, _ in rows],
+                             [status for _, _, _, status in rows])
+            answer = wire.read()
+            self.assertEqual((answer.status, answer.ends), (400, True))
+            self.assertTrue(wire.closed())
 
     def test_head_of_a_listing_has_its_length(self):
         for path in ("/dir/", "/", "/odd/?sort=size&order=desc",
