@@ -423,6 +423,7 @@ static enum sync_result follow(struct sync *sync, const struct oci_tags *listed)
 		(void)sync_trouble_over(&sync->trouble, "round", NULL);
 		tell_lost(&round);
 		sync_trouble_sweep_tags(&sync->trouble);
+		sync_source_sweep(&sync->source);
 	}
 	round_release(&round);
 	if (failed)

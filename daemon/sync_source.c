@@ -3,12 +3,19 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "log.h"
 #include "registry.h"
 #include "secret.h"
+
+/* How the names begin under which the notices of sources are thinned. */
+static const char asked_again[] = "asked again: ", passed_over[] = "passed over: ",
+		  differing[] = "differing: ";
+
+enum { PASSED_OVER_MS = 35 * 1000 }; /* a source that failed is not asked first for 30 s */
 
 /* Names only; what a key that is not understood holds may be a secret. */
 static void tell_unknown_keys(struct sync_source *source)
@@ -46,13 +53,15 @@ static void on_notice(void *ctx, enum oci_notice_kind kind, const char *name, co
 		[OCI_NOTICE_MIRROR_DIFFERS] = "A source differs from the one that is believed",
 	};
 	struct sync_source *source = ctx;
-	bool is_of_tag = kind == OCI_NOTICE_MIRROR_DIFFERS;
 	char pause[24], key[RECURRING_TEXT_SIZE];
 
 	(void)snprintf(pause, sizeof(pause), "%" PRId64 "ms", pause_ms);
 	/* All that a source fails with is one thing; that it differs is another for each tag. */
-	(void)snprintf(key, sizeof(key), "notice %d %s %s", (int)kind, is_of_tag ? subject : "",
-	               name);
+	if (kind == OCI_NOTICE_MIRROR_DIFFERS)
+		(void)snprintf(key, sizeof(key), "%s%s %s", differing, subject, name);
+	else
+		(void)snprintf(key, sizeof(key), "%s%s",
+		               kind == OCI_NOTICE_RETRY ? asked_again : passed_over, name);
 	/* When it begins and then at growing intervals; each time for those who look closely. */
 	log_line(sync_trouble_is_news(source->trouble, key, lines[kind]) ? LOG_WARNING : LOG_DEBUG,
 	         lines[kind],
@@ -70,16 +79,34 @@ void sync_source_drop(struct sync_source *source)
 }
 
 /* As an operator knows it; neither a reference nor a folder holds credentials. */
-static void tell_name(const struct sync_source *source, const struct oci_settings *settings)
+static void tell_name(struct sync_source *source, const struct oci_settings *settings)
 {
-	char name[STATUS_SOURCE_SIZE];
-
 	if (settings->layout)
-		(void)snprintf(name, sizeof(name), "oci-layout:%s", settings->layout);
+		(void)snprintf(source->name, sizeof(source->name), "oci-layout:%s",
+		               settings->layout);
 	else
-		(void)snprintf(name, sizeof(name), "%s/%s", settings->reference.host,
-		               settings->reference.name);
-	status_set_source(source->trouble->status, name);
+		(void)snprintf(source->name, sizeof(source->name), "%s/%s",
+		               settings->reference.host, settings->reference.name);
+	status_set_source(source->trouble->status, source->name);
+}
+
+void sync_source_sweep(struct sync_source *source)
+{
+	struct recurring *recurring = source->trouble->recurring;
+	const int64_t since_ms = source->trouble->began_ms - PASSED_OVER_MS;
+	const char *name;
+	char key[RECURRING_TEXT_SIZE];
+
+	while (recurring_sweep(recurring, asked_again, since_ms, key) ||
+	       recurring_sweep(recurring, differing, since_ms, key))
+		;
+	while (recurring_sweep(recurring, passed_over, since_ms, key)) {
+		name = key + sizeof(passed_over) - 1;
+		if (!strncmp(name, source->name, strlen(name)))
+			log_line(
+				LOG_INFO, "The first source answers again",
+				(struct log_field[]){ { "source", source->name }, { NULL, NULL } });
+	}
 }
 
 int sync_source_renew(struct sync_source *source, struct err *err)

@@ -18,8 +18,9 @@ struct sync_source {
 	const struct config *config;
 	const struct cancel *cancel;
 	struct sync_trouble *trouble;
-	struct oci_client *client; /* NULL until there is a registry to ask */
-	uint64_t seen;             /* fingerprint of what the client was made from */
+	struct oci_client *client;     /* NULL until there is a registry to ask */
+	uint64_t seen;                 /* fingerprint of what the client was made from */
+	char name[STATUS_SOURCE_SIZE]; /* of the repository itself, before its mirrors; "" before */
 };
 
 /*
@@ -27,6 +28,10 @@ struct sync_source {
  * connections and tokens, until they change. ERR_NOT_FOUND: there is no secret yet.
  */
 MUST_CHECK int sync_source_renew(struct sync_source *source, struct err *err);
+
+/* A round got through: what sources did not fail with any more is over, which is told of the
+ * repository itself; a mirror may not have been asked. */
+void sync_source_sweep(struct sync_source *source);
 
 /* The next sync_source_renew makes a client in any case. */
 void sync_source_drop(struct sync_source *source);

@@ -2,6 +2,7 @@
 told which credentials."""
 import json
 import os
+import threading
 import unittest
 
 from lib import artifact, secret, tree
@@ -59,6 +60,25 @@ class Failover(MirrorCase):
         told = daemon.wait_log(r'msg="Asking the next source"')
         self.assertIn(self.first.host, told["source"])
         self.assertEqual(told["subject"], "tags")
+
+    def test_repository_that_comes_back(self):
+        """That is told, once it was asked again; and so is its next failure."""
+        over = 'msg="The first source answers again"'
+        down = threading.Event()
+        down.set()
+        self.first.on("GET", "", lambda request: down.is_set()
+                      and (request.reply(500) or True))
+        daemon = self.run_daemon("--poll-interval", "1s")
+        self.check_served(daemon)
+        daemon.wait_log('msg="Asking the next source"')
+        down.clear()
+        told = daemon.wait_log(over, seconds=90)
+        self.assertIn(self.first.host, told["source"])
+        self.assertTrue(self.first.seen("GET", "/tags/list"))
+        mark = daemon.mark()
+        down.set()
+        daemon.wait_log('msg="Asking the next source"', mark)
+        self.assertEqual(daemon.log().count(over), 1)
 
     def test_each_stage_alone(self):
         for method, pattern, answer in (
