@@ -203,7 +203,7 @@ abuse:
 # Debian ships no FIPS provider.
 fips-test:
 	@test/deps.sh fips
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory all $(KUBE)
 	@test/fips/provider.sh build-fips
 	@python3 -B test/fips/fips_test.py $(O)/specman build-fips
 	@python3 -B test/fips/fips_image_test.py $(O)/specman build-fips
