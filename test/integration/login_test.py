@@ -148,6 +148,28 @@ class Login(Case):
         daemon.wait_log('msg="Users taken over" count=1', mark)
         self.assertEqual(self.ask(client, basic("eve", GOOD)).status, 401)
 
+    def test_what_was_right_opens_nothing_for_others(self):
+        """Hundreds who were let in are known: that is no help to guess."""
+        end = line("x", GOOD).partition(":")[2]
+        names = [f"user-{number}" for number in range(700)]
+        daemon = self.serve(*(f"{name}:{end}" for name in names))
+        client = self.client(daemon)
+        for name in names:
+            self.assertEqual(self.ask(client, basic(name, GOOD)).status, 200)
+        for number in range(10):
+            self.assertIn(self.ask(client, basic(
+                names[number], f"guess {number}")).status, (401, 429))
+
+    def test_names_that_nobody_has_are_not_told(self):
+        """Who types the password in the wrong place does not find it in a log."""
+        daemon = self.serve(line("bob", GOOD))
+        hidden.hide("typed-by-mistake")
+        self.assertEqual(self.ask(self.client(daemon), basic(
+            "typed-by-mistake", "x")).status, 401)
+        failed = daemon.wait_log('msg="Login failed"')
+        self.assertEqual(failed["reason"], "no such user")
+        self.assertNotIn("user", failed)
+
     def test_failures_are_slowed_down(self):
         daemon = self.serve(line("bob", GOOD))
         client = self.client(daemon)

@@ -12,6 +12,7 @@ import unittest
 from lib import artifact, kube, proc, prometheus, secret, tree
 from lib.case import Case, FakeCase
 from lib.client import Client, plain
+from lib.faulty import FakeRegistry
 from lib.prometheus import Figures, figures, scrape
 from lib.stage import closed_port
 from lib.wait import patience, until
@@ -378,6 +379,17 @@ class Counts(FakeCase):
         self.assertAlmostEqual(
             found.sum("specman_certificate_expiry_timestamp_seconds"),
             now + 397 * 86400, delta=2 * 86400)
+        self.check_log_lines(daemon)
+
+    def test_lines_of_each_level(self):
+        fake = FakeRegistry()
+        self.addCleanup(fake.stop)
+        fake.push("1.0.0", b"no archive")
+        daemon = self.start("--plain-http", "--repository", fake.repository(),
+                            "--poll-interval", "1h", "--log-level", "debug")
+        daemon.wait_log('msg="Release refused"')
+        self.assertLessEqual({"info", "warning", "error"}, {
+            line["level"] for line in daemon.records()})
         self.check_log_lines(daemon)
 
     def check_log_lines(self, daemon):
