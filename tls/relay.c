@@ -26,7 +26,7 @@ enum {
 	LINGER_BYTES = 4 * RELAY_BLOCK_BYTES, /* of that, in one turn */
 	TURN_BYTES = 32 * 1024, /* that are read of one client before others have a turn */
 	RECORD_BYTES = SSL3_RT_MAX_PLAIN_LENGTH,
-	MESSAGES_MAX = 32,      /* of TLS itself, one behind the other: no client needs as many */
+	MESSAGES_MAX = 32, /* of TLS itself, one behind the other: no client needs as many */
 };
 
 struct tls_stream {
