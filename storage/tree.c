@@ -47,9 +47,16 @@ struct tree {
 	uint32_t *table; /* node numbers, TREE_NONE where free */
 	size_t places;   /* a power of two */
 	struct pool names;
+	uint64_t target_bytes; /* of all links now */
 };
 
-enum { LINK_HOPS_MAX = 40 };
+enum {
+	LINK_HOPS_MAX = 40,
+	/* Links pack well: without a bound a small archive of long targets would fill the memory.
+	 */
+	TARGET_BYTES_A_NODE = 128,
+	TARGET_BYTES_MIN = 64 * 1024, /* whatever the number of nodes is */
+};
 
 static uint64_t hash_of(const struct tree *tree, uint32_t parent, const char *name, size_t length)
 {
@@ -219,13 +226,42 @@ static int enter(struct tree *tree, uint32_t *node, const char *path, size_t sta
 	return 0;
 }
 
+static void drop_target(struct tree *tree, uint32_t node)
+{
+	char *target = STEAL(tree->nodes[node].target);
+
+	tree->target_bytes -= target ? strlen(target) + 1 : 0;
+	free(target);
+}
+
+/* A copy of a link's target, which is counted. */
+static char *keep_target(struct tree *tree, const char *target, struct err *err)
+{
+	const uint64_t max = TARGET_BYTES_MIN + tree->max_nodes * TARGET_BYTES_A_NODE;
+	const uint64_t bytes = strlen(target) + 1;
+	char *copy;
+
+	if (tree->target_bytes + bytes > max) {
+		(void)err_set(err, ERR_LIMIT,
+		              "what the links point at is over %llu bytes long in all",
+		              (unsigned long long)max);
+		return NULL;
+	}
+	copy = strdup(target);
+	if (!copy)
+		(void)err_set_sys(err, ENOMEM, "tree");
+	else
+		tree->target_bytes += bytes;
+	return copy;
+}
+
 static int set_item(struct tree *tree, uint32_t node, const struct tree_item *item, struct err *err)
 {
-	char *target = item->kind == TREE_LINK ? strdup(item->target) : NULL;
+	char *target = item->kind == TREE_LINK ? keep_target(tree, item->target, err) : NULL;
 
 	if (item->kind == TREE_LINK && !target)
-		return err_set_sys(err, ENOMEM, "tree");
-	free(tree->nodes[node].target);
+		return -1;
+	drop_target(tree, node);
 	tree->nodes[node].target = target;
 	fill_node(&tree->nodes[node], item);
 	return 0;
@@ -250,7 +286,7 @@ int tree_put(struct tree *tree, const char *path, const struct tree_item *item, 
 		return err_set(err, ERR_FORMAT, "entry \"%.200s\" is a file and a folder", path);
 	if (child == TREE_NONE && place_child(tree, node, path + start, length, &child, err))
 		return -1;
-	return set_item(tree, child, item, err);
+	return set_item(tree, child, item, err) ? err_context(err, "entry \"%.160s\"", path) : 0;
 }
 
 uint32_t tree_find(const struct tree *tree, const char *path)
@@ -430,7 +466,7 @@ static int become_target(struct tree *tree, uint32_t node, unsigned depth,
 
 		tree->nodes[target].visiting = 1;
 		tree->nodes[node].visiting = 1;
-		free(STEAL(tree->nodes[node].target));
+		drop_target(tree, node);
 		fill_node(&tree->nodes[node], &item);
 		failed = copy_into(tree, target, node, depth, limits, err);
 		tree->nodes[target].visiting = 0;

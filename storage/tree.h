@@ -42,7 +42,8 @@ void tree_free(struct tree *tree);
  * release and mtime. A file replaces a file, or an empty folder; a folder's
  * attributes are updated. item->target is copied. Errors: ERR_FORMAT (an
  * archive that contradicts itself: the path lies below a file or a link, or is
- * a file's and a folder's), ERR_LIMIT past max_nodes, ERR_IO without memory.
+ * a file's and a folder's), ERR_LIMIT past max_nodes, or once the targets of all
+ * links come to over 128 bytes for each of these; ERR_IO without memory.
  */
 MUST_CHECK int tree_put(struct tree *tree, const char *path, const struct tree_item *item,
                         struct err *err);

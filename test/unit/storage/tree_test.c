@@ -31,6 +31,38 @@ static void put(struct tree *tree, const char *path, enum tree_kind kind, const 
 		fail_msg("%s: %s", path, err.msg);
 }
 
+/* A few kilobytes of an archive would take hundreds of megabytes. */
+static void targets_of_links_are_bounded(void **state)
+{
+	enum { LENGTH = 4095, NODES = 10000, MAX = NODES * 128 + 128 + 64 * 1024 };
+	CLEANUP(cleanup_tree) struct tree *tree = new_tree();
+	struct tree_item item = { .kind = TREE_LINK };
+	char target[LENGTH + 1], path[32];
+	struct err err = { .msg = "" };
+	unsigned count = 0;
+	int failed;
+
+	(void)state;
+	memset(target, 'x', LENGTH);
+	target[LENGTH] = '\0';
+	item.target = target;
+	/* One that takes the place of another adds nothing. */
+	for (unsigned i = 0; i < NODES; i++)
+		put(tree, "again", TREE_LINK, target);
+	put(tree, "again", TREE_FOLDER, NULL);
+	do {
+		(void)snprintf(path, sizeof(path), "link-%u", count);
+		failed = tree_put(tree, path, &item, &err);
+	} while (!failed && ++count < NODES);
+	assert_int_equal(failed, -1);
+	assert_int_equal(err.kind, ERR_LIMIT);
+	assert_non_null(strstr(err.msg, path));
+	assert_int_equal(count, MAX / (LENGTH + 1));
+	/* Short ones may be as many as there is room for. */
+	put(tree, "link-0", TREE_LINK, "short");
+	put(tree, "another", TREE_LINK, "short");
+}
+
 /* Links 0 to count - 1, each of which leads twice through the next one, and the last to d. */
 static void put_chain(struct tree *tree, int count)
 {
@@ -125,6 +157,7 @@ static void a_name_that_changes_its_kind_stays_one_node(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(targets_of_links_are_bounded),
 		cmocka_unit_test(links_on_the_way_are_counted_in_all),
 		cmocka_unit_test(some_links_on_the_way_are_fine),
 		cmocka_unit_test(what_is_above_a_link_is_above_its_target),
