@@ -39,8 +39,16 @@ int64_t http_now_us(void)
 	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
+static int socket_of(const struct request *request)
+{
+	return MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD)
+	        ->connect_fd;
+}
+
 void http_suspend(struct request *request)
 {
+	/* That the client was slow is not to be said of it while it waits for others. */
+	sockets_heard(request->instance->sockets, socket_of(request));
 	MHD_suspend_connection(request->connection);
 }
 
@@ -60,10 +68,7 @@ void http_resume(void *ctx)
 
 void http_replace_end(const struct request *request, const char *ending, const char *instead)
 {
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-
-	sockets_replace_end(request->instance->sockets, info->connect_fd, ending, instead);
+	sockets_replace_end(request->instance->sockets, socket_of(request), ending, instead);
 }
 
 /* ---- who may ask ---- */

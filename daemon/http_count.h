@@ -14,7 +14,7 @@
 
 enum {
 	HTTP_METHODS = 4, /* GET, HEAD, OPTIONS, other */
-	HTTP_CODES = 20,  /* those that are sent, "other", "none" */
+	HTTP_CODES = 21,  /* those that are sent, "other", "none" */
 	HTTP_BOUNDS = 16, /* of the histogram */
 };
 

@@ -29,9 +29,9 @@ enum {
 	CACHE_SLOTS = 1024,
 	ADDRESS_SLOTS = 4096,
 	WAITING_MAX = 64,
-	WAIT_MS = 5 * 1000, /* of a connection's 10 s for a request: time is left for an answer */
-	FAILURES_MAX = 10,  /* of an address at once */
-	FAILURE_MS = 1000,  /* and one more in this time */
+	WAIT_MS = 5 * 1000,
+	FAILURES_MAX = 10, /* of an address at once */
+	FAILURE_MS = 1000, /* and one more in this time */
 	FIELD_MAX = 4 * (HTPASSWD_NAME_SIZE + HTPASSWD_PASSWORD_SIZE) / 3,
 };
 

@@ -137,6 +137,14 @@ void sockets_ready(struct sockets *sockets, void *name, unsigned what)
 	}
 }
 
+void sockets_heard(struct sockets *sockets, int fd)
+{
+	struct tls_stream *stream = sockets->places[fd - SOCKET_FIRST].stream;
+
+	if (stream)
+		tls_stream_heard(stream);
+}
+
 bool sockets_have_news(const struct sockets *sockets)
 {
 	return sockets->ready != NONE;

@@ -36,6 +36,9 @@ int sockets_add(struct sockets *sockets, struct tls_stream *stream);
 void *sockets_name(int fd);
 void sockets_ready(struct sockets *sockets, void *name, unsigned what);
 
+/* As tls_stream_heard. */
+void sockets_heard(struct sockets *sockets, int fd);
+
 /*
  * Whether libmicrohttpd is to run for events that it was not told yet. What it asks to
  * watch may have some at once, which tls has no reason to tell of again.

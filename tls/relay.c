@@ -295,6 +295,11 @@ ssize_t tls_stream_write(struct tls_stream *stream, const struct iovec *parts, s
 	return (ssize_t)size;
 }
 
+void tls_stream_heard(struct tls_stream *stream)
+{
+	stream->relay->head_ms = 0;
+}
+
 void tls_stream_end(struct tls_stream *stream)
 {
 	stream->relay->backend_ended = true;

@@ -42,6 +42,9 @@ ssize_t tls_stream_read(struct tls_stream *stream, void *bytes, size_t size);
  */
 ssize_t tls_stream_write(struct tls_stream *stream, const struct iovec *parts, size_t count);
 
+/* The request that was read is whole: from here on its answer takes the time, not the client. */
+void tls_stream_heard(struct tls_stream *stream);
+
 /* Nothing will be written any more: the client sees the end behind what was. */
 void tls_stream_end(struct tls_stream *stream);
 
@@ -112,9 +115,9 @@ struct tls_settings {
 	unsigned max_connections; /* in all */
 	unsigned max_per_address; /* from one address; an IPv6 /64 counts as one */
 	int handshake_ms;         /* from accept to the end of the handshake */
-	int head_ms;              /* from a request's first byte to its answer's */
-	int stall_ms;             /* a client that takes no byte of what is owed to it */
-	int idle_ms;              /* neither side has sent anything */
+	int head_ms;  /* from a request's first byte to its answer's, or tls_stream_heard */
+	int stall_ms; /* a client that takes no byte of what is owed to it */
+	int idle_ms;  /* neither side has sent anything */
 	struct tls_backend backend;
 	struct tls_observer observer;
 };

@@ -12,7 +12,7 @@ import unittest
 
 from lib import artifact, tree
 from lib.case import Case
-from lib.client import Client, read_response
+from lib.client import Client, plain, read_response
 from lib.daemon import Specman
 from lib.faulty import FakeRegistry
 from lib.registry import Registry
@@ -197,6 +197,9 @@ class Leases(ViewCase):
         self.assertIn(b"gone", answer.body)
         answer = client.get(path, Accept="application/json")
         self.assertEqual(json.loads(answer.body)["error"]["code"], 410)
+        until(lambda: b'specman_http_requests_total{method="GET",code="410"}'
+              in plain(daemon.address("admin"), "/metrics").body,
+              "both to be counted")
         # Nothing else happens, and what was kept for it goes.
         self.check_store(data)
         self.assertFalse(before & self.stored_objects(data))

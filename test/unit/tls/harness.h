@@ -2,7 +2,8 @@
  * For the server's tests: a backend on the streams, a server of one
  * setup, and a blocking TLS client. The backend echoes; "B<n>\n" at a
  * connection's start asks for n bytes instead, as a large answer. A single
- * "Q" is a request that is not whole yet: nothing comes back.
+ * "Q" is a request that is not whole yet: nothing comes back. Nor does of "W",
+ * which is whole, and whose answer takes its time.
  */
 #ifndef SPECMAN_TEST_TLS_HARNESS_H
 #define SPECMAN_TEST_TLS_HARNESS_H
@@ -142,6 +143,8 @@ static void end_run(struct end *end)
 		atomic_fetch_add(&heard, 1);
 		if (!end->has_started && end->bytes[0] == 'B')
 			end->owed = strtoul(end->bytes + 1, NULL, 10);
+		else if (n == 1 && end->bytes[0] == 'W')
+			tls_stream_heard(end->stream);
 		else if (n != 1 || end->bytes[0] != 'Q')
 			end->held = (size_t)n;
 		end->has_started = true;

@@ -195,6 +195,29 @@ static void a_request_has_to_come_in_time(void **state)
 	client_close(&good);
 }
 
+/* Whose request is whole waits for others: it is not the one who is slow. */
+static void an_answer_may_take_its_time(void **state)
+{
+	struct tls_settings settings = defaults();
+	struct client waits, slow;
+	bool is_clean;
+
+	(void)state;
+	settings.head_ms = 300;
+	start(settings);
+	waits = greet(0);
+	say(&waits, "W");
+	wait_for(&heard, 1);
+	slow = greet(0);
+	say(&slow, "Q");
+	assert_int_equal(drain_client(&slow, &is_clean), 0);
+	wait_for(&closed, 1);
+	say(&waits, "x");
+	expect(&waits, "x");
+	client_close(&waits);
+	client_close(&slow);
+}
+
 /* A client that reads slowly takes what is owed to it: it is no stalled one. */
 static void a_slow_reader_is_served(void **state)
 {
@@ -505,6 +528,7 @@ int main(void)
 		TEST(a_half_closed_client_gets_its_answer),
 		TEST(deadlines_end_connections),
 		TEST(a_request_has_to_come_in_time),
+		TEST(an_answer_may_take_its_time),
 		TEST(a_slow_reader_is_served),
 		TEST(caps_turn_away),
 		TEST(an_error_of_one_connection_is_no_others),
