@@ -54,7 +54,8 @@ static void list_entry(const struct store_view *view, const struct store_entry *
 	             date);
 	if (is_served)
 		(void)printf("%-20s ", store_view_release(view, entry->release)->tag);
-	(void)printf("%s%s\n", name, entry->is_folder ? "/" : "");
+	reading_print_name(name);
+	(void)puts(entry->is_folder ? "/" : "");
 }
 
 static int list_files(struct store *store, const char *tag, const char *path, struct err *err)

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "commands.h"
 #include "signers.h"
+#include "unicode.h"
 
 enum { SHOW_MS = 200, LINE_MS = 10 * 1000 };
 
@@ -64,6 +65,23 @@ int reading_fail(const char *command, const struct err *err)
 {
 	(void)fprintf(stderr, "specman: %s: %s\n", command, err->msg);
 	return EXIT_FAILED;
+}
+
+void reading_print_name(const char *name)
+{
+	bool is_terminal = isatty(STDOUT_FILENO);
+
+	while (*name) {
+		uint32_t character = 0;
+		size_t size = unicode_decode(name, &character);
+		bool is_control = character < 0x20 || (character >= 0x7f && character <= 0x9f);
+
+		if (is_terminal && (!size || is_control))
+			(void)putchar('?');
+		else
+			(void)fwrite(name, 1, size ? size : 1, stdout);
+		name += size ? size : 1;
+	}
 }
 
 int reading_done(const char *command)

@@ -34,6 +34,10 @@ MUST_CHECK const struct store_entry *reading_find(const struct store_view *view,
 /* Say on standard error what failed; returns EXIT_FAILED. */
 int reading_fail(const char *command, const struct err *err);
 
+/* Print a name from an archive. A terminal gets no control characters of it: U+009B is as good as
+ * an escape, and those of ASCII alone are refused in an archive. */
+void reading_print_name(const char *name);
+
 /* At the end: whether all that was printed has come out; returns an exit code. */
 int reading_done(const char *command);
 

@@ -11,7 +11,9 @@ static void tell_flaw(void *ctx, const char *tag, const char *path, const char *
 	struct progress *progress = ctx;
 
 	progress_end(progress);
-	(void)printf("%s%s%s: %s\n", tag, *path ? "/" : "", path, what);
+	(void)printf("%s%s", tag, *path ? "/" : "");
+	reading_print_name(path);
+	(void)printf(": %s\n", what);
 }
 
 int verify_command(const struct config *config)

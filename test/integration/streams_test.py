@@ -93,6 +93,26 @@ class Streams(OneRelease):
                 self.assertLess(done.returncode, 0)
 
 
+class Names(OneRelease):
+    def test_a_terminal_gets_no_control_characters_of_names(self):
+        """U+009B begins a control sequence, as ESC [ does."""
+        name = "a\u009b31mred-\u00e4\u65e5"
+        self.fake.push("4.5.16", artifact.tgz({name: b"content\n"}))
+        self.fill()
+        plain = call("ls", "4.5.16", "--data-dir", self.data).stdout.decode()
+        self.assertIn(name + "\n", plain)
+        master, terminal = pty.openpty()
+        process = proc.spawn([program(), "ls", "4.5.16", "--data-dir",
+                              self.data], stdin=subprocess.DEVNULL,
+                             stdout=terminal, env=environment())
+        self.addCleanup(proc.end, process)
+        os.close(terminal)
+        self.assertEqual(process.wait(60 * scale()), 0)
+        shown = os.read(master, 65536).decode()
+        os.close(master)
+        self.assertIn(name.replace("\u009b", "?") + "\r\n", shown)
+
+
 class Progress(OneRelease):
     """A bar where standard error is a terminal, and it does not stay; else
     lines. Each of the commands that may take long has one."""
