@@ -576,6 +576,34 @@ class Answers(StatusCase):
                          b"nothing to serve yet\n")
         self.assertEqual(get(daemon, "/livez").status, 200)
 
+    def test_probes_while_it_stops(self):
+        """Nobody new is sent to it, and nobody kills it over an answer that is
+        still under way."""
+        big = {"big.bin": tree.binary("big", 32 << 20)}
+        self.fake.push("2.0.0", artifact.tgz(big))
+        daemon = self.launch(self.fake.repository())
+        self.wait_synced(daemon)
+        over = threading.Event()
+        self.addCleanup(over.set)
+        with self.client(daemon).raw(receive_buffer=4096) as sock:
+            sock.sendall(b"GET /big.bin HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            self.assertTrue(sock.recv(1))
+
+            def read_on():
+                while not over.wait(0.1) and sock.recv(4096):
+                    pass
+            reader = threading.Thread(target=read_on, daemon=True)
+            reader.start()
+            admin = daemon.address("admin")
+            daemon.process.terminate()
+            answer = until(
+                lambda: (now := plain(admin, "/readyz?verbose")).status == 503
+                and now, "it to be ready no more", 30, daemon.tail)
+            self.assertIn(b"[-]running failed: stopping\n", answer.body)
+            self.assertEqual(plain(admin, "/livez").status, 200)
+            over.set()
+            reader.join()
+
     def test_a_download_that_stalls_is_no_reason_to_be_killed(self):
         begun = threading.Event()
 

@@ -88,6 +88,8 @@ static void refuses(void **state)
 		{ "{\"auths\":{\"h:50001\":{\"auth\":\"dTpw\"}}}", ERR_NOT_FOUND },
 		{ "{\"auths\":{\"xh:5000\":{\"auth\":\"dTpw\"}}}", ERR_NOT_FOUND },
 		{ "{\"auths\":{\"h:5000/tea\":{\"auth\":\"dTpw\"}}}", ERR_NOT_FOUND },
+		{ "{\"auths\":{\"h:5000/teem\":{\"auth\":\"dTpw\"}}}", ERR_NOT_FOUND },
+		{ "{\"auths\":{\"h:5000/Team\":{\"auth\":\"dTpw\"}}}", ERR_NOT_FOUND },
 		{ "{\"auths\":{\"h:5000\":{}}}", ERR_NOT_FOUND },
 		{ "{\"auths\":{\"h:5000\":{}},\"credsStore\":\"pass\"}", ERR_CONFIG },
 		{ "{\"credHelpers\":{\"h:5000\":\"ecr-login\"}}", ERR_CONFIG },
