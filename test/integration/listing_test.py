@@ -46,6 +46,8 @@ class Large(Case):
         fake = FakeRegistry()
         self.addCleanup(fake.stop)
         fake.push("1.0.0", self.layer)
+        # What is served as a whole is not 1.0.0 by itself.
+        fake.push("0.0.0", artifact.tgz({"other.txt": b""}))
         self.daemon = self.start("--plain-http", "--poll-interval", "1h",
                                  "--scrub-interval", "off", "--repository",
                                  fake.repository())
