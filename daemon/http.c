@@ -14,6 +14,7 @@
 #include "accept.h"
 #include "access_log.h"
 #include "http_request.h"
+#include "listing.h"
 #include "mhd_socket.h"
 
 enum {
@@ -278,6 +279,7 @@ static void completed(void *ctx, struct MHD_Connection *connection, void **reque
 		http_counts_unread(instance->counts);
 	login_try_free(request->attempt);
 	http_loading_free(request->loading);
+	listing_free(request->listing);
 	free(request);
 }
 

@@ -14,21 +14,18 @@ enum { LISTING_BLOCK = 32 * 1024 };
 
 static ssize_t read_listing(void *ctx, uint64_t at, char *bytes, size_t size)
 {
+	struct request *request = ctx;
 	struct err err;
 	size_t read;
 
 	(void)at;
-	if (listing_read(ctx, bytes, size, &read, &err)) {
+	if (listing_read(request->listing, bytes, size, &read, &err)) {
 		log_line(LOG_WARNING, "Answer broken off",
 		         (struct log_field[]){ { "error", err.msg }, { NULL, NULL } });
 		return MHD_CONTENT_READER_END_WITH_ERROR;
 	}
+	request->bytes += read;
 	return read ? (ssize_t)read : MHD_CONTENT_READER_END_OF_STREAM;
-}
-
-static void end_listing(void *ctx)
-{
-	listing_free(ctx);
 }
 
 static bool add_listing_fields(struct MHD_Response *response, bool is_json)
@@ -48,8 +45,7 @@ static bool add_listing_fields(struct MHD_Response *response, bool is_json)
  * libmicrohttpd 0.9.75 ends an answer without content with a last chunk all the
  * same. NULL without memory.
  */
-static struct MHD_Response *head_of_listing(const struct request *request, struct listing *listing,
-                                            uint32_t entries)
+static struct MHD_Response *head_of_listing(struct request *request, uint32_t entries)
 {
 	char bytes[4096];
 	uint64_t length = 0;
@@ -57,14 +53,14 @@ static struct MHD_Response *head_of_listing(const struct request *request, struc
 	struct err err;
 
 	while (entries <= LISTING_SORT_MAX && read) {
-		if (listing_read(listing, bytes, sizeof(bytes), &read, &err))
+		if (listing_read(request->listing, bytes, sizeof(bytes), &read, &err))
 			return NULL;
 		length += read;
 	}
 	if (!length)
 		http_replace_end(request, "0\r\n\r\n", "");
 	return MHD_create_response_from_callback(length ? length : MHD_SIZE_UNKNOWN, LISTING_BLOCK,
-	                                         read_listing, listing, end_listing);
+	                                         read_listing, request, NULL);
 }
 
 static enum MHD_Result answer_listing(struct request *request, struct store_view *view,
@@ -73,26 +69,22 @@ static enum MHD_Result answer_listing(struct request *request, struct store_view
 {
 	struct listing_order order = listing_order(target->query, target->query_length);
 	CLEANUP(cleanup_response) struct MHD_Response *response = NULL;
-	struct listing *listing;
 	struct err err;
 
 	if (!request->instance->http->settings.has_listings)
 		return http_answer(request, MHD_HTTP_FORBIDDEN, "folders are not listed", NULL,
 		                   NULL);
 	store_view_ref(view);
-	listing = listing_new_take(view, folder, request->stays_in_view ? path : target->path,
-	                           request->wants_json, &order, &err);
-	if (!listing)
+	request->listing = listing_new_take(view, folder,
+	                                    request->stays_in_view ? path : target->path,
+	                                    request->wants_json, &order, &err);
+	if (!request->listing)
 		return http_answer_later(request, "the listing can't be made now");
 	response = request->is_head
-	                   ? head_of_listing(request, listing, folder->child_count)
+	                   ? head_of_listing(request, folder->child_count)
 	                   : MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, LISTING_BLOCK,
-	                                                       read_listing, listing, end_listing);
-	if (!response) {
-		listing_free(listing);
-		return MHD_NO;
-	}
-	if (!add_listing_fields(response, request->wants_json))
+	                                                       read_listing, request, NULL);
+	if (!response || !add_listing_fields(response, request->wants_json))
 		return MHD_NO;
 	return http_queue(request, MHD_HTTP_OK, response, 0);
 }

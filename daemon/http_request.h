@@ -54,6 +54,8 @@ struct release_list;
 /* A release that is being read for a request. */
 struct loading;
 
+struct listing;
+
 /* From the request's first line until its answer is written or given up. */
 struct request {
 	struct instance *instance;
@@ -66,6 +68,7 @@ struct request {
 	bool may_ask;
 	struct login_try *attempt;
 	struct loading *loading;
+	struct listing *listing;       /* that is the answer, or NULL */
 	const struct store_view *view; /* that the answer is from; NULL: from none */
 	bool stays_in_view;            /* links of its listings go nowhere else */
 	int64_t since_us;
@@ -106,8 +109,8 @@ void http_replace_end(const struct request *request, const char *ending, const c
 bool http_add(struct MHD_Response *response, const char *name, const char *value);
 
 /*
- * Send a response of `bytes` bytes (0: unknown); it stays the caller's. It gets
- * the fields that say which view it is from, and how fresh that is.
+ * Send a response of `bytes` bytes (a listing counts its own as they are made); it stays the
+ * caller's. It gets the fields that say which view it is from, and how fresh that is.
  */
 enum MHD_Result http_queue(struct request *request, unsigned status, struct MHD_Response *response,
                            uint64_t bytes);

@@ -49,8 +49,8 @@ class Large(Case):
         # What is served as a whole is not 1.0.0 by itself.
         fake.push("0.0.0", artifact.tgz({"other.txt": b""}))
         self.daemon = self.start("--plain-http", "--poll-interval", "1h",
-                                 "--scrub-interval", "off", "--repository",
-                                 fake.repository())
+                                 "--scrub-interval", "off", "--view-lease",
+                                 "off", "--repository", fake.repository())
         self.daemon.wait_log('msg="Sync done"', seconds=120)
         self.http = self.client(self.daemon)
 

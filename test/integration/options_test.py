@@ -17,13 +17,14 @@ MANY = 30000
 
 
 class Options(Case):
-    def serve(self, *flags, files=None):
+    def serve(self, *flags, files=None, tags=("1.0.0",)):
         fake = FakeRegistry()
         self.addCleanup(fake.stop)
-        fake.push("1.0.0", artifact.tgz(files or FILES))
+        for tag in tags:
+            fake.push(tag, artifact.tgz(files or FILES))
         daemon = self.start("--plain-http", "--poll-interval", "1h",
                             "--repository", fake.repository(), *flags)
-        daemon.wait_log("msg=Published", seconds=60)
+        daemon.wait_log('msg="Sync done"', seconds=60)
         return daemon
 
     def test_no_listing(self):
@@ -57,8 +58,9 @@ class Options(Case):
 
     def test_release_that_can_not_be_read(self):
         """Asked for by itself, when its file is damaged behind the daemon's
-        back: what is in memory is served on."""
-        daemon = self.serve()
+        back: what is in memory is served on. (As the view is where it was the
+        only one.)"""
+        daemon = self.serve("--view-lease", "off", tags=("1.0.0", "2.0.0"))
         path = os.path.join(daemon.data, "releases", "1.0.0.mtree")
         with open(path, "rb") as file:
             whole = file.read()
@@ -111,6 +113,12 @@ class Options(Case):
             [("HEAD", "200", "0"), ("GET", "404", "10"), ("GET", "206", "1"),
              ("GET", "400", "12"), ("-", "-", "0")])
         self.assertEqual(len({r["peer"] for r in records[:4]}), 1)
+        mark = daemon.mark()
+        listing = client.get("/")
+        client.head("/")
+        until(lambda: len(self.requests(daemon, mark)) == 2, "two lines")
+        self.assertEqual([r["bytes"] for r in self.requests(daemon, mark)],
+                         [str(len(listing.body)), "0"])
 
     def test_no_request_is_too_long_for_the_access_log(self):
         daemon = self.serve("--access-log")
