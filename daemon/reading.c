@@ -74,9 +74,8 @@ void reading_print_name(const char *name)
 	while (*name) {
 		uint32_t character = 0;
 		size_t size = unicode_decode(name, &character);
-		bool is_control = character < 0x20 || (character >= 0x7f && character <= 0x9f);
 
-		if (is_terminal && (!size || is_control))
+		if (is_terminal && !size)
 			(void)putchar('?');
 		else
 			(void)fwrite(name, 1, size ? size : 1, stdout);

@@ -34,8 +34,10 @@ MUST_CHECK const struct store_entry *reading_find(const struct store_view *view,
 /* Say on standard error what failed; returns EXIT_FAILED. */
 int reading_fail(const char *command, const struct err *err);
 
-/* Print a name from an archive. A terminal gets no control characters of it: U+009B is as good as
- * an escape, and those of ASCII alone are refused in an archive. */
+/*
+ * Print a name from an archive, which has no control characters. A terminal gets nothing of it
+ * that is no UTF-8 either: names are bytes, and to some 0x9B by itself begins a sequence.
+ */
 void reading_print_name(const char *name);
 
 /* At the end: whether all that was printed has come out; returns an exit code. */
