@@ -145,6 +145,16 @@ static enum verdict judge_range(const struct head *request, const char *etag, in
 	}
 }
 
+/*
+ * If-Modified-Since (section 13.1.3). What is served may change to files whose times are earlier: a
+ * tag moves back, a release that lies on top goes. So "not later" proves nothing, and the date has
+ * to be the file's, as nginx wants it by default. 0 is what is packed without times.
+ */
+static bool is_known(int64_t mtime, int64_t date)
+{
+	return mtime && mtime == date;
+}
+
 enum verdict conditional_judge(const struct head *request, bool is_head, const char *etag,
                                int64_t mtime, uint64_t size, struct parts *out_parts)
 {
@@ -162,8 +172,8 @@ enum verdict conditional_judge(const struct head *request, bool is_head, const c
 	if (request->if_none_match.count) {
 		if (list_has(&request->if_none_match, etag, true))
 			return VERDICT_NOT_MODIFIED;
-	} else if (mtime && request->if_modified_since && /* 0: packed without times */
-	           http_date_parse(request->if_modified_since, &date) && mtime <= date) {
+	} else if (request->if_modified_since &&
+	           http_date_parse(request->if_modified_since, &date) && is_known(mtime, date)) {
 		return VERDICT_NOT_MODIFIED;
 	}
 	return is_head ? VERDICT_WHOLE : judge_range(request, etag, mtime, size, out_parts);

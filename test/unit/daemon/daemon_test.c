@@ -93,6 +93,7 @@ static void conditions_are_judged(void **state)
 		  0,
 		  100 },
 		{ { .if_modified_since = "Thu, 01 Jan 1970 00:16:39 GMT" }, VERDICT_WHOLE, 0, 100 },
+		{ { .if_modified_since = "Thu, 01 Jan 1970 00:16:41 GMT" }, VERDICT_WHOLE, 0, 100 },
 		{ { .if_modified_since = "Thursday, 01-Jan-70 00:16:40 GMT" },
 		  VERDICT_NOT_MODIFIED,
 		  0,
