@@ -184,7 +184,9 @@ int status_json_write(struct buf *text, const struct overview *overview, struct 
 
 	if (!root)
 		return err_set_sys(err, ENOMEM, "status");
-	if (json_dump_callback(root, keep, text, JSON_INDENT(2)) || buf_addf(text, err, "\n"))
+	/* With all that a double has, 0.035 would be 0.035000000000000003. */
+	if (json_dump_callback(root, keep, text, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) ||
+	    buf_addf(text, err, "\n"))
 		return err_set(err, ERR_LIMIT, "status is too large");
 	return 0;
 }

@@ -448,6 +448,9 @@ class Answers(StatusCase):
         self.assertEqual(found["releases"][0]["manifest"],
                          self.fake.repositories[PATH].tags["1.0.0"])
         self.assertIs(found["certificate"]["self_made"], True)
+        text = plain(daemon.address("admin"), "/status.json").body.decode()
+        self.assertEqual(len(re.findall(
+            r'"\w*seconds\w*": \d+\.\d{1,3}[,\n]', text)), 2, text)
 
     def test_forms(self):
         daemon = self.launch(self.fake.repository())
