@@ -282,7 +282,7 @@ def main():
     parser.add_argument("build")
     parser.add_argument("--unit-only", action="store_true")
     parser.add_argument("--integration-only", action="store_true")
-    parser.add_argument("-j", type=int, default=2)
+    parser.add_argument("-j", type=int, default=3)  # they wait most of the time
     parser.add_argument("pattern", nargs="*")
     options = parser.parse_intermixed_args()
     build = os.path.abspath(options.build)
