@@ -150,9 +150,9 @@ class Heads(OddCase):
 
         def hook(request):
             request.close_connection = True
+            self.fake.stop()  # before there is an answer to ask more by
             request.reply(200, {"tags": sorted(
                 self.fake.repositories[PATH].tags)}, {"Connection": "close"})
-            self.fake.stop()
             return True
         self.fake.on("GET", "/tags/list", hook)
         daemon = self.run_daemon("--registry-retries", "0")
