@@ -254,16 +254,20 @@ class Login(Case):
         self.assertEqual(self.ask(self.client(daemon), basic("eve", OTHER))
                          .status, 200)
 
-    def test_who_would_wait_too_long(self):
-        """Is told so while there is time for an answer, and is not cut off."""
-        daemon = self.serve(line("bob", GOOD, cost=16))
+    def eight_guesses(self, daemon):
+        """Sent at once, each on a connection of its own."""
         wires = [Wire(Client(daemon.address(), daemon.ca()).raw())
                  for _ in range(8)]
         for number, wire in enumerate(wires):
             self.addCleanup(wire.close)
             wire.send(request(PATH, "Authorization: "
                               + basic("bob", f"wrong {number}")))
-        answers = [wire.read() for wire in wires]
+        return wires
+
+    def test_who_would_wait_too_long(self):
+        """Is told so while there is time for an answer, and is not cut off."""
+        daemon = self.serve(line("bob", GOOD, cost=16))
+        answers = [wire.read() for wire in self.eight_guesses(daemon)]
         self.assertEqual({a.status for a in answers} - {401, 503}, set())
         for answer in answers:
             self.assertEqual(answer["Retry-After"] is not None,
@@ -271,12 +275,7 @@ class Login(Case):
 
     def test_stop_while_hashing(self):
         daemon = self.serve(line("bob", GOOD, cost=13))
-        wires = [Wire(Client(daemon.address(), daemon.ca()).raw())
-                 for _ in range(8)]
-        for number, wire in enumerate(wires):
-            self.addCleanup(wire.close)
-            wire.send(request(PATH, "Authorization: "
-                              + basic("bob", f"wrong {number}")))
+        self.eight_guesses(daemon)
         daemon.stop()
 
     def test_stop_with_tries_that_nobody_waits_for(self):

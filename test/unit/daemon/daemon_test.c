@@ -68,76 +68,64 @@ static void targets_are_resolved(void **state)
 	}
 }
 
+/* The file: "tag", 1000 seconds, 100 bytes. */
+static const struct {
+	struct head request;
+	enum verdict verdict;
+	uint64_t first, length;
+} conditions[] = {
+	{ { 0 }, VERDICT_WHOLE, 0, 100 },
+	{ { .if_none_match = { { "\"tag\"" }, 1 } }, VERDICT_NOT_MODIFIED, 0, 100 },
+	{ { .if_none_match = { { "\"x\", W/\"tag\"" }, 1 } }, VERDICT_NOT_MODIFIED, 0, 100 },
+	{ { .if_none_match = { { "*" }, 1 } }, VERDICT_NOT_MODIFIED, 0, 100 },
+	{ { .if_none_match = { { "\"tagg\"" }, 1 } }, VERDICT_WHOLE, 0, 100 },
+	{ { .if_none_match = { { "tag" }, 1 } }, VERDICT_WHOLE, 0, 100 },
+	{ { .if_match = { { "\"tag\"" }, 1 } }, VERDICT_WHOLE, 0, 100 },
+	{ { .if_match = { { "W/\"tag\"" }, 1 } }, VERDICT_FAILED, 0, 100 },
+	{ { .if_match = { { "\"x\"" }, 1 } }, VERDICT_FAILED, 0, 100 },
+	{ { .if_modified_since = "Thu, 01 Jan 1970 00:16:40 GMT" }, VERDICT_NOT_MODIFIED, 0, 100 },
+	{ { .if_modified_since = "Thu, 01 Jan 1970 00:16:39 GMT" }, VERDICT_WHOLE, 0, 100 },
+	{ { .if_modified_since = "Thu, 01 Jan 1970 00:16:41 GMT" }, VERDICT_WHOLE, 0, 100 },
+	{ { .if_modified_since = "Thursday, 01-Jan-70 00:16:40 GMT" },
+	  VERDICT_NOT_MODIFIED,
+	  0,
+	  100 },
+	{ { .if_modified_since = "Thu Jan  1 00:16:40 1970" }, VERDICT_NOT_MODIFIED, 0, 100 },
+	{ { .if_modified_since = "yesterday" }, VERDICT_WHOLE, 0, 100 },
+	{ { .if_unmodified_since = "Thu, 01 Jan 1970 00:16:39 GMT" }, VERDICT_FAILED, 0, 100 },
+	{ { .range = "bytes=0-0" }, VERDICT_PARTS, 0, 1 },
+	{ { .range = "bytes=90-" }, VERDICT_PARTS, 90, 10 },
+	{ { .range = "bytes=90-500" }, VERDICT_PARTS, 90, 10 },
+	{ { .range = "bytes=-7" }, VERDICT_PARTS, 93, 7 },
+	{ { .range = "bytes=-700" }, VERDICT_PARTS, 0, 100 },
+	{ { .range = "bytes=100-" }, VERDICT_UNSATISFIABLE, 0, 100 },
+	{ { .range = "bytes=-0" }, VERDICT_UNSATISFIABLE, 0, 100 },
+	{ { .range = "bytes=99999999999999999999-" }, VERDICT_UNSATISFIABLE, 0, 100 },
+	{ { .range = "bytes=5-4" }, VERDICT_UNSATISFIABLE, 0, 100 },
+	{ { .range = "lines=1-2" }, VERDICT_WHOLE, 0, 100 },
+	{ { .range = "bytes=1-2", .if_range = "\"tag\"" }, VERDICT_PARTS, 1, 2 },
+	{ { .range = "bytes=1-2", .if_range = "W/\"tag\"" }, VERDICT_WHOLE, 0, 100 },
+	{ { .range = "bytes=1-2", .if_range = "\"old\"" }, VERDICT_WHOLE, 0, 100 },
+	{ { .range = "bytes=1-2", .if_range = "Thu, 01 Jan 1970 00:16:40 GMT" },
+	  VERDICT_PARTS,
+	  1,
+	  2 },
+};
+
 static void conditions_are_judged(void **state)
 {
-	/* The file: "tag", 1000 seconds, 100 bytes. */
-	static const struct {
-		struct head request;
-		enum verdict verdict;
-		uint64_t first, length;
-	} cases[] = {
-		{ { 0 }, VERDICT_WHOLE, 0, 100 },
-		{ { .if_none_match = { { "\"tag\"" }, 1 } }, VERDICT_NOT_MODIFIED, 0, 100 },
-		{ { .if_none_match = { { "\"x\", W/\"tag\"" }, 1 } },
-		  VERDICT_NOT_MODIFIED,
-		  0,
-		  100 },
-		{ { .if_none_match = { { "*" }, 1 } }, VERDICT_NOT_MODIFIED, 0, 100 },
-		{ { .if_none_match = { { "\"tagg\"" }, 1 } }, VERDICT_WHOLE, 0, 100 },
-		{ { .if_none_match = { { "tag" }, 1 } }, VERDICT_WHOLE, 0, 100 },
-		{ { .if_match = { { "\"tag\"" }, 1 } }, VERDICT_WHOLE, 0, 100 },
-		{ { .if_match = { { "W/\"tag\"" }, 1 } }, VERDICT_FAILED, 0, 100 },
-		{ { .if_match = { { "\"x\"" }, 1 } }, VERDICT_FAILED, 0, 100 },
-		{ { .if_modified_since = "Thu, 01 Jan 1970 00:16:40 GMT" },
-		  VERDICT_NOT_MODIFIED,
-		  0,
-		  100 },
-		{ { .if_modified_since = "Thu, 01 Jan 1970 00:16:39 GMT" }, VERDICT_WHOLE, 0, 100 },
-		{ { .if_modified_since = "Thu, 01 Jan 1970 00:16:41 GMT" }, VERDICT_WHOLE, 0, 100 },
-		{ { .if_modified_since = "Thursday, 01-Jan-70 00:16:40 GMT" },
-		  VERDICT_NOT_MODIFIED,
-		  0,
-		  100 },
-		{ { .if_modified_since = "Thu Jan  1 00:16:40 1970" },
-		  VERDICT_NOT_MODIFIED,
-		  0,
-		  100 },
-		{ { .if_modified_since = "yesterday" }, VERDICT_WHOLE, 0, 100 },
-		{ { .if_unmodified_since = "Thu, 01 Jan 1970 00:16:39 GMT" },
-		  VERDICT_FAILED,
-		  0,
-		  100 },
-		{ { .range = "bytes=0-0" }, VERDICT_PARTS, 0, 1 },
-		{ { .range = "bytes=90-" }, VERDICT_PARTS, 90, 10 },
-		{ { .range = "bytes=90-500" }, VERDICT_PARTS, 90, 10 },
-		{ { .range = "bytes=-7" }, VERDICT_PARTS, 93, 7 },
-		{ { .range = "bytes=-700" }, VERDICT_PARTS, 0, 100 },
-		{ { .range = "bytes=100-" }, VERDICT_UNSATISFIABLE, 0, 100 },
-		{ { .range = "bytes=-0" }, VERDICT_UNSATISFIABLE, 0, 100 },
-		{ { .range = "bytes=99999999999999999999-" }, VERDICT_UNSATISFIABLE, 0, 100 },
-		{ { .range = "bytes=5-4" }, VERDICT_UNSATISFIABLE, 0, 100 },
-		{ { .range = "lines=1-2" }, VERDICT_WHOLE, 0, 100 },
-		{ { .range = "bytes=1-2", .if_range = "\"tag\"" }, VERDICT_PARTS, 1, 2 },
-		{ { .range = "bytes=1-2", .if_range = "W/\"tag\"" }, VERDICT_WHOLE, 0, 100 },
-		{ { .range = "bytes=1-2", .if_range = "\"old\"" }, VERDICT_WHOLE, 0, 100 },
-		{ { .range = "bytes=1-2", .if_range = "Thu, 01 Jan 1970 00:16:40 GMT" },
-		  VERDICT_PARTS,
-		  1,
-		  2 },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (size_t i = 0; i < sizeof(conditions) / sizeof(conditions[0]); i++) {
 		struct parts parts;
-		enum verdict verdict = conditional_judge(&cases[i].request, false, "\"tag\"", 1000,
-		                                         100, &parts);
+		enum verdict verdict = conditional_judge(&conditions[i].request, false, "\"tag\"",
+		                                         1000, 100, &parts);
 
-		if (verdict != cases[i].verdict)
+		if (verdict != conditions[i].verdict)
 			fail_msg("case %zu: %d", i, (int)verdict);
 		if (verdict == VERDICT_PARTS || verdict == VERDICT_WHOLE) {
 			assert_int_equal(parts.count, 1);
-			assert_int_equal(parts.at[0].first, cases[i].first);
-			assert_int_equal(parts.at[0].length, cases[i].length);
+			assert_int_equal(parts.at[0].first, conditions[i].first);
+			assert_int_equal(parts.at[0].length, conditions[i].length);
 		}
 	}
 }
